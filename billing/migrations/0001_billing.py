@@ -1,0 +1,377 @@
+import django.contrib.postgres.fields.ranges
+from django.db import migrations, models
+
+from tenants.operations import run_sql_file
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        ("ledger", "0002_defences"),
+    ]
+
+    operations = [
+        run_sql_file(
+            __file__,
+            "0001_billing",
+            state_operations=[
+                migrations.CreateModel(
+                    name="CallsMinute",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "minute",
+                                "feature",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("minute", models.DateTimeField()),
+                        ("feature", models.TextField()),
+                        ("calls", models.BigIntegerField()),
+                        ("error_calls", models.BigIntegerField()),
+                        ("billed_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                    ],
+                    options={
+                        "db_table": "calls_minute",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="CostDay",
+                    fields=[
+                        ("calls", models.BigIntegerField()),
+                        ("unpriced_calls", models.BigIntegerField()),
+                        ("error_calls", models.BigIntegerField()),
+                        ("input_tokens", models.BigIntegerField()),
+                        ("cache_read_tokens", models.BigIntegerField()),
+                        ("cache_write_tokens", models.BigIntegerField()),
+                        ("cache_write_1h_tokens", models.BigIntegerField()),
+                        ("output_tokens", models.BigIntegerField()),
+                        ("reasoning_tokens", models.BigIntegerField()),
+                        ("input_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("cache_read_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("cache_write_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("output_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("other_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("billed_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("list_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("saved_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("reported_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "day",
+                                "billing_period",
+                                "environment",
+                                "feature",
+                                "cost_center",
+                                "provider",
+                                "model",
+                                "operation",
+                                "service_tier",
+                                "api_key_id",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("day", models.DateField()),
+                        ("billing_period", models.DateField()),
+                        ("environment", models.TextField()),
+                        ("feature", models.TextField()),
+                        ("cost_center", models.TextField()),
+                        ("provider", models.TextField()),
+                        ("model", models.TextField()),
+                        ("operation", models.TextField()),
+                        ("service_tier", models.TextField()),
+                        ("api_key_id", models.TextField()),
+                    ],
+                    options={
+                        "db_table": "cost_day",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="CostHour",
+                    fields=[
+                        ("calls", models.BigIntegerField()),
+                        ("unpriced_calls", models.BigIntegerField()),
+                        ("error_calls", models.BigIntegerField()),
+                        ("input_tokens", models.BigIntegerField()),
+                        ("cache_read_tokens", models.BigIntegerField()),
+                        ("cache_write_tokens", models.BigIntegerField()),
+                        ("cache_write_1h_tokens", models.BigIntegerField()),
+                        ("output_tokens", models.BigIntegerField()),
+                        ("reasoning_tokens", models.BigIntegerField()),
+                        ("input_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("cache_read_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("cache_write_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("output_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("other_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("billed_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("list_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("saved_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("reported_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "hour",
+                                "billing_period",
+                                "environment",
+                                "feature",
+                                "cost_center",
+                                "provider",
+                                "model",
+                                "operation",
+                                "service_tier",
+                                "api_key_id",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("hour", models.DateTimeField()),
+                        ("billing_period", models.DateField()),
+                        ("environment", models.TextField()),
+                        ("feature", models.TextField()),
+                        ("cost_center", models.TextField()),
+                        ("provider", models.TextField()),
+                        ("model", models.TextField()),
+                        ("operation", models.TextField()),
+                        ("service_tier", models.TextField()),
+                        ("api_key_id", models.TextField()),
+                    ],
+                    options={
+                        "db_table": "cost_hour",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="CostUserHour",
+                    fields=[
+                        ("calls", models.BigIntegerField()),
+                        ("unpriced_calls", models.BigIntegerField()),
+                        ("error_calls", models.BigIntegerField()),
+                        ("input_tokens", models.BigIntegerField()),
+                        ("cache_read_tokens", models.BigIntegerField()),
+                        ("cache_write_tokens", models.BigIntegerField()),
+                        ("cache_write_1h_tokens", models.BigIntegerField()),
+                        ("output_tokens", models.BigIntegerField()),
+                        ("reasoning_tokens", models.BigIntegerField()),
+                        ("input_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("cache_read_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("cache_write_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("output_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("other_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("billed_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("list_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("saved_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        ("reported_cost", models.DecimalField(decimal_places=12, max_digits=30)),
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "hour",
+                                "environment",
+                                "feature",
+                                "model",
+                                "user_ref",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("hour", models.DateTimeField()),
+                        ("environment", models.TextField()),
+                        ("feature", models.TextField()),
+                        ("model", models.TextField()),
+                        ("user_ref", models.TextField()),
+                    ],
+                    options={
+                        "db_table": "cost_user_hour",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Histogram",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "day",
+                                "environment",
+                                "feature",
+                                "model",
+                                "measure",
+                                "bucket",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("day", models.DateField()),
+                        ("environment", models.TextField()),
+                        ("feature", models.TextField()),
+                        ("model", models.TextField()),
+                        ("measure", models.TextField()),
+                        ("bucket", models.SmallIntegerField()),
+                        ("calls", models.BigIntegerField()),
+                    ],
+                    options={
+                        "db_table": "histogram",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="IntakeHour",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "hour",
+                                "api_key_id",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("hour", models.DateTimeField()),
+                        ("api_key_id", models.TextField()),
+                        ("received", models.BigIntegerField()),
+                        ("booked", models.BigIntegerField()),
+                        ("duplicates", models.BigIntegerField()),
+                        ("conflicts", models.BigIntegerField()),
+                        ("rejected", models.BigIntegerField()),
+                    ],
+                    options={
+                        "db_table": "intake_hour",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="IntakeTally",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "tenant_id",
+                                "id",
+                                blank=True,
+                                editable=False,
+                                primary_key=True,
+                                serialize=False,
+                            ),
+                        ),
+                        ("tenant_id", models.BigIntegerField()),
+                        ("id", models.UUIDField()),
+                        ("received_at", models.DateTimeField()),
+                        ("api_key_id", models.TextField()),
+                        ("received", models.IntegerField()),
+                        ("booked", models.IntegerField()),
+                        ("duplicates", models.IntegerField()),
+                        ("conflicts", models.IntegerField()),
+                        ("rejected", models.IntegerField()),
+                    ],
+                    options={
+                        "db_table": "intake_tally",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="JobRun",
+                    fields=[
+                        (
+                            "pk",
+                            models.CompositePrimaryKey(
+                                "job", "slot", blank=True, editable=False, primary_key=True, serialize=False
+                            ),
+                        ),
+                        ("job", models.TextField()),
+                        ("slot", models.DateTimeField()),
+                        ("started_at", models.DateTimeField()),
+                        ("finished_at", models.DateTimeField(null=True)),
+                        ("result", models.TextField(blank=True, default="")),
+                    ],
+                    options={
+                        "db_table": "job_run",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="RateBookVersion",
+                    fields=[
+                        ("id", models.SmallIntegerField(primary_key=True, serialize=False)),
+                        ("version", models.BigIntegerField()),
+                    ],
+                    options={
+                        "db_table": "rate_book",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="RateVersion",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                            ),
+                        ),
+                        ("provider", models.TextField()),
+                        ("model", models.TextField()),
+                        ("match", models.TextField()),
+                        ("tenant_id", models.BigIntegerField(default=0)),
+                        ("service_tier", models.TextField()),
+                        ("region", models.TextField(blank=True, default="")),
+                        ("time_window", models.TextField(blank=True, default="")),
+                        ("origin", models.TextField()),
+                        ("effective", django.contrib.postgres.fields.ranges.DateTimeRangeField()),
+                        ("currency", models.TextField()),
+                        ("document", models.JSONField()),
+                        ("content_hash", models.BinaryField()),
+                        ("state", models.TextField()),
+                        ("created_by", models.TextField()),
+                        ("created_at", models.DateTimeField()),
+                        ("approved_by", models.TextField(blank=True, default="")),
+                        ("published_at", models.DateTimeField(null=True)),
+                    ],
+                    options={
+                        "db_table": "rate_version",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="ModelAlias",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                            ),
+                        ),
+                        ("provider", models.TextField()),
+                        ("model", models.TextField()),
+                        ("canonical_provider", models.TextField()),
+                        ("canonical_model", models.TextField()),
+                    ],
+                    options={
+                        "db_table": "model_alias",
+                        "constraints": [
+                            models.UniqueConstraint(fields=("provider", "model"), name="model_alias_once")
+                        ],
+                    },
+                ),
+            ],
+        ),
+    ]

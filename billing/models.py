@@ -1,0 +1,228 @@
+"""The rate table, the rollups and the intake counts, as Django reads them; `migrations/sql` makes them."""
+
+from django.contrib.postgres.fields import DateTimeRangeField
+from django.db import models
+
+MONEY = {"max_digits": 24, "decimal_places": 12}
+
+
+class RateVersion(models.Model):
+    """One model's whole price list during an interval, under one set of conditions.
+
+    `document` is the rate as `docs/rates.md` writes it, without its interval; `content_hash` is the SHA-256 of
+    its canonical JSON, so closing a version at its successor's start does not change what an entry's leaf names.
+    """
+
+    provider = models.TextField()
+    model = models.TextField()
+    match = models.TextField()  # exact, prefix, pattern
+    tenant_id = models.BigIntegerField(default=0)  # 0: every tenant
+    service_tier = models.TextField()
+    region = models.TextField(blank=True, default="")  # '': every region
+    time_window = models.TextField(blank=True, default="")  # 'HH:MM-HH:MM' UTC, half-open; '': all day
+    origin = models.TextField()  # genai-prices, file, custom
+    effective = DateTimeRangeField()  # half-open; empty once wholly replaced
+    currency = models.TextField()
+    document = models.JSONField()
+    content_hash = models.BinaryField()
+    state = models.TextField()  # draft, in_review, published, superseded
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    approved_by = models.TextField(blank=True, default="")
+    published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "rate_version"
+
+
+class RateBookVersion(models.Model):
+    """One row: the number that each publication raises, so that a process knows its rate book is old."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    version = models.BigIntegerField()
+
+    class Meta:
+        db_table = "rate_book"
+
+
+class ModelAlias(models.Model):
+    """A raw provider and model string that means a canonical one."""
+
+    provider = models.TextField()
+    model = models.TextField()
+    canonical_provider = models.TextField()
+    canonical_model = models.TextField()
+
+    class Meta:
+        db_table = "model_alias"
+        constraints = [models.UniqueConstraint(fields=["provider", "model"], name="model_alias_once")]
+
+
+class Quantities(models.Model):
+    """What every cost rollup adds up. Token buckets are disjoint but for the memo `reasoning_tokens`."""
+
+    calls = models.BigIntegerField()
+    unpriced_calls = models.BigIntegerField()
+    error_calls = models.BigIntegerField()
+    input_tokens = models.BigIntegerField()
+    cache_read_tokens = models.BigIntegerField()
+    cache_write_tokens = models.BigIntegerField()
+    cache_write_1h_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    input_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    cache_read_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    cache_write_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    output_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    other_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    billed_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    list_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    saved_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    reported_cost = models.DecimalField(max_digits=30, decimal_places=12)
+
+    class Meta:
+        abstract = True
+
+
+class CostHour(Quantities):
+    """Cost by UTC hour and every dimension that a page filters by."""
+
+    pk = models.CompositePrimaryKey(
+        "tenant_id", "hour", "billing_period", "environment", "feature", "cost_center", "provider", "model",
+        "operation", "service_tier", "api_key_id",
+    )  # fmt: skip
+    tenant_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    billing_period = models.DateField()
+    environment = models.TextField()
+    feature = models.TextField()
+    cost_center = models.TextField()
+    provider = models.TextField()
+    model = models.TextField()
+    operation = models.TextField()
+    service_tier = models.TextField()
+    api_key_id = models.TextField()
+
+    class Meta:
+        db_table = "cost_hour"
+
+
+class CostDay(Quantities):
+    """The same by day in the tenant's reporting time zone."""
+
+    pk = models.CompositePrimaryKey(
+        "tenant_id", "day", "billing_period", "environment", "feature", "cost_center", "provider", "model",
+        "operation", "service_tier", "api_key_id",
+    )  # fmt: skip
+    tenant_id = models.BigIntegerField()
+    day = models.DateField()
+    billing_period = models.DateField()
+    environment = models.TextField()
+    feature = models.TextField()
+    cost_center = models.TextField()
+    provider = models.TextField()
+    model = models.TextField()
+    operation = models.TextField()
+    service_tier = models.TextField()
+    api_key_id = models.TextField()
+
+    class Meta:
+        db_table = "cost_day"
+
+
+class CostUserHour(Quantities):
+    """Cost by UTC hour and user."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "hour", "environment", "feature", "model", "user_ref")
+    tenant_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    environment = models.TextField()
+    feature = models.TextField()
+    model = models.TextField()
+    user_ref = models.TextField()
+
+    class Meta:
+        db_table = "cost_user_hour"
+
+
+class CallsMinute(models.Model):
+    """Calls and cost by minute and feature, kept 30 days: what spikes are seen in."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "minute", "feature")
+    tenant_id = models.BigIntegerField()
+    minute = models.DateTimeField()
+    feature = models.TextField()
+    calls = models.BigIntegerField()
+    error_calls = models.BigIntegerField()
+    billed_cost = models.DecimalField(max_digits=30, decimal_places=12)
+
+    class Meta:
+        db_table = "calls_minute"
+
+
+class Histogram(models.Model):
+    """How many calls fell into a logarithmic bucket of a measure: mergeable, relative error at most 1 %."""
+
+    pk = models.CompositePrimaryKey(
+        "tenant_id", "day", "environment", "feature", "model", "measure", "bucket"
+    )
+    tenant_id = models.BigIntegerField()
+    day = models.DateField()  # in the tenant's reporting time zone
+    environment = models.TextField()
+    feature = models.TextField()
+    model = models.TextField()
+    measure = models.TextField()  # billed_cost, input_tokens, output_tokens, latency_ms
+    bucket = models.SmallIntegerField()
+    calls = models.BigIntegerField()
+
+    class Meta:
+        db_table = "histogram"
+
+
+class IntakeTally(models.Model):
+    """What became of one request's events, until the rollup adds it to its hour."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.UUIDField()  # version 7
+    received_at = models.DateTimeField()
+    api_key_id = models.TextField()
+    received = models.IntegerField()
+    booked = models.IntegerField()
+    duplicates = models.IntegerField()
+    conflicts = models.IntegerField()
+    rejected = models.IntegerField()
+
+    class Meta:
+        db_table = "intake_tally"
+
+
+class IntakeHour(models.Model):
+    """received = booked + duplicates + conflicts + rejected, by key and UTC hour of arrival."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "hour", "api_key_id")
+    tenant_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    api_key_id = models.TextField()
+    received = models.BigIntegerField()
+    booked = models.BigIntegerField()
+    duplicates = models.BigIntegerField()
+    conflicts = models.BigIntegerField()
+    rejected = models.BigIntegerField()
+
+    class Meta:
+        db_table = "intake_hour"
+
+
+class JobRun(models.Model):
+    """A scheduled job's slot: taken once, however many beats run."""
+
+    pk = models.CompositePrimaryKey("job", "slot")
+    job = models.TextField()
+    slot = models.DateTimeField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    result = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "job_run"

@@ -1,0 +1,39 @@
+"""Where an installation keeps what it generated: `$TOKENLEDGER_HOME/environment`, KEY=value lines, mode 0600."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """The folder of this installation's data, keys and generated secrets."""
+    return Path(os.environ.get("TOKENLEDGER_HOME") or ROOT / ".tokenledger").resolve()
+
+
+def environment_file() -> Path:
+    return home() / "environment"
+
+
+def load_environment() -> None:
+    """Set the variables of the environment file that are not set already; a missing file sets none."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
+    try:
+        lines = environment_file().read_text().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        name, separator, value = line.partition("=")
+        if separator and not line.startswith("#"):
+            os.environ.setdefault(name.strip(), value)
+
+
+def write_environment(values: dict[str, str]) -> None:
+    """Replace the environment file by `values`, readable by its owner alone."""
+    path = environment_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+    draft.replace(path)

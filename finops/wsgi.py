@@ -1,0 +1,8 @@
+"""The WSGI application that granian serves."""
+
+from django.core.wsgi import get_wsgi_application
+
+from finops.environment import load_environment
+
+load_environment()
+application = get_wsgi_application()

@@ -1,0 +1,10 @@
+DROP TRIGGER api_key_two_live ON api_key;
+DROP FUNCTION refuse_third_live_key();
+DROP FUNCTION find_api_key(text);
+DROP INDEX api_key_by_key_id;
+DROP POLICY find_key ON api_key;
+DROP POLICY tenant ON api_key;
+ALTER TABLE api_key NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE api_key DISABLE ROW LEVEL SECURITY;
+REVOKE ALL ON tenant, tenants_user, api_key FROM tokenledger_app, tokenledger_reader;
+DELETE FROM tenant WHERE slug = 'operator';

@@ -1,0 +1,80 @@
+"""Tenants, the people who sign in, and the keys that machines carry."""
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+OPERATOR_SLUG = "operator"  # made by the first migration: its keys and acts belong to no customer
+
+OPERATOR_ROLES = ("admin", "finance", "engineer")
+TENANT_ROLES = ("owner", "viewer")
+SCOPES = ("ingest", "backfill", "read", "audit", "quota", "admin")
+
+
+class Tenant(models.Model):
+    """A company, or a part of one, that is charged. The directory itself has no row security."""
+
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=120)
+    timezone = models.CharField(max_length=64, default="UTC")  # of its days and months in reports
+    is_operator = models.BooleanField(default=False)
+    is_demo = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "tenant"
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
+        """Used by allauth; scripts and pages call `tenants.people.create_user`."""
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """A person. An operator's person has no tenant; a tenant's person sees that tenant alone."""
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=120, blank=True, default="")
+    role = models.CharField(max_length=16)
+    tenant = models.ForeignKey(Tenant, null=True, on_delete=models.PROTECT, related_name="+")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="user_role_fits_tenant",
+                condition=Q(role__in=OPERATOR_ROLES, tenant=None)
+                | Q(role__in=TENANT_ROLES, tenant__isnull=False),
+            ),
+        ]
+
+    @property
+    def is_operator(self) -> bool:
+        return self.role in OPERATOR_ROLES
+
+
+class ApiKey(models.Model):
+    """A machine's key: only a hash of it is kept. `key_id` is its public part, shown and booked."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "key_id")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
+    key_id = models.CharField(max_length=16)
+    name = models.CharField(max_length=120, blank=True, default="")
+    secret_hash = models.BinaryField()  # SHA-256 of the whole key
+    scopes = ArrayField(models.CharField(max_length=16))
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "api_key"
