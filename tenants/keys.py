@@ -1,0 +1,122 @@
+"""API keys: `tl_<public id>_<256 random bits>_<checksum>`, of which only a hash is kept."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, connection
+
+from tenants.models import SCOPES, ApiKey
+from tenants.scope import tenant_scope
+
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+PUBLIC_ID_LENGTH = 12
+SECRET_LENGTH = 43  # 62^43 > 2^256
+CHECKSUM_LENGTH = 6  # 62^6 > 2^32
+TOKEN_PATTERN = re.compile(r"tl_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})_([0-9A-Za-z]{6})")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyHolder:
+    """Whom a key speaks for."""
+
+    tenant_id: int
+    slug: str
+    timezone: str
+    is_operator: bool
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+
+
+class ScopesUnknown(ValueError):
+    """A scope that does not exist, or none at all."""
+
+
+class KeyNameTaken(ValueError):
+    """Two live keys have this name already: the old and the new one of a rotation."""
+
+
+def issue_api_key(*, tenant_id: int, scopes: Iterable[str], name: str = "", now: datetime) -> str:
+    """Make a key and return it whole: this once, because only its hash is kept.
+
+    Raises ScopesUnknown, and KeyNameTaken when two live keys of the tenant have that name; a key without a name
+    is named after its public id.
+    """
+    wanted = sorted(set(scopes), key=lambda scope: SCOPES.index(scope) if scope in SCOPES else -1)
+    if not wanted or set(wanted) - set(SCOPES):
+        raise ScopesUnknown(f"scopes must be some of {', '.join(SCOPES)}; got {', '.join(wanted) or 'none'}")
+    key_id = _random_text(PUBLIC_ID_LENGTH)
+    body = f"tl_{key_id}_{_random_text(SECRET_LENGTH)}"
+    token = f"{body}_{_checksum(body)}"
+    try:
+        with tenant_scope(tenant_id):
+            ApiKey.objects.create(
+                tenant_id=tenant_id,
+                key_id=key_id,
+                name=name or key_id,
+                secret_hash=_hash(token),
+                scopes=wanted,
+                created_at=now,
+            )
+    except IntegrityError as error:
+        if "two live keys" in str(error):
+            raise KeyNameTaken(
+                f"two live keys are named {name!r} already; revoke one of them first"
+            ) from error
+        raise
+    return token
+
+
+FIND_API_KEY_SQL = """
+    SELECT tenant_id, slug, timezone, is_operator, key_id, name, secret_hash, scopes, revoked_at
+    FROM find_api_key(%(key_id)s)"""
+
+
+def find_api_key(token: str) -> ApiKeyHolder | None:
+    """Whom this key speaks for; None for a key that is mistyped, unknown or revoked.
+
+    Asks the database each time, so a revoked key is refused by the next request. A mistyped one costs no query.
+    """
+    match = TOKEN_PATTERN.fullmatch(token)
+    if not match or _checksum(token.rpartition("_")[0]) != match[3]:
+        return None
+    digest = _hash(token)
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_API_KEY_SQL, {"key_id": match[1]})
+        rows = cursor.fetchall()
+    for tenant_id, slug, timezone, is_operator, key_id, name, secret_hash, scopes, revoked_at in rows:
+        if hmac.compare_digest(bytes(secret_hash), digest) and revoked_at is None:
+            return ApiKeyHolder(tenant_id, slug, timezone, is_operator, key_id, name, frozenset(scopes))
+    return None
+
+
+def revoke_api_key(*, tenant_id: int, key_id: str, now: datetime) -> bool:
+    """Refuse the key from now on; False when the tenant has no such live key."""
+    with tenant_scope(tenant_id):
+        live = ApiKey.objects.filter(tenant_id=tenant_id, key_id=key_id, revoked_at=None)
+        return live.update(revoked_at=now) == 1
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _checksum(body: str) -> str:
+    """CRC-32 in base 62: tells a mistyped or cut key from an unknown one, and lets scanners recognise ours."""
+    number = zlib.crc32(body.encode())
+    digits = []
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, 62)
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))

@@ -1,0 +1,21 @@
+"""`create_tenant SLUG`: prints the tenant's id alone on the last line."""
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tenants.tenants import TenantRefused, create_tenant
+
+
+class Command(BaseCommand):
+    help = "Make a tenant. Prints its id alone on the last line."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug")
+        parser.add_argument("--name", default="")
+        parser.add_argument("--timezone", default="UTC", help="of its days and months, such as Europe/Berlin")
+
+    def handle(self, *, slug: str, name: str, timezone: str, **options: object) -> None:
+        try:
+            tenant = create_tenant(slug=slug, name=name, timezone=timezone)
+        except TenantRefused as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(str(tenant.id))

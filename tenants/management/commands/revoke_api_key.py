@@ -1,0 +1,21 @@
+"""`revoke_api_key TENANT KEY_ID`: the next request with that key is refused."""
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from tenants.keys import revoke_api_key
+from tenants.selectors import get_tenant
+
+
+class Command(BaseCommand):
+    help = "Revoke an API key at once. Prints the key's public id alone on the last line."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("tenant", help="slug")
+        parser.add_argument("key_id", help="the 12 characters after tl_")
+
+    def handle(self, *, tenant: str, key_id: str, **options: object) -> None:
+        holder = get_tenant(tenant)
+        if holder is None or not revoke_api_key(tenant_id=holder.id, key_id=key_id, now=timezone.now()):
+            raise CommandError(f"tenant {tenant!r} has no live key {key_id!r}")
+        self.stdout.write(key_id)

@@ -1,0 +1,64 @@
+"""Where other apps read tenants."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tenants.models import ApiKey, Tenant
+from tenants.scope import tenant_scope
+
+
+@dataclass(frozen=True, slots=True)
+class TenantInfo:
+    """A tenant, as other apps see it."""
+
+    id: int
+    slug: str
+    name: str
+    timezone: str
+    is_operator: bool
+    is_demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyInfo:
+    """A key without its secret."""
+
+    key_id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def describe_tenant(tenant: Tenant) -> TenantInfo:
+    """A tenant's row as a value."""
+    return TenantInfo(
+        tenant.pk, tenant.slug, tenant.name, tenant.timezone, tenant.is_operator, tenant.is_demo
+    )
+
+
+def get_tenant(slug: str) -> TenantInfo | None:
+    """The tenant of this slug, the operator's own included."""
+    tenant = Tenant.objects.filter(slug=slug).first()
+    return describe_tenant(tenant) if tenant else None
+
+
+def get_tenant_by_id(tenant_id: int) -> TenantInfo | None:
+    """The tenant of this id."""
+    tenant = Tenant.objects.filter(pk=tenant_id).first()
+    return describe_tenant(tenant) if tenant else None
+
+
+def list_tenants() -> list[TenantInfo]:
+    """Every tenant that is charged, by slug: without the operator's own."""
+    return [describe_tenant(tenant) for tenant in Tenant.objects.filter(is_operator=False).order_by("slug")]
+
+
+def list_api_keys(tenant_id: int) -> list[ApiKeyInfo]:
+    """The tenant's keys, newest first, revoked ones included."""
+    with tenant_scope(tenant_id):
+        keys = ApiKey.objects.filter(tenant_id=tenant_id).order_by("-created_at")
+        return [
+            ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.revoked_at)
+            for key in keys
+        ]

@@ -1,0 +1,33 @@
+"""Making a tenant."""
+
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db import IntegrityError, transaction
+
+from tenants.models import Tenant
+from tenants.selectors import TenantInfo, describe_tenant
+
+SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]")
+
+
+class TenantRefused(ValueError):
+    """A slug that is malformed or taken, or a time zone that does not exist."""
+
+
+def create_tenant(*, slug: str, name: str = "", timezone: str = "UTC", is_demo: bool = False) -> TenantInfo:
+    """Make a tenant whose days and months are those of `timezone`. Raises TenantRefused."""
+    if not SLUG_PATTERN.fullmatch(slug):
+        raise TenantRefused(
+            f"slug {slug!r} must be 2 to 40 lower-case letters, digits or hyphens, beginning and ending without a hyphen"
+        )
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise TenantRefused(f"timezone {timezone!r} is not in the IANA time zone database") from error
+    try:
+        with transaction.atomic():
+            tenant = Tenant.objects.create(slug=slug, name=name or slug, timezone=timezone, is_demo=is_demo)
+    except IntegrityError as error:
+        raise TenantRefused(f"a tenant {slug!r} exists already") from error
+    return describe_tenant(tenant)
