@@ -201,7 +201,7 @@ def stop_server(server: Server) -> None:
 
 def redis_url(home: Path) -> str:
     """Where the embedded Redis of `home` listens, running or not."""
-    return f"unix://{_socket_folder(home)}/redis.sock"
+    return f"unix://{get_socket_folder(home)}/redis.sock"
 
 
 def _end_process(process: subprocess.Popen, stop_signal: signal.Signals) -> None:
@@ -247,7 +247,8 @@ def _take_server_lock(home: Path, name: str) -> int:
         ) from None
 
 
-def _socket_folder(home: Path) -> Path:
+def get_socket_folder(home: Path) -> Path:
+    """Where the servers of `home` listen: inside it, or under /tmp where its path is too long."""
     folder = home / "run"
     if len(os.fsencode(folder / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES_MAX:
         return folder
@@ -256,7 +257,7 @@ def _socket_folder(home: Path) -> Path:
 
 
 def _make_socket_folder(home: Path, *, account: Account | None) -> Path:
-    folder = _socket_folder(home)
+    folder = get_socket_folder(home)
     make_folder(folder, account=account)
     found = folder.lstat()
     expected = os.geteuid() if account is None else account.uid

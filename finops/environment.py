@@ -15,17 +15,21 @@ def environment_file() -> Path:
     return home() / "environment"
 
 
-def load_environment() -> None:
-    """Set the variables of the environment file that are not set already; a missing file sets none."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
+def read_environment() -> dict[str, str]:
+    """What the environment file sets; nothing before the first start."""
     try:
         lines = environment_file().read_text().splitlines()
     except FileNotFoundError:
-        return
-    for line in lines:
-        name, separator, value = line.partition("=")
-        if separator and not line.startswith("#"):
-            os.environ.setdefault(name.strip(), value)
+        return {}
+    pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+    return {name.strip(): value for name, separator, value in pairs if separator}
+
+
+def load_environment() -> None:
+    """Set the variables of the environment file that are not set already; a missing file sets none."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
+    for name, value in read_environment().items():
+        os.environ.setdefault(name, value)
 
 
 def write_environment(values: dict[str, str]) -> None:

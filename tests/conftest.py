@@ -1,0 +1,124 @@
+"""Every test runs against a real PostgreSQL and Redis, as the role that the product runs as.
+
+The servers are embedded throw-aways, started by the first test that needs one; DATABASE_URL and REDIS_URL name
+others (use a PostgreSQL of its own: the passwords of the roles are set anew). Fixtures:
+
+    db                 the application role; rolled back at the end of the test (also `@pytest.mark.django_db`)
+    committed_db       the application role; what is committed stays, so such a test makes a tenant of its own
+    reader             a psycopg connection that sees every tenant and writes nothing
+    owner_connection   a psycopg connection that owns the tables, for what only a migration may do
+    live_server_url    granian, as in production, on a free port of the loopback interface
+
+Nothing is ever flushed: the ledger refuses TRUNCATE.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from finops.embedded import get_socket_folder, redis_url, start_postgresql, start_redis, stop_server
+from finops.roles import derive_urls, ensure_roles
+
+HOME = Path(tempfile.mkdtemp(prefix="tl-test-"))
+GIVEN_DATABASE_URL = os.environ.pop("DATABASE_URL", "")
+GIVEN_REDIS_URL = os.environ.get("REDIS_URL", "")
+DATABASE = f"tokenledger_test_{os.getpid()}"
+
+# A throw-away needs no disk's promise; whoever tests that promise starts a server of his own.
+POSTGRESQL_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+}
+
+
+def _export_environment() -> dict[str, str]:
+    """Set what the settings read, before Django reads them; the servers may start later."""
+    administrator_url = GIVEN_DATABASE_URL or f"postgresql:///postgres?host={get_socket_folder(HOME)}&port=5432"
+    urls = derive_urls(administrator_url=administrator_url, known={}, database=DATABASE)
+    os.environ.update(
+        urls,
+        DJANGO_SETTINGS_MODULE="finops.settings",
+        REDIS_URL=GIVEN_REDIS_URL or redis_url(HOME),
+        SECRET_KEY=secrets.token_urlsafe(32),
+        TOKENLEDGER_HOME=str(HOME),
+    )
+    return urls
+
+
+URLS = _export_environment()
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+
+import django  # noqa: E402
+
+django.setup()
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """The URL of a Redis that is up."""
+    if GIVEN_REDIS_URL:
+        yield GIVEN_REDIS_URL
+        return
+    server = start_redis(home=HOME)
+    yield server.url
+    stop_server(server)
+
+
+@pytest.fixture(scope="session")
+def administrator_url():
+    """The URL of a PostgreSQL that is up, as one who may make roles and databases."""
+    if GIVEN_DATABASE_URL:
+        yield GIVEN_DATABASE_URL
+        return
+    server = start_postgresql(home=HOME, settings=POSTGRESQL_SETTINGS)
+    yield server.url
+    stop_server(server)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(administrator_url, redis_server, django_db_blocker):
+    """In place of pytest-django's: our own roles, and migrations as their owner, once."""
+    from django.core.management import call_command
+    from django.db import connections
+
+    ensure_roles(administrator_url=administrator_url, urls=URLS)
+    with django_db_blocker.unblock():
+        call_command("setup_database", verbosity=0)
+        yield
+        connections.close_all()
+    if GIVEN_DATABASE_URL:
+        with psycopg.connect(administrator_url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{DATABASE}" WITH (FORCE)')
+
+
+@pytest.fixture
+def committed_db(django_db_setup, django_db_blocker):
+    """The database without a transaction around the test, under every alias."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def transactional_db():
+    """Not offered: its flush at the end is a TRUNCATE, which the ledger refuses."""
+    pytest.fail("use the fixture committed_db, and a tenant of the test's own")
+
+
+@pytest.fixture
+def owner_connection(django_db_setup):
+    with psycopg.connect(URLS["DATABASE_OWNER_URL"], autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def reader(django_db_setup):
+    with psycopg.connect(URLS["DATABASE_READER_URL"], autocommit=True) as connection:
+        yield connection
