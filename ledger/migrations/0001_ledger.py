@@ -199,9 +199,7 @@ class Migration(migrations.Migration):
                     options={
                         "db_table": "ledger_entry",
                         "indexes": [
-                            models.Index(
-                                fields=["tenant_id", "charge_period_start"], name="entry_by_charge_period"
-                            )
+                            models.Index(fields=["tenant_id", "charge_period_start"], name="entry_by_charge_period")
                         ],
                     },
                 ),

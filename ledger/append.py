@@ -1,0 +1,329 @@
+"""The only INSERT into the ledger."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+from psycopg import sql
+
+from ledger.core.copying import COLUMNS, HEADER, TRAILER, encode_copy_row
+from ledger.core.entries import NewBatch, NewEntry
+from ledger.core.merkle import hash_leaf, hash_root
+from ledger.core.rows import encode_row, pico
+from ledger.receipts import sign_receipt
+
+# What a fingerprint covers, in the words of the ledger's columns: what a conflict may differ in.
+FINGERPRINTED = (
+    "kind", "provider", "model", "operation", "service_tier", "region", "status", "cache_hit", "input_tokens",
+    "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "reasoning_tokens",
+    "other_usage", "reported_cost", "environment", "feature", "cost_center", "charge_period_start",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry that stands in the ledger already: booked before, or earlier in the same call."""
+
+    line: int  # of the entry that was not booked
+    batch_id: UUID  # of the one that was
+    first_line: int
+    differing: tuple[str, ...]  # columns; empty: the same event, a duplicate
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What became of one batch. No entry booked: no batch was made, `root` and `receipt` are None."""
+
+    booked: tuple[int, ...]  # lines
+    kept: tuple[Kept, ...]
+    root: bytes | None
+    receipt: str | None
+
+    @property
+    def duplicates(self) -> list[Kept]:
+        return [kept for kept in self.kept if not kept.differing]
+
+    @property
+    def conflicts(self) -> list[Kept]:
+        return [kept for kept in self.kept if kept.differing]
+
+
+def append_batches(*, tenant_id: int, batches: Sequence[NewBatch], topics: Sequence[str]) -> list[AppendResult]:
+    """Book each entry whose event is new, once; an outbox row per batch and topic. One result per batch, in order.
+
+    Call it inside the tenant's scope: the transaction is the caller's, and nothing is booked until it commits.
+    An event that stands in the ledger is a duplicate, or a conflict when its billable facts differ; both change
+    nothing. Of two equal events in one call the first is booked.
+    """
+    claims = _claim_each_key_once(batches)
+    booked_keys = _claim_event_keys(tenant_id, batches, claims)
+    survivors: list[list[NewEntry]] = [[] for _ in batches]
+    for index, entry in claims.values():
+        if entry.key in booked_keys:
+            survivors[index].append(entry)
+    leaves = _keep_entries(tenant_id, batches, survivors)
+    headers = [
+        _make_header(tenant_id, batch, entries, batch_leaves)
+        for batch, entries, batch_leaves in zip(batches, survivors, leaves, strict=True)
+    ]
+    _keep_headers(tenant_id, [header for header in headers if header], topics)
+    kept = _explain_kept(tenant_id, batches, claims, booked_keys)
+    return [
+        AppendResult(
+            tuple(entry.line for entry in entries),
+            tuple(kept[index]),
+            header["root"] if header else None,
+            header["receipt"] if header else None,
+        )
+        for index, (entries, header) in enumerate(zip(survivors, headers, strict=True))
+    ]
+
+
+def _claim_each_key_once(batches: Sequence[NewBatch]) -> dict[bytes, tuple[int, NewEntry]]:
+    """The first entry of each key, with its batch's index, in the order of the keys.
+
+    Sorted, because two writers that claim the same keys in different orders deadlock.
+    """
+    claims: dict[bytes, tuple[int, NewEntry]] = {}
+    for index, batch in enumerate(batches):
+        for entry in batch.entries:
+            claims.setdefault(entry.key, (index, entry))
+    return {key: claims[key] for key in sorted(claims)}
+
+
+# Waits for a rival that holds the same key and is not committed, so no window is left between look and claim.
+CLAIM_EVENT_KEYS_SQL = """
+    INSERT INTO event_key (tenant_id, key, fingerprint, batch_id, line, recorded_at)
+    SELECT %(tenant_id)s, claim.key, claim.fingerprint, batch.batch_id, claim.line, batch.recorded_at
+    FROM unnest(%(keys)s::uuid[], %(fingerprints)s::uuid[], %(lines)s::int[], %(batches)s::int[])
+             AS claim (key, fingerprint, line, batch)
+    JOIN unnest(%(batch_ids)s::uuid[], %(recorded_ats)s::timestamptz[]) WITH ORDINALITY
+             AS batch (batch_id, recorded_at, number) ON batch.number = claim.batch
+    ORDER BY claim.key
+    ON CONFLICT DO NOTHING
+    RETURNING key"""
+
+
+def _claim_event_keys(
+    tenant_id: int, batches: Sequence[NewBatch], claims: Mapping[bytes, tuple[int, NewEntry]]
+) -> frozenset[bytes]:
+    """The keys that were new and are ours now."""
+    if not claims:
+        return frozenset()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM_EVENT_KEYS_SQL,
+            {
+                "tenant_id": tenant_id,
+                "keys": _array(key.hex() for key in claims),
+                "fingerprints": _array(entry.fingerprint.hex() for _, entry in claims.values()),
+                "lines": _array(str(entry.line) for _, entry in claims.values()),
+                "batches": _array(str(index + 1) for index, _ in claims.values()),
+                "batch_ids": [batch.batch_id for batch in batches],
+                "recorded_ats": [batch.recorded_at for batch in batches],
+            },
+        )
+        if cursor.rowcount == len(claims):
+            return frozenset(claims)
+        return frozenset(key.bytes for (key,) in cursor.fetchall())
+
+
+def _array(items: Iterable[str]) -> str:
+    """An array literal of items that need no quotes."""
+    return "{" + ",".join(items) + "}"
+
+
+MAKE_STAGING_SQL = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS entry_staging (LIKE ledger_entry) ON COMMIT DELETE ROWS"""
+COPY_STAGING_SQL = sql.SQL("COPY entry_staging ({columns}) FROM STDIN (FORMAT binary)").format(
+    columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+)
+# COPY refuses a table with row security, so the rows come by way of a temporary one. It is emptied at commit, and
+# not between two calls in one transaction: hence the batches' ids.
+KEEP_STAGED_SQL = sql.SQL(
+    """
+    INSERT INTO ledger_entry ({columns}) SELECT {columns} FROM entry_staging
+    WHERE tenant_id = %(tenant_id)s AND batch_id = ANY(%(batch_ids)s)"""
+).format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
+
+
+def _keep_entries(
+    tenant_id: int, batches: Sequence[NewBatch], survivors: Sequence[Sequence[NewEntry]]
+) -> list[list[bytes]]:
+    """Insert the surviving entries, and return their leaves, batch by batch, in the order of their lines."""
+    chunks = [HEADER]
+    leaves: list[list[bytes]] = []
+    for batch, entries in zip(batches, survivors, strict=True):
+        entries.sort(key=lambda entry: entry.line)
+        where = {
+            "tenant_id": tenant_id,
+            "batch_id": batch.batch_id,
+            "recorded_at": batch.recorded_at,
+            "api_key_id": batch.api_key_id,
+        }
+        batch_leaves = []
+        for entry in entries:
+            leaf = hash_leaf(encode_row(entry, **where))
+            batch_leaves.append(leaf)
+            chunks.append(encode_copy_row(entry, leaf=leaf, **where))
+        leaves.append(batch_leaves)
+    if len(chunks) == 1:
+        return leaves
+    chunks.append(TRAILER)
+    with connection.cursor() as cursor:
+        raw = cursor.connection
+        if not getattr(raw, "has_entry_staging", False):
+            cursor.execute(MAKE_STAGING_SQL)
+            raw.has_entry_staging = True
+        with psycopg.Cursor(raw) as copier:
+            with copier.copy(COPY_STAGING_SQL) as copy:
+                copy.write(b"".join(chunks))
+            copier.execute(
+                KEEP_STAGED_SQL,
+                {
+                    "tenant_id": tenant_id,
+                    "batch_ids": [b.batch_id for b, entries in zip(batches, survivors, strict=True) if entries],
+                },
+            )
+    return leaves
+
+
+def _make_header(
+    tenant_id: int, batch: NewBatch, entries: Sequence[NewEntry], leaves: Sequence[bytes]
+) -> dict[str, object] | None:
+    """The header of what was booked of a batch, with its root and receipt; None when nothing was."""
+    if not entries:
+        return None
+    header = {
+        "batch_id": batch.batch_id,
+        "recorded_at": batch.recorded_at,
+        "api_key_id": batch.api_key_id,
+        "kind": batch.kind,
+        "entry_count": len(entries),
+        "unpriced_count": sum(entry.billed_cost is None for entry in entries),
+        "billed_cost": sum(entry.billed_cost or 0 for entry in entries),
+        "root": hash_root(leaves),
+    }
+    return header | {"receipt": sign_receipt(tenant_id=tenant_id, **header)}
+
+
+KEEP_HEADERS_SQL = """
+    WITH header AS (
+        SELECT * FROM unnest(%(batch_ids)s::uuid[], %(recorded_ats)s::timestamptz[], %(api_key_ids)s::text[],
+                             %(kinds)s::text[], %(entry_counts)s::int[], %(unpriced_counts)s::int[],
+                             %(billed_costs)s::numeric[], %(roots)s::bytea[], %(receipts)s::text[])
+            AS header (batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count, billed_cost, root,
+                       receipt)),
+    work AS (
+        INSERT INTO outbox (topic, tenant_id, batch_id, recorded_at, entry_count)
+        SELECT topic, %(tenant_id)s, batch_id, recorded_at, entry_count
+        FROM header CROSS JOIN unnest(%(topics)s::text[]) AS topic)
+    INSERT INTO ledger_batch (tenant_id, batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count,
+                              billed_cost, root, receipt)
+    SELECT %(tenant_id)s, batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count,
+           billed_cost * 0.000000000001, root, receipt
+    FROM header"""
+
+
+def _keep_headers(tenant_id: int, headers: Sequence[Mapping[str, object]], topics: Sequence[str]) -> None:
+    if not headers:
+        return
+    columns = {f"{name}s": [header[name] for header in headers] for name in headers[0]}
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP_HEADERS_SQL, columns | {"tenant_id": tenant_id, "topics": list(topics)})
+
+
+FIND_EVENT_KEYS_SQL = """
+    SELECT key, fingerprint, batch_id, line, recorded_at FROM event_key
+    WHERE tenant_id = %(tenant_id)s AND key = ANY(%(keys)s::uuid[])"""
+
+
+def _explain_kept(
+    tenant_id: int,
+    batches: Sequence[NewBatch],
+    claims: Mapping[bytes, tuple[int, NewEntry]],
+    booked_keys: frozenset[bytes],
+) -> list[list[Kept]]:
+    """For each batch its entries that were not booked, and where the entry is that was."""
+    kept: list[list[Kept]] = [[] for _ in batches]
+    if len(booked_keys) == sum(len(batch.entries) for batch in batches):
+        return kept
+    elsewhere = _find_event_keys(tenant_id, [key for key in claims if key not in booked_keys])
+    stored = _find_conflicting_entries(tenant_id, batches, elsewhere)
+    for index, batch in enumerate(batches):
+        for entry in batch.entries:
+            first_index, first = claims[entry.key]
+            if entry.key not in booked_keys:
+                fingerprint, batch_id, line, _ = elsewhere[entry.key]
+                same = fingerprint == entry.fingerprint
+                differing = () if same else _differing(entry, stored[batch_id, line])
+            elif entry is not first:
+                batch_id, line = batches[first_index].batch_id, first.line
+                same = first.fingerprint == entry.fingerprint
+                differing = () if same else _differing(entry, _facts(first))
+            else:
+                continue
+            kept[index].append(Kept(entry.line, batch_id, line, differing))
+    return kept
+
+
+def _find_event_keys(tenant_id: int, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, UUID, int, object]]:
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_EVENT_KEYS_SQL, {"tenant_id": tenant_id, "keys": _array(key.hex() for key in keys)})
+        return {
+            key.bytes: (fingerprint.bytes, batch_id, line, recorded_at)
+            for key, fingerprint, batch_id, line, recorded_at in cursor.fetchall()
+        }
+
+
+FIND_ENTRIES_SQL = sql.SQL(
+    """
+    SELECT batch_id, line, {columns} FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s
+      AND (batch_id, line, recorded_at) IN (
+          SELECT * FROM unnest(%(batch_ids)s::uuid[], %(lines)s::int[], %(recorded_ats)s::timestamptz[]))"""
+).format(columns=sql.SQL(", ").join(map(sql.Identifier, FINGERPRINTED)))
+
+
+def _find_conflicting_entries(
+    tenant_id: int, batches: Sequence[NewBatch], elsewhere: Mapping[bytes, tuple[bytes, UUID, int, object]]
+) -> dict[tuple[UUID, int], dict[str, object]]:
+    """The billable facts of each stored entry whose event came again with another fingerprint."""
+    places = {
+        elsewhere[entry.key][1:]
+        for batch in batches
+        for entry in batch.entries
+        if entry.key in elsewhere and elsewhere[entry.key][0] != entry.fingerprint
+    }
+    if not places:
+        return {}
+    batch_ids, lines, recorded_ats = zip(*places, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            FIND_ENTRIES_SQL,
+            {
+                "tenant_id": tenant_id,
+                "batch_ids": list(batch_ids),
+                "lines": list(lines),
+                "recorded_ats": list(recorded_ats),
+            },
+        )
+        return {
+            (batch_id, line): dict(zip(FINGERPRINTED, facts, strict=True))
+            for batch_id, line, *facts in cursor.fetchall()
+        }
+
+
+def _facts(entry: NewEntry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in FINGERPRINTED}
+
+
+def _differing(entry: NewEntry, stored: Mapping[str, object]) -> tuple[str, ...]:
+    """The columns in which an entry differs from the stored one; money is compared as money."""
+    ours = _facts(entry)
+    theirs = dict(stored)
+    if not isinstance(theirs["reported_cost"], int):
+        theirs["reported_cost"] = pico(theirs["reported_cost"])
+    return tuple(name for name in FINGERPRINTED if ours[name] != theirs[name])
