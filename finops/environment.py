@@ -5,6 +5,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# The names that `load_environment` set: what nobody chose for this process.
+LOADED: set[str] = set()
+
 
 def home() -> Path:
     """The folder of this installation's data, keys and generated secrets."""
@@ -29,7 +32,9 @@ def load_environment() -> None:
     """Set the variables of the environment file that are not set already; a missing file sets none."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finops.settings")
     for name, value in read_environment().items():
-        os.environ.setdefault(name, value)
+        if name not in os.environ:
+            os.environ[name] = value
+            LOADED.add(name)
 
 
 def write_environment(values: dict[str, str]) -> None:
