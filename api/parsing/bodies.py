@@ -1,0 +1,95 @@
+"""The bytes of a request: unpacked within bounds, and cut into one text per event."""
+
+import json
+import zlib
+
+import msgspec
+from django.http import HttpRequest
+
+from api.problems import Problem
+
+BODY_BYTES_MAX = 8_000_000  # unpacked
+EVENTS_PER_REQUEST_MAX = 5_000
+GZIP_WINDOW_BITS = 31
+
+JSON, NDJSON = "application/json", "application/x-ndjson"
+CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
+CONTENT_TYPES = (JSON, NDJSON, CLOUDEVENT, CLOUDEVENTS)
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """The body, unpacked. Raises Problem: body_too_large, content_encoding_unknown, body_malformed, body_empty."""
+    body = request.body
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding == "gzip":
+        body = _unpack(body)
+    elif encoding not in ("", "identity"):
+        raise Problem("content_encoding_unknown", f"Content-Encoding {encoding[:40]!r}: send gzip, or none.")
+    if len(body) > BODY_BYTES_MAX:
+        raise Problem("body_too_large", f"At most {BODY_BYTES_MAX:,} bytes unpacked; send fewer events at a time.")
+    if not body.strip():
+        raise Problem("body_empty", "The body holds no event.")
+    return body
+
+
+def _unpack(body: bytes) -> bytes:
+    """Unpack no more than the bound and one byte, so that a small bomb stays small."""
+    unpacker = zlib.decompressobj(GZIP_WINDOW_BITS)
+    try:
+        unpacked = unpacker.decompress(body, BODY_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise Problem("body_malformed", "The body says gzip and is not.") from error
+    if len(unpacked) <= BODY_BYTES_MAX and not unpacker.eof:
+        raise Problem("body_incomplete", "The gzip stream ends before its end.")
+    return unpacked
+
+
+def read_content_type(request: HttpRequest) -> str:
+    """One of CONTENT_TYPES. Raises Problem."""
+    content_type = (request.content_type or "").lower()
+    if content_type not in CONTENT_TYPES:
+        raise Problem(
+            "content_type_unknown",
+            f"Content-Type {content_type[:80]!r} is not read here; send one of {', '.join(CONTENT_TYPES)}.",
+        )
+    return content_type
+
+
+def cut_body(body: bytes, *, content_type: str) -> list[bytes]:
+    """The text of each event. Raises Problem: body_malformed, too_many_events."""
+    if content_type == NDJSON:
+        items = [line for line in body.split(b"\n") if line.strip()]
+    else:
+        try:
+            whole = msgspec.json.decode(body, type=msgspec.Raw)
+            if bytes(whole).lstrip()[:1] == b"[":
+                items = [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
+            else:
+                items = [bytes(whole)]
+        except RecursionError as error:
+            raise Problem("body_malformed", "The body is nested too deep to be read.") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Problem("body_malformed", f"The body is not JSON: {describe_json_error(body, error)}") from error
+    check_event_count(len(items))
+    return items
+
+
+def check_event_count(count: int) -> None:
+    """Raises Problem."""
+    if count > EVENTS_PER_REQUEST_MAX:
+        raise Problem(
+            "too_many_events", f"{count:,} events: at most {EVENTS_PER_REQUEST_MAX:,} in one request; split them."
+        )
+    if count == 0:
+        raise Problem("body_empty", "The body holds no event.")
+
+
+def describe_json_error(body: bytes, error: Exception) -> str:
+    """Where the body stops being JSON, by line and column where that is known."""
+    try:
+        json.loads(body)
+    except json.JSONDecodeError as located:
+        return f"{located.msg}, line {located.lineno}, column {located.colno}."
+    except (ValueError, RecursionError):
+        pass
+    return f"{error}."

@@ -1,0 +1,474 @@
+"""Usage events as `POST /v1/events` takes them: one verdict an item, all of an item's problems at once."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, NDJSON, check_event_count, cut_body
+from billing.core.provider_usage import ProviderUsageUnknown, read_provider_usage
+from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX, Usage, UsageEvent, UsageInconsistent, split_usage
+
+AGE_MAX = timedelta(days=400)
+AHEAD_MAX = timedelta(minutes=5)
+BACKFILL_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+DEPTH_MAX = 16
+EVENT_BYTES_MAX = 256_000
+TAGS_MAX = 50
+TAG_NAME_LENGTH_MAX, TAG_VALUE_LENGTH_MAX = 128, 512
+LATENCY_MS_MAX = 10**9
+MONEY_MAX = Decimal(10) ** 11
+METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.]\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
+STANDARD_TIERS = ("default", "auto", "on_demand")  # how providers spell "standard"
+
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Text = Annotated[str, Meta(max_length=256)]
+Optional = Text | UnsetType
+
+
+class WireEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """One event as it is sent; what was left out stays UNSET."""
+
+    id: Name
+    time: Name
+    provider: Name
+    model: Name
+    usage: dict[str, Any] | UnsetType = UNSET
+    provider_usage: dict[str, Any] | UnsetType = UNSET
+    source: Optional = UNSET
+    operation: Optional = UNSET
+    response_id: Optional = UNSET
+    requested_model: Optional = UNSET
+    feature: Optional = UNSET
+    environment: Optional = UNSET
+    user: Optional = UNSET
+    cost_center: Optional = UNSET
+    customer_tier: Optional = UNSET
+    prompt_hash: Optional = UNSET
+    session_id: Optional = UNSET
+    trace_id: Optional = UNSET
+    span_id: Optional = UNSET
+    parent_span_id: Optional = UNSET
+    service_tier: Optional = UNSET
+    region: Optional = UNSET
+    latency_ms: Annotated[int, Meta(ge=0, le=LATENCY_MS_MAX)] | UnsetType = UNSET
+    status: Optional = UNSET
+    finish_reason: Optional = UNSET
+    cache_hit: bool | UnsetType = UNSET
+    tags: dict[str, str] | UnsetType = UNSET
+    reported_cost: dict[str, Any] | UnsetType = UNSET
+    tenant: Optional = UNSET
+
+
+FIELDS = WireEvent.__struct_fields__
+REQUIRED = ("id", "time", "provider", "model")
+KINDS = {
+    "usage": dict, "provider_usage": dict, "tags": dict, "reported_cost": dict, "latency_ms": int, "cache_hit": bool,
+}  # fmt: skip
+KIND_NAMES = {dict: "an object", int: "a whole number", bool: "true or false", str: "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemProblem:
+    """One thing wrong with one event: the field, a stable code, and the cure."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class ItemRefused(ValueError):
+    """An event that cannot be booked as it was sent; `problems` holds all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[ItemProblem]) -> None:
+        super().__init__(problems)
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedItem:
+    """One event of a request: `event`, or the `problems` that it has. `raw` is its text where it was refused."""
+
+    index: int
+    event_id: str
+    event: UsageEvent | None
+    tenant: str  # named by the event; '' for the key's own
+    problems: tuple[ItemProblem, ...] = ()
+    raw: str = ""
+
+
+_decode_one = msgspec.json.Decoder(WireEvent, float_hook=Decimal)
+_decode_many = msgspec.json.Decoder(list[WireEvent], float_hook=Decimal)
+_encode = msgspec.json.Encoder()
+
+
+def parse_events(body: bytes, *, content_type: str, now: datetime, may_backfill: bool) -> list[ParsedItem]:
+    """Every event of a body, in order, each with its verdict. Raises Problem when nothing could be read.
+
+    may_backfill: whether an event may be older than AGE_MAX.
+    """
+    if content_type not in (CLOUDEVENT, CLOUDEVENTS) and (wires := _decode_clean(body, content_type=content_type)):
+        check_event_count(len(wires))
+        return [_judge(index, wire, b"", now, may_backfill) for index, wire in enumerate(wires)]
+    items = cut_body(body, content_type=content_type)
+    is_cloudevent = content_type in (CLOUDEVENT, CLOUDEVENTS)
+    return [_parse_item(index, raw, is_cloudevent, now, may_backfill) for index, raw in enumerate(items)]
+
+
+def _decode_clean(body: bytes, *, content_type: str) -> list[WireEvent] | None:
+    """All events at once, if nothing about the body asks for a closer look; else None.
+
+    The decoder keeps the last of two equal names without a word. A body of events encodes again to as many bytes
+    as it had, white space aside, exactly when no name was lost: escapes and fractions, which may change length,
+    get the closer look as well.
+    """
+    if b"\\" in body:
+        return None
+    try:
+        if content_type == NDJSON:
+            wires = _decode_one.decode_lines(body)
+        elif body[:1] == b"[":
+            wires = _decode_many.decode(body)
+        else:
+            wires = [_decode_one.decode(body)]
+        encoded = _encode.encode(wires)
+    except (msgspec.MsgspecError, ValueError, RecursionError, TypeError):
+        return None
+    blanks = body.count(b" ") + body.count(b"\n") + body.count(b"\r") + body.count(b"\t")
+    brackets = 0 if body[:1] == b"[" else 2 + (len(wires) - 1)  # the list's own, and its commas
+    if len(body) - blanks != len(encoded) - encoded.count(b" ") - brackets:
+        return None
+    return wires
+
+
+def _parse_item(index: int, raw: bytes, is_cloudevent: bool, now: datetime, may_backfill: bool) -> ParsedItem:
+    """One event by itself, with a closer look."""
+    document: Any = {}
+    try:
+        document = _load_strictly(raw)
+        if is_cloudevent:
+            document = _open_cloudevent(document)
+        problems = list(_check_fields(document))
+        if problems:
+            raise ItemRefused(problems)
+        wire = msgspec.convert(document, WireEvent)
+    except ItemRefused as refused:
+        event_id = document.get("id", "") if isinstance(document, dict) else ""
+        return _refuse(index, event_id if isinstance(event_id, str) else "", raw, refused.problems)
+    return _judge(index, wire, raw, now, may_backfill)
+
+
+def _judge(index: int, wire: WireEvent, raw: bytes, now: datetime, may_backfill: bool) -> ParsedItem:
+    try:
+        return ParsedItem(index, wire.id, make_event(wire, now=now, may_backfill=may_backfill), wire.tenant or "")
+    except ItemRefused as refused:
+        return _refuse(index, wire.id, raw or _encode.encode(wire), refused.problems, wire.tenant or "")
+
+
+def _refuse(index: int, event_id: str, raw: bytes, problems: tuple[ItemProblem, ...], tenant: str = "") -> ParsedItem:
+    """The verdict on an item that is not booked. Text that PostgreSQL cannot hold is kept escaped."""
+    safe_id = event_id.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()[:256]
+    text = raw[:EVENT_BYTES_MAX].decode("utf-8", "backslashreplace").replace("\x00", "\\u0000")
+    return ParsedItem(index, safe_id, None, tenant, problems, text)
+
+
+def _load_strictly(raw: bytes) -> Any:
+    """JSON with each name once, no NaN, no endless nesting and no text that cannot be kept. Raises ItemRefused."""
+    if len(raw) > EVENT_BYTES_MAX:
+        raise ItemRefused([ItemProblem("", "event_too_large", f"an event has at most {EVENT_BYTES_MAX:,} bytes")])
+    repeated: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            names = [name for name, _ in pairs]
+            repeated.extend(sorted({name for name in names if names.count(name) > 1}))
+        return members
+
+    def refuse_constant(name: str) -> Any:
+        raise ItemRefused([ItemProblem("", "malformed_json", f"{name} is no JSON number")])
+
+    try:
+        document = json.loads(raw, object_pairs_hook=collect, parse_float=Decimal, parse_constant=refuse_constant)
+    except RecursionError as error:
+        raise ItemRefused([ItemProblem("", "too_deep", f"at most {DEPTH_MAX} levels of nesting")]) from error
+    except UnicodeDecodeError as error:
+        raise ItemRefused([ItemProblem("", "invalid_text", "the event is not UTF-8")]) from error
+    except (ValueError, ArithmeticError) as error:
+        raise ItemRefused([ItemProblem("", "malformed_json", f"not JSON: {error}")]) from error
+    if repeated:
+        raise ItemRefused(
+            [
+                ItemProblem(_printable(name), "duplicate_field", "the name stands twice; send it once")
+                for name in repeated
+            ]
+        )
+    return document
+
+
+def _open_cloudevent(document: Any) -> Any:
+    """The event inside a CloudEvents 1.0 envelope: `data`, with the envelope's id, source and time."""
+    if not isinstance(document, dict):
+        return document
+    problems = []
+    if document.get("specversion") != "1.0":
+        problems.append(ItemProblem("specversion", "wrong_value", "must be “1.0”"))
+    for name in ("id", "source", "type"):
+        if not isinstance(document.get(name), str) or not document[name]:
+            problems.append(ItemProblem(name, "missing_field", "a CloudEvent has it, as text"))
+    data = document.get("data")
+    if not isinstance(data, dict):
+        problems.append(ItemProblem("data", "missing_field", "must be an object: the usage event"))
+        data = {}
+    problems += [
+        ItemProblem(f"data.{name}", "duplicate_field", f"the envelope's {name} says it; leave it out")
+        for name in ("id", "source", "time")
+        if name in data and name in document
+    ]
+    if problems:
+        raise ItemRefused(problems)
+    envelope = {name: document[name] for name in ("id", "source", "time") if name in document}
+    return data | envelope
+
+
+def _check_fields(document: Any) -> Iterator[ItemProblem]:
+    """What is wrong with the names, kinds and lengths of an event's fields."""
+    if not isinstance(document, dict):
+        yield ItemProblem("", "wrong_type", "an event is an object")
+        return
+    for name in REQUIRED:
+        if name not in document:
+            yield ItemProblem(name, "missing_field", "is required")
+    for name, value in document.items():
+        if name not in FIELDS:
+            yield ItemProblem(_printable(name), "unknown_field", "is no field of an event; see /v1/docs")
+        else:
+            yield from _check_field(name, value)
+
+
+def _check_field(name: str, value: Any) -> Iterator[ItemProblem]:
+    kind = KINDS.get(name, str)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        yield ItemProblem(name, "wrong_type", f"must be {KIND_NAMES[kind]}, not {_name_kind(value)}")
+    elif kind is str:
+        yield from _check_text(name, value, 256)
+        if name in REQUIRED and not value:
+            yield ItemProblem(name, "missing_field", "must not be empty")
+    elif kind is int and not 0 <= value <= LATENCY_MS_MAX:
+        yield ItemProblem(name, "out_of_range", f"must be 0 to {LATENCY_MS_MAX:,}")
+    elif name == "tags":
+        yield from _check_tags(value)
+    elif kind is dict:
+        yield from _check_nested(name, value, 1)
+
+
+def _check_tags(tags: Mapping[str, Any]) -> Iterator[ItemProblem]:
+    if len(tags) > TAGS_MAX:
+        yield ItemProblem("tags", "too_many", f"at most {TAGS_MAX} tags")
+    for name, value in tags.items():
+        field = f"tags.{_printable(name)}"
+        yield from _check_text(field, name, TAG_NAME_LENGTH_MAX)
+        if isinstance(value, str):
+            yield from _check_text(field, value, TAG_VALUE_LENGTH_MAX)
+        else:
+            yield ItemProblem(field, "wrong_type", f"must be text, not {_name_kind(value)}")
+
+
+def _check_nested(field: str, value: Any, depth: int) -> Iterator[ItemProblem]:
+    """Bounds on the depth and the texts of an object whose shape another function judges."""
+    if depth > DEPTH_MAX:
+        yield ItemProblem(field.split(".")[0], "too_deep", f"at most {DEPTH_MAX} levels of nesting")
+    elif isinstance(value, str):
+        yield from _check_text(field, value, EVENT_BYTES_MAX)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield from _check_text(field, name, 256)
+            yield from _check_nested(f"{field}.{_printable(name)}", member, depth + 1)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _check_nested(f"{field}[{index}]", member, depth + 1)
+
+
+def _check_text(field: str, value: str, length_max: int) -> Iterator[ItemProblem]:
+    if len(value) > length_max:
+        yield ItemProblem(field, "too_long", f"has {len(value):,} characters; at most {length_max:,}")
+    if "\x00" in value:
+        yield ItemProblem(field, "invalid_text", "holds a NUL character")
+    elif any("\ud800" <= character <= "\udfff" for character in value):
+        yield ItemProblem(field, "invalid_text", "holds half of a surrogate pair")
+
+
+def _name_kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null; leave the field out"
+        case bool():
+            return "true or false"
+        case int() | Decimal():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+    return "an object"
+
+
+def _printable(name: str) -> str:
+    return name[:80].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
+
+
+def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEvent:
+    """The usage event that a well-formed wire event means. Raises ItemRefused."""
+    problems: list[ItemProblem] = []
+    moment = _read_time(wire.time, now, may_backfill, problems)
+    usage, more = _read_usage(wire, problems)
+    reported_cost = _read_reported_cost(wire.reported_cost or {}, problems) if wire.reported_cost is not UNSET else None
+    status = wire.status or "ok"
+    if status not in ("ok", "error"):
+        problems.append(ItemProblem("status", "wrong_value", "must be “ok” or “error”"))
+    if wire.tags:
+        problems.extend(_check_tags(wire.tags))
+    if problems or moment is None or usage is None:
+        raise ItemRefused(problems)
+    service_tier = wire.service_tier or more.get("service_tier") or "standard"
+    return UsageEvent(
+        event_id=wire.id,
+        source=wire.source or "",
+        time=moment,
+        provider=wire.provider,
+        model=wire.model,
+        usage=usage,
+        response_id=wire.response_id or more.get("response_id") or "",
+        requested_model=wire.requested_model or "",
+        operation=wire.operation or "chat",
+        environment=wire.environment or "production",
+        feature=wire.feature or "",
+        user=wire.user or "",
+        cost_center=wire.cost_center or "",
+        customer_tier=wire.customer_tier or "",
+        session_id=wire.session_id or "",
+        trace_id=wire.trace_id or "",
+        span_id=wire.span_id or "",
+        parent_span_id=wire.parent_span_id or "",
+        service_tier="standard" if service_tier in STANDARD_TIERS else service_tier,
+        region=wire.region or "",
+        status=status,
+        finish_reason=wire.finish_reason or "",
+        latency_ms=None if wire.latency_ms is UNSET else wire.latency_ms,
+        cache_hit=wire.cache_hit is True,
+        prompt_hash=wire.prompt_hash or "",
+        tags=wire.tags or {},
+        reported_cost=reported_cost if reported_cost is not None else more.get("reported_cost"),
+    )
+
+
+def _read_time(text: str, now: datetime, may_backfill: bool, problems: list[ItemProblem]) -> datetime | None:
+    """The moment in UTC, to the microsecond; finer digits are cut."""
+    form = TIME_FORM.fullmatch(text)
+    if not form or not form[2]:
+        wrong = "has no zone" if form else f"{text[:40]!r} is no RFC 3339 time"
+        problems.append(ItemProblem("time", "invalid_time", f"{wrong}; write it as 2026-11-22T05:00:00.123456Z"))
+        return None
+    try:
+        whole = text[:19] + (form[1] or "")[:7] + ("+00:00" if form[2] in "Zz" else form[2])
+        moment = datetime.fromisoformat(whole).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        problems.append(ItemProblem("time", "invalid_time", f"{text[:40]!r}: {error}"))
+        return None
+    if moment > now + AHEAD_MAX:
+        problems.append(ItemProblem("time", "time_out_of_window", "is more than 5 minutes ahead of the server's clock"))
+    elif moment < (BACKFILL_FROM if may_backfill else now - AGE_MAX):
+        cure = "is before 2000" if may_backfill else "is over 400 days old; book it with a key of scope “backfill”"
+        problems.append(ItemProblem("time", "time_out_of_window", cure))
+    return moment
+
+
+def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | None, dict[str, Any]]:
+    """The disjoint usage, and what the provider's own object said besides."""
+    more: dict[str, Any] = {}
+    field = "usage"
+    quantities = wire.usage
+    if (wire.usage is UNSET) == (wire.provider_usage is UNSET):
+        which = "is required, or provider_usage" if wire.usage is UNSET else "stands beside provider_usage; send one"
+        problems.append(ItemProblem("usage", "missing_field" if wire.usage is UNSET else "duplicate_field", which))
+        return None, more
+    if wire.provider_usage is not UNSET:
+        field = "provider_usage"
+        if found := list(_check_nested(field, wire.provider_usage, 1)):
+            problems.extend(found)
+            return None, more
+        try:
+            read = read_provider_usage(wire.provider, wire.provider_usage)
+        except (UsageInconsistent, ProviderUsageUnknown) as error:
+            code = "usage_inconsistent" if isinstance(error, UsageInconsistent) else "provider_usage_unknown"
+            problems.append(ItemProblem(field, code, str(error)))
+            return None, more
+        quantities = read.usage
+        more = {
+            "service_tier": read.service_tier,
+            "response_id": read.response_id,
+            "reported_cost": read.reported_cost,
+        }
+    found = [problem for name, value in quantities.items() for problem in _check_quantity(field, name, value)]
+    if len(quantities) > METERS_PER_EVENT_MAX:
+        found.append(ItemProblem(field, "too_many", f"at most {METERS_PER_EVENT_MAX} meters"))
+    if found:
+        problems.extend(found)
+        return None, more
+    try:
+        return split_usage(quantities), more
+    except UsageInconsistent as error:
+        problems.append(ItemProblem(field, "usage_inconsistent", str(error)))
+        return None, more
+
+
+def _check_quantity(field: str, name: str, value: Any) -> Iterator[ItemProblem]:
+    if type(value) is int and 0 <= value <= QUANTITY_MAX and (name in KNOWN_METERS or METER_NAME.fullmatch(name)):
+        return
+    place = f"{field}.{_printable(name)}"
+    if not METER_NAME.fullmatch(name):
+        yield ItemProblem(place, "unknown_field", "a meter's name is lower-case letters, digits and _, at most 64")
+    elif isinstance(value, bool) or not isinstance(value, int | Decimal):
+        yield ItemProblem(place, "wrong_type", f"must be a number, not {_name_kind(value)}")
+    elif isinstance(value, Decimal) and (name.endswith("_tokens") or value.as_tuple().exponent < -6):
+        kind = "whole" if name.endswith("_tokens") else "of at most 6 decimals"
+        yield ItemProblem(place, "wrong_type", f"must be a number, {kind}")
+    elif not 0 <= value <= QUANTITY_MAX:
+        yield ItemProblem(place, "out_of_range", f"must be 0 to {QUANTITY_MAX:,}")
+
+
+KNOWN_METERS = frozenset((
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "reasoning_tokens",
+))  # fmt: skip
+
+
+def _read_reported_cost(cost: Mapping[str, Any], problems: list[ItemProblem]) -> Decimal | None:
+    """The provider's own figure in USD, exact."""
+    found = [
+        ItemProblem(f"reported_cost.{_printable(name)}", "unknown_field", "a cost has amount and currency")
+        for name in cost
+        if name not in ("amount", "currency")
+    ]
+    if cost.get("currency") != "USD":
+        found.append(
+            ItemProblem("reported_cost.currency", "currency_unsupported", "must be “USD”, the ledger's currency")
+        )
+    amount = None
+    try:
+        amount = Decimal(cost.get("amount", "")) if not isinstance(cost.get("amount"), bool | float) else None
+    except (ArithmeticError, TypeError, ValueError):
+        amount = None
+    if amount is None or not amount.is_finite():
+        found.append(ItemProblem("reported_cost.amount", "wrong_type", "must be a decimal, as text: “0.0123”"))
+    elif not 0 <= amount < MONEY_MAX or amount.as_tuple().exponent < -12:
+        found.append(ItemProblem("reported_cost.amount", "out_of_range", "must be 0 to 10^11 with at most 12 decimals"))
+    problems.extend(found)
+    return None if found else amount
