@@ -1,0 +1,513 @@
+"""The rate document of `docs/rates.md`: read, checked as a whole, and written canonically.
+
+A document's *content* is everything it says but its interval; the SHA-256 of the content's canonical JSON is what an
+entry's leaf names, so that closing a rate at its successor's start changes no leaf.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, cast
+
+from billing.core.model_names import canonical_provider, canonical_tier, name_spellings
+from ledger.core.entries import PICO
+
+MATCHES = ("exact", "prefix", "pattern")
+COMPARISONS = (">", ">=")
+CONTEXT_SCOPES = ("request", "marginal")
+QUANTITY_SCOPES = ("graduated", "volume", "package")
+CURRENCIES = ("USD",)
+RATES_PER_DOCUMENT_MAX = 20_000
+METERS_PER_RATE_MAX = 100
+TIERS_MAX = 20
+TEXT_MAX = 500
+PER_MAX = 10**12
+PRIORITY_MAX = 10**6
+
+# A usage name on the left is priced by the meter on its right; every other usage name is its own meter.
+METER_BY_USAGE = {
+    "input_tokens": "input",
+    "cache_read_tokens": "cache_read",
+    "cache_write_tokens": "cache_write",
+    "cache_write_1h_tokens": "cache_write_1h",
+    "output_tokens": "output",
+    "reasoning_tokens": "reasoning",
+    "audio_input_tokens": "audio_input",
+    "image_input_tokens": "image_input",
+    "video_input_tokens": "video_input",
+    "audio_cache_read_tokens": "audio_cache_read",
+    "image_cache_read_tokens": "image_cache_read",
+    "video_cache_read_tokens": "video_cache_read",
+    "audio_output_tokens": "audio_output",
+    "image_output_tokens": "image_output",
+    "video_output_tokens": "video_output",
+    "images": "image",
+    "searches": "search",
+    "web_searches": "web_search",
+    "social_searches": "social_search",
+    "storage_searches": "storage_search",
+    "rerank_searches": "rerank_search",
+    "code_executions": "code_execution",
+    "characters": "character",
+    "input_characters": "input_character",
+    "messages": "message",
+    "pages": "page",
+    "annotated_pages": "annotated_page",
+    "pixels": "pixel",
+    "seconds": "second",
+    "audio_seconds": "audio_second",
+    "audio_input_seconds": "audio_input_second",
+    "audio_output_seconds": "audio_output_second",
+    "video_seconds": "video_second",
+    "gpu_seconds": "gpu_second",
+    "storage_gb_hours": "gb_hour",
+    "gb_hours": "gb_hour",
+    "requests": "request",
+}  # fmt: skip
+
+_METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CONDITION = re.compile(r"[a-z0-9][a-z0-9_.:=/-]{0,99}")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?")
+_WINDOW = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]")
+_LITERAL_STOPS = set(".^$*+?{}[]\\|()")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong at `path`, and what to write instead."""
+
+    path: str
+    problem: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}. {self.cure}."
+
+
+class RatesRefused(ValueError):
+    """A rate document that is not one; `problems` names everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class RateDocument:
+    """One model's price list during [`effective_from`, `effective_to`) under one set of conditions."""
+
+    effective_from: datetime
+    effective_to: datetime | None
+    content: Mapping[str, Any]
+
+    @property
+    def conditions(self) -> tuple[str, str, str, str, str, str, str]:
+        """provider, model, match, tenant slug, service tier, region, time window: one price at a time for each."""
+        say = self.content
+        return (
+            say["provider"], say["model"], say["match"], say.get("tenant", ""), say["service_tier"],
+            say["region"], say.get("time_window", ""),
+        )  # fmt: skip
+
+    @property
+    def terms(self) -> str:
+        """What it charges, without where that was read: equal terms are the same price."""
+        return canonical_json({name: value for name, value in self.content.items() if name != "source"})
+
+    @property
+    def content_hash(self) -> bytes:
+        return hash_content(self.content)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted names and no spaces; a content holds text, integers, lists and objects only."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def hash_content(content: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the canonical JSON, in UTF-8."""
+    return hashlib.sha256(canonical_json(content).encode()).digest()
+
+
+def read_rates_json(text: str) -> list[RateDocument]:
+    """The rates of a JSON text; raises `RatesRefused` with all problems at once."""
+    problems: list[Problem] = []
+
+    def refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            problems.append(Problem(f"…{name}", "stands twice in one object", "Keep one of them"))
+        return dict(pairs)
+
+    try:
+        value = json.loads(text, object_pairs_hook=refuse_repetition)
+    except (ValueError, RecursionError) as error:
+        raise RatesRefused([Problem("document", f"is not JSON: {error}", "Send a JSON object")]) from None
+    if problems:
+        raise RatesRefused(problems)
+    return read_rates(value)
+
+
+def read_rates(value: Any) -> list[RateDocument]:
+    """The rates of `{"rates": [...]}`; raises `RatesRefused` with all problems at once."""
+    reader = _Reader()
+    rates = reader.read_document(value)
+    if not reader.problems:
+        reader.problems.extend(_find_overlaps(rates))
+    if reader.problems:
+        raise RatesRefused(reader.problems)
+    return rates
+
+
+def parse_time(text: object) -> datetime | None:
+    """An RFC 3339 moment in UTC; None when it is none, or names no zone."""
+    if not isinstance(text, str) or "T" not in text.upper():
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def window_minutes(window: str) -> tuple[int, int]:
+    """The first minute of the day inside `HH:MM-HH:MM`, and the first after it."""
+    start, end = window.split("-")
+    return int(start[:2]) * 60 + int(start[3:]), int(end[:2]) * 60 + int(end[3:])
+
+
+def leading_literal(pattern: str) -> str:
+    """What every name that fully matches `pattern` begins with, as far as that can be read off; may be ''."""
+    if "|" in pattern:
+        return ""
+    literal = ""
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        if character == "\\" and position + 1 < len(pattern) and not pattern[position + 1].isalnum():
+            character = pattern[position + 1]
+            position += 1
+        elif character in _LITERAL_STOPS:
+            break
+        position += 1
+        if pattern[position : position + 1] in ("*", "?", "{"):
+            break
+        literal += character
+    return literal
+
+
+class _Reader:
+    """Walks a document once and keeps every problem."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def refuse(self, path: str, problem: str, cure: str) -> None:
+        self.problems.append(Problem(path, problem, cure))
+
+    def read_document(self, value: Any) -> list[RateDocument]:
+        document = self._object(value, "document", required=("rates",), optional=())
+        rates = document.get("rates")
+        if rates is None:
+            return []
+        if not isinstance(rates, list) or not 0 < len(rates) <= RATES_PER_DOCUMENT_MAX:
+            self.refuse(
+                "rates",
+                "is not a list with something in it",
+                f"List 1 to {RATES_PER_DOCUMENT_MAX} rates",
+            )
+            return []
+        read = [self._rate(rate, f"rates[{index}]") for index, rate in enumerate(rates)]
+        return [rate for rate in read if rate is not None]
+
+    def _rate(self, value: Any, path: str) -> RateDocument | None:
+        before = len(self.problems)
+        by_report = isinstance(value, dict) and value.get("price_from") == "reported_cost"
+        rate = self._object(
+            value, path,
+            required=("provider", "model", "currency", "effective_from", "source")
+            + (() if by_report else ("meters",)),
+            optional=("match", "priority", "effective_to", "service_tier", "region", "time_window", "tenant",
+                      "price_from", "minimum") + (("meters",) if by_report else ("context_tiers",)),
+        )  # fmt: skip
+        content = self._content(rate, path, by_report=by_report)
+        start, end = self._interval(rate, path)
+        if len(self.problems) > before or start is None:
+            return None
+        return RateDocument(start, end, content)
+
+    def _content(self, rate: Mapping[str, Any], path: str, *, by_report: bool) -> dict[str, Any]:
+        match = self._one_of(rate.get("match", "exact"), f"{path}.match", MATCHES)
+        provider = self._text(rate, "provider", path)
+        content: dict[str, Any] = {
+            "provider": canonical_provider(provider),
+            "model": self._model(rate, path, match, provider),
+            "match": match,
+            "currency": self._one_of(rate.get("currency", "USD"), f"{path}.currency", CURRENCIES),
+            "service_tier": canonical_tier(
+                self._condition(rate.get("service_tier", "standard"), f"{path}.service_tier")
+            ),
+            "region": self._condition(rate.get("region", ""), f"{path}.region", may_be_empty=True),
+            "source": self._source(rate.get("source"), path),
+        }
+        if rate.get("priority"):
+            content["priority"] = self._priority(rate["priority"], f"{path}.priority", match)
+        if rate.get("time_window"):
+            content["time_window"] = self._window(rate["time_window"], f"{path}.time_window")
+        if rate.get("tenant"):
+            content["tenant"] = self._slug(rate["tenant"], f"{path}.tenant")
+        if rate.get("minimum") is not None:
+            content["minimum"] = self._minimum(rate["minimum"], f"{path}.minimum")
+        if "price_from" in rate:
+            self._one_of(rate["price_from"], f"{path}.price_from", ("meters", "reported_cost"))
+        if by_report:
+            content["price_from"] = "reported_cost"
+            if rate.get("meters"):
+                self.refuse(f"{path}.meters", "stands beside price_from reported_cost", "Keep one of the two")
+            return content
+        content["meters"] = self._meters(rate.get("meters", {}), f"{path}.meters", quantity_tiers=True)
+        if rate.get("context_tiers"):
+            content["context_tiers"] = self._context_tiers(
+                rate["context_tiers"], f"{path}.context_tiers", content["meters"]
+            )
+        return content
+
+    # --- conditions ---
+
+    def _interval(self, rate: Mapping[str, Any], path: str) -> tuple[datetime | None, datetime | None]:
+        start, end = None, None
+        if "effective_from" in rate and (start := parse_time(rate["effective_from"])) is None:
+            self.refuse(f"{path}.effective_from", "is not a time with a zone", 'Write "2026-07-30T00:00:00Z"')
+        if rate.get("effective_to") is not None and (end := parse_time(rate["effective_to"])) is None:
+            self.refuse(f"{path}.effective_to", "is not a time with a zone", "Write one, or null for no end")
+        if start and end and end <= start:
+            self.refuse(f"{path}.effective_to", "is not after effective_from", "Write a later time, or null")
+        return start, end
+
+    def _model(self, rate: Mapping[str, Any], path: str, match: str, provider: str) -> str:
+        model = self._text(rate, "model", path)
+        if match != "pattern":
+            return name_spellings(canonical_provider(provider), model)[0] if match == "exact" else model.lower()
+        try:
+            re.compile(model)
+        except re.error as error:
+            self.refuse(f"{path}.model", f"is not a regular expression: {error}", "Correct it")
+        return model
+
+    def _priority(self, value: Any, path: str, match: str) -> int:
+        if type(value) is not int or not -PRIORITY_MAX <= value <= PRIORITY_MAX:
+            self.refuse(path, "is not a whole number", f"Write one between ±{PRIORITY_MAX}")
+            return 0
+        if match != "pattern":
+            self.refuse(path, f"does nothing for match {match}", "Leave it out; it orders patterns")
+        return value
+
+    def _window(self, value: Any, path: str) -> str:
+        if not isinstance(value, str) or not _WINDOW.fullmatch(value) or value[:5] == value[6:]:
+            self.refuse(path, "is not a window of the day in UTC", 'Write "HH:MM-HH:MM", such as "16:30-00:30"')
+            return ""
+        return value
+
+    def _slug(self, value: Any, path: str) -> str:
+        if not isinstance(value, str) or not _SLUG.fullmatch(value):
+            self.refuse(path, "is not a tenant's slug", "Write it as create_tenant was told")
+            return ""
+        return value
+
+    def _condition(self, value: Any, path: str, *, may_be_empty: bool = False) -> str:
+        if may_be_empty and value in ("", None):
+            return ""
+        if not isinstance(value, str) or not _CONDITION.fullmatch(value.lower()):
+            self.refuse(path, "is not a name", "Write letters, digits and _ . : = / - only")
+            return ""
+        return value.lower()
+
+    def _source(self, value: Any, path: str) -> dict[str, str]:
+        if value is None:
+            return {}
+        source = self._object(value, f"{path}.source", required=("name",), optional=("url", "read_on", "note"))
+        return {name: self._text(source, name, f"{path}.source") for name in sorted(source) if source[name]}
+
+    # --- prices ---
+
+    def _meters(self, value: Any, path: str, *, quantity_tiers: bool) -> dict[str, Any]:
+        if not isinstance(value, dict) or not 0 < len(value) <= METERS_PER_RATE_MAX:
+            self.refuse(path, "holds no meter", f"Name 1 to {METERS_PER_RATE_MAX} meters with their prices")
+            return {}
+        meters = {}
+        for name, meter in value.items():
+            if not _METER_NAME.fullmatch(name):
+                self.refuse(f"{path}.{name}", "is no name of a meter", "Write lower-case letters, digits and _")
+            elif name in METER_BY_USAGE:
+                self.refuse(f"{path}.{name}", "names a usage, not a meter", f"Write {METER_BY_USAGE[name]}")
+            else:
+                meters[name] = self._meter(meter, f"{path}.{name}", quantity_tiers=quantity_tiers)
+        return meters
+
+    def _meter(self, value: Any, path: str, *, quantity_tiers: bool) -> dict[str, Any]:
+        optional = ("list_price", "minimum_per_call", "note") + (("quantity_tiers",) if quantity_tiers else ())
+        meter = self._object(value, path, required=("price", "per"), optional=optional)
+        per = self._whole(meter.get("per", 1), f"{path}.per", PER_MAX) or 1
+        read: dict[str, Any] = {"per": per}
+        for name in ("price", "list_price"):
+            if meter.get(name) is not None:
+                read[name] = self._price(meter[name], f"{path}.{name}", per)
+        if read.get("list_price") == read.get("price"):
+            read.pop("list_price", None)
+        if meter.get("minimum_per_call") is not None:
+            read["minimum_per_call"] = self._whole(meter["minimum_per_call"], f"{path}.minimum_per_call", PER_MAX)
+        if meter.get("note"):
+            read["note"] = self._text(meter, "note", path)
+        if meter.get("quantity_tiers"):
+            read["quantity_tiers"] = self._quantity_tiers(meter["quantity_tiers"], f"{path}.quantity_tiers", per)
+        return read
+
+    def _price(self, value: Any, path: str, per: int) -> str:
+        if type(value) is int:
+            value = str(value)
+        if not isinstance(value, str) or not _PRICE.fullmatch(value):
+            self.refuse(path, "is not a price", 'Write a decimal number of USD as text, such as "0.25"')
+            return "0"
+        pico = Fraction(value) * PICO
+        # A third of a pico-dollar is not a price; a price an hour has no end when it is written a second.
+        if (pico / per if _divides_ten(per) else pico).denominator != 1:
+            self.refuse(
+                path,
+                f"has more than 12 decimals for one unit ({value} per {per})",
+                "Round it to 6 decimals a million tokens, or 12 a unit",
+            )
+        return _plain(Decimal(value))
+
+    def _context_tiers(self, value: Any, path: str, base: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if not isinstance(value, list) or len(value) > TIERS_MAX:
+            self.refuse(path, "is not a list of tiers", f"List at most {TIERS_MAX} tiers, lowest first")
+            return []
+        tiers = [self._context_tier(tier, f"{path}[{index}]", base) for index, tier in enumerate(value)]
+        starts = [(tier["input_tokens"], tier["compare"] == ">") for tier in tiers]
+        if any(second <= first for first, second in zip(starts, starts[1:], strict=False)):
+            self.refuse(path, "do not rise", "List the lowest threshold first, each once")
+        if len({tier["scope"] for tier in tiers}) > 1:
+            self.refuse(path, "mix the scopes request and marginal", "Give all tiers of a list the same scope")
+        return tiers
+
+    def _context_tier(self, value: Any, path: str, base: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("input_tokens", "compare", "scope", "meters")
+        tier = self._object(value, path, required=names, optional=())
+        meters = self._meters(tier.get("meters", {}), f"{path}.meters", quantity_tiers=False)
+        for name in sorted(set(meters) - set(base)):
+            self.refuse(f"{path}.meters.{name}", "has no price below the tier", f"Name {name} in meters as well")
+        return {
+            "input_tokens": self._whole(tier.get("input_tokens", 1), f"{path}.input_tokens", 10**12),
+            "compare": self._one_of(tier.get("compare", ">"), f"{path}.compare", COMPARISONS),
+            "scope": self._one_of(tier.get("scope", "request"), f"{path}.scope", CONTEXT_SCOPES),
+            "meters": meters,
+        }
+
+    def _quantity_tiers(self, value: Any, path: str, per: int) -> list[dict[str, Any]]:
+        if not isinstance(value, list) or len(value) > TIERS_MAX:
+            self.refuse(path, "is not a list of tiers", f"List at most {TIERS_MAX} tiers, lowest first")
+            return []
+        tiers = []
+        for index, item in enumerate(value):
+            at = f"{path}[{index}]"
+            tier = self._object(item, at, required=("above", "scope", "price"), optional=("size",))
+            read = {
+                "above": self._whole(tier.get("above", 0), f"{at}.above", 10**15, least=0),
+                "scope": self._one_of(tier.get("scope", "graduated"), f"{at}.scope", QUANTITY_SCOPES),
+                "price": self._price(tier.get("price", "0"), f"{at}.price", per),
+            }
+            if (read["scope"] == "package") != ("size" in tier):
+                self.refuse(f"{at}.size", "belongs to scope package", "Name it there, and only there")
+            elif "size" in tier:
+                read["size"] = self._whole(tier["size"], f"{at}.size", 10**15)
+            tiers.append(read)
+        above = [tier["above"] for tier in tiers]
+        if above != sorted(set(above)):
+            self.refuse(path, "do not rise", "List the lowest quantity first, each once")
+        if len({tier["scope"] for tier in tiers}) > 1:
+            self.refuse(path, "mix scopes", "Give all quantity tiers of a meter the same scope")
+        return tiers
+
+    def _minimum(self, value: Any, path: str) -> dict[str, str]:
+        minimum = self._object(value, path, required=("amount", "period"), optional=())
+        return {
+            "amount": self._price(minimum.get("amount", "0"), f"{path}.amount", 1),
+            "period": self._one_of(minimum.get("period", "month"), f"{path}.period", ("month",)),
+        }
+
+    # --- the simple kinds ---
+
+    def _object(self, value: Any, path: str, *, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self.refuse(path, "is not an object", f"Write an object with {', '.join(required)}")
+            return {}
+        for name in required:
+            if name not in value:
+                self.refuse(f"{path}.{name}", "is missing", "Add it")
+        for name in value:
+            if name not in required and name not in optional:
+                known = ", ".join((*required, *optional))
+                self.refuse(f"{path}.{name}", "is not known", f"Leave it out; known here are {known}")
+        return cast("dict[str, Any]", value)
+
+    def _text(self, values: Mapping[str, Any], name: str, path: str) -> str:
+        value = values.get(name, "")
+        if name not in values:
+            return ""
+        if not isinstance(value, str) or not value.strip() or len(value) > TEXT_MAX or not value.isprintable():
+            self.refuse(f"{path}.{name}", "is not a text", f"Write 1 to {TEXT_MAX} printable characters")
+            return ""
+        return value.strip()
+
+    def _whole(self, value: Any, path: str, most: int, *, least: int = 1) -> int:
+        if type(value) is not int or not least <= value <= most:
+            self.refuse(path, "is not a whole number in bounds", f"Write one between {least} and {most}")
+            return least
+        return value
+
+    def _one_of(self, value: Any, path: str, choices: Sequence[str]) -> str:
+        if not isinstance(value, str) or value not in choices:
+            self.refuse(path, f"is {value!r}", f"Write {' or '.join(choices)}")
+            return choices[0]
+        return value
+
+
+def _find_overlaps(rates: Sequence[RateDocument]) -> Iterator[Problem]:
+    """Two rates of one document with the same conditions at the same time."""
+    seen: dict[tuple[str, ...], list[tuple[int, RateDocument]]] = {}
+    for index, rate in enumerate(rates):
+        others = seen.setdefault(rate.conditions, [])
+        for earlier, other in others:
+            if _overlap(rate, other):
+                yield Problem(
+                    f"rates[{index}]",
+                    f"overlaps rates[{earlier}] under the same conditions",
+                    "End one where the other begins",
+                )
+        others.append((index, rate))
+
+
+def _overlap(one: RateDocument, other: RateDocument) -> bool:
+    return (other.effective_to is None or one.effective_from < other.effective_to) and (
+        one.effective_to is None or other.effective_from < one.effective_to
+    )
+
+
+def _divides_ten(number: int) -> bool:
+    """Whether a division by `number` ends."""
+    for factor in (2, 5):
+        while number % factor == 0:
+            number //= factor
+    return number == 1
+
+
+def _plain(number: Decimal) -> str:
+    """A number without exponent and without trailing zeros, so that equal prices are equal texts."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
