@@ -1,0 +1,62 @@
+"""The machines' door: its paths are answered here, so that no request of theirs pays for sessions and forms."""
+
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import resolve
+
+from api.problems import Problem, answer_error
+
+MACHINE_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics"})
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+class MachineDoorMiddleware:
+    """Answers the machines' paths itself and hands every other request on.
+
+    It stands before sessions, CSRF and sign-in, and calls the view without them: a key comes with each request.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_machine_path(request.path_info):
+            return self.get_response(request)
+        request.request_id = find_request_id(request)
+        try:
+            response = call_view(request)
+        except Exception as error:
+            response = answer_error(error, request=request)
+        response.headers["X-Request-Id"] = request.request_id
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        return response
+
+
+def is_machine_path(path: str) -> bool:
+    return path.startswith("/v1/") or path in MACHINE_PATHS
+
+
+def find_request_id(request: HttpRequest) -> str:
+    """The client's X-Request-Id where it is fit to be repeated, else a new one."""
+    sent = request.META.get("HTTP_X_REQUEST_ID", "")
+    return sent if REQUEST_ID_PATTERN.fullmatch(sent) else uuid4().hex
+
+
+def call_view(request: HttpRequest) -> HttpResponse:
+    """The view's answer, rendered. Raises what the view raises, and Problem for what no view should see."""
+    request.get_host()  # refuses a foreign name, so that no web page reaches a loopback address by renaming it
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise Problem("body_too_large", f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are read.")
+    match = resolve(request.path_info)
+    request.resolver_match = match
+    response = match.func(request, *match.args, **match.kwargs)
+    if hasattr(response, "render") and not response.is_rendered:
+        response = response.render()
+    return response

@@ -1,0 +1,164 @@
+"""Every refusal of the machines' door as an RFC 9457 problem document; `docs/api.md` lists the codes.
+
+Here alone an error of any app becomes HTTP. What is not known here is a bug: 500, logged, its text kept inside.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import django.db
+import psycopg
+from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from rest_framework import exceptions as drf
+
+from api.renderers import encode_json
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """What a code always means: its HTTP status and its title."""
+
+    status: int
+    title: str
+
+
+PROBLEM_TYPES: dict[str, ProblemType] = {
+    "request_malformed": ProblemType(400, "The request is not understood"),
+    "host_unknown": ProblemType(400, "The Host header names no address of this installation"),
+    "body_incomplete": ProblemType(400, "The body ended before its end"),
+    "body_malformed": ProblemType(400, "The body cannot be read"),
+    "body_empty": ProblemType(400, "The body is empty"),
+    "too_many_events": ProblemType(413, "The request holds too many events"),
+    "key_missing": ProblemType(401, "An API key is needed"),
+    "key_invalid": ProblemType(401, "The API key is mistyped, unknown or revoked"),
+    "scope_missing": ProblemType(403, "The API key lacks a scope"),
+    "tenant_forbidden": ProblemType(403, "The API key may not act for this tenant"),
+    "path_unknown": ProblemType(404, "There is nothing at this path"),
+    "tenant_unknown": ProblemType(404, "There is no such tenant"),
+    "entry_unknown": ProblemType(404, "There is no such entry"),
+    "method_not_allowed": ProblemType(405, "This path does not take this method"),
+    "body_too_large": ProblemType(413, "The body is too large"),
+    "content_type_unknown": ProblemType(415, "The content type is not one that is read here"),
+    "content_encoding_unknown": ProblemType(415, "The content encoding is not one that is read here"),
+    "nothing_booked": ProblemType(422, "With atomic=true nothing was booked"),
+    "atomic_spans_tenants": ProblemType(422, "One transaction cannot span tenants"),
+    "query_invalid": ProblemType(422, "Query parameters are wrong"),
+    "query_refused": ProblemType(422, "The question has no exact answer"),
+    "internal": ProblemType(500, "Something of ours went wrong"),
+    "database_away": ProblemType(503, "The database is away; the same request may be sent again"),
+}
+
+# SQLSTATE classes and codes that a later attempt may not meet: connection, resources, rollback, operator, failover.
+PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57", "58", "25006", "25P03")
+
+
+class Problem(Exception):
+    """A refusal: a code of PROBLEM_TYPES, what was wrong in words, and facts beside.
+
+    problems: one {"field", "detail"} (and "code", where there is one) for each thing wrong with the input.
+    facts: further members of the document.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        problems: Iterable[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.type = PROBLEM_TYPES[code]
+        self.detail = detail
+        self.problems = list(problems)
+        self.headers = dict(headers or {})
+        self.facts = facts
+
+
+def answer_problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
+    """The REST framework's exception handler."""
+    return answer_error(error, request=context["request"])
+
+
+def answer_error(error: Exception, *, request: HttpRequest) -> HttpResponse:
+    """The problem document of any error, whoever raised it."""
+    problem = find_problem(error)
+    request_id = getattr(request, "request_id", "")
+    if problem.code == "internal":
+        logger.error("%s %s failed, request %s", request.method, request.path, request_id, exc_info=error)
+    elif problem.code == "database_away":
+        logger.warning("database away during request %s: %s", request_id, error)
+    return HttpResponse(
+        encode_json(build_document(problem, request_id=request_id)),
+        status=problem.type.status,
+        content_type=CONTENT_TYPE,
+        headers=problem.headers,
+    )
+
+
+def build_document(problem: Problem, *, request_id: str = "") -> dict[str, Any]:
+    """The members of the problem document, RFC 9457's own first."""
+    document: dict[str, Any] = {
+        "type": f"urn:tokenledger:problem:{problem.code}",
+        "title": problem.type.title,
+        "status": problem.type.status,
+        "detail": problem.detail or f"{problem.type.title}.",
+        "code": problem.code,
+        **problem.facts,
+    }
+    if problem.problems:
+        document["problems"] = problem.problems
+    if request_id:
+        document["request_id"] = request_id
+    return document
+
+
+def find_problem(error: Exception) -> Problem:
+    """What an error means to the one who sent the request."""
+    match error:
+        case Problem():
+            return error
+        case django.db.Error() | psycopg.Error():
+            return _find_database_problem(error)
+        case Http404() | drf.NotFound():
+            return Problem("path_unknown")
+        case RequestDataTooBig():
+            return Problem("body_too_large")
+        case UnreadablePostError():
+            return Problem("body_incomplete")
+        case DisallowedHost():
+            return Problem("host_unknown")
+        case drf.MethodNotAllowed():
+            return Problem("method_not_allowed", str(error.detail))
+        case drf.UnsupportedMediaType():
+            return Problem("content_type_unknown", str(error.detail))
+        case drf.ParseError():
+            return Problem("body_malformed", str(error.detail))
+        case drf.APIException() if error.status_code < 500:
+            return Problem("request_malformed", str(error.detail))
+        case SuspiciousOperation() | BadRequest():
+            return Problem("request_malformed")
+    return Problem("internal")
+
+
+def _find_database_problem(error: Exception) -> Problem:
+    """503 where the same request may succeed later: nothing is booked twice, so it is safe to send it again."""
+    cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+    sqlstate = getattr(cause, "sqlstate", None) or ""
+    away = isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) or isinstance(
+        error, (django.db.OperationalError, django.db.InterfaceError)
+    )
+    if away or sqlstate.startswith(PASSING_SQLSTATES):
+        return Problem("database_away", headers={"Retry-After": str(RETRY_AFTER_SECONDS)}, retry_safe=True)
+    return Problem("internal")

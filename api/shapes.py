@@ -1,0 +1,204 @@
+"""The bodies that are read and answered, as JSON Schema: what `/v1/schema` says and the tests hold answers against."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from api.problems import PROBLEM_TYPES
+from ledger.selectors import ENTRIES_PER_PAGE_MAX
+from tenants.models import SCOPES
+
+Schema = Mapping[str, Any]
+
+
+def refer(name: str) -> Schema:
+    """A reference to one of COMPONENTS."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def describe_object(
+    properties: Mapping[str, Schema], *, optional: Iterable[str] = (), is_open: bool = False, description: str = ""
+) -> dict[str, Any]:
+    """An object with these members and no others, unless `is_open`; all required but the `optional`."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in set(optional)],
+    }
+    if not is_open:
+        schema["additionalProperties"] = False
+    return schema | ({"description": description} if description else {})
+
+
+def list_of(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+MONEY, TIME = refer("Money"), refer("Time")
+
+USAGE_COLUMNS = (
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens",
+)  # fmt: skip
+COST_COLUMNS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost",
+                "list_cost", "saved_cost", "reported_cost")  # fmt: skip
+TEXT_COLUMNS = (
+    "event_source", "event_id", "response_id", "api_key_id", "environment", "feature", "user_ref", "cost_center",
+    "customer_tier", "session_id", "trace_id", "span_id", "parent_span_id", "operation", "provider", "model",
+    "requested_model", "service_tier", "region", "status", "finish_reason", "prompt_hash", "content_digest",
+    "pricing_reason", "currency",
+)  # fmt: skip
+
+ENTRY = describe_object(
+    {
+        "id": {"type": "string", "description": "`<batch_id>.<line>`"},
+        "tenant_id": COUNT,
+        "batch_id": UUID,
+        "line": COUNT,
+        "kind": {"enum": ["usage", "fee", "rating", "correction", "credit", "admin_act"]},
+        "corrects": or_null({"type": "string", "description": "The id of the entry that this one corrects."}),
+        "charge_period_start": TIME,
+        "recorded_at": TIME,
+        "billing_period": {"type": "string", "format": "date"},
+        **dict.fromkeys(TEXT_COLUMNS, TEXT),
+        "tags": {"type": "object", "additionalProperties": TEXT},
+        "latency_ms": or_null(COUNT),
+        "cache_hit": FLAG,
+        **dict.fromkeys(USAGE_COLUMNS, COUNT),
+        "other_usage": {"type": "object", "additionalProperties": {"type": "number"}},
+        "calls": COUNT,
+        "pricing_status": {"enum": ["priced", "unpriced", "reported"]},
+        **dict.fromkeys(COST_COLUMNS, or_null(MONEY)),
+        "rate_version_id": or_null(COUNT),
+        "context_tier": COUNT,
+        "leaf": HASH,
+    },
+    description="One row of the ledger, in its own column names. Token counts are disjoint, but for "
+    "`reasoning_tokens`, a part of `output_tokens`. The costs are null while the entry is unpriced.",
+)
+QUANTITIES: Mapping[str, Schema] = {
+    "events": COUNT,
+    "unpriced_events": COUNT,
+    "error_events": COUNT,
+    **dict.fromkeys(USAGE_COLUMNS, COUNT),
+    **dict.fromkeys(COST_COLUMNS, MONEY),
+}
+COVERAGE = describe_object(
+    {"priced": COUNT, "unpriced": COUNT},
+    description="Events whose cost is in the totals, and events whose cost is not known and therefore is not.",
+)
+COST_ROW = describe_object(
+    {"period_start": or_null(TIME), "group": {"type": "object", "additionalProperties": TEXT}, **QUANTITIES},
+    description="`group` holds the value of each dimension of `group_by`; '' stands for events that say nothing.",
+)
+COSTS = describe_object(
+    {
+        "from": TIME,
+        "to": TIME,
+        "granularity": TEXT,
+        "timezone": TEXT,
+        "group_by": list_of(TEXT),
+        "rows": list_of(refer("CostRow")),
+        "totals": refer("Totals"),
+        "coverage": refer("Coverage"),
+        "currency": TEXT,
+        "complete_to": TIME,
+        "previous": describe_object(
+            {
+                "from": TIME,
+                "to": TIME,
+                "rows": list_of(refer("CostRow")),
+                "totals": refer("Totals"),
+                "coverage": refer("Coverage"),
+            }
+        ),
+    },
+    optional=["previous"],
+)
+ENTRIES = describe_object(
+    {
+        "entries": {"type": "array", "items": refer("Entry"), "maxItems": ENTRIES_PER_PAGE_MAX},
+        "next": or_null({"type": "string", "description": "The `cursor` of the next page; null on the last one."}),
+    }
+)
+PROOF = describe_object(
+    {
+        "status": {"enum": ["receipted", "broken"]},
+        "leaf": HASH,
+        "leaf_index": COUNT,
+        "tree_size": COUNT,
+        "path": list_of(HASH),
+        "root": HASH,
+        "receipt": {"type": "string", "description": "JWS, EdDSA, over the batch's header with this root."},
+    },
+    description="That the entry is in the batch whose receipt was signed when it was booked (RFC 9162, 2.1.3).",
+)
+PROBLEM = describe_object(
+    {
+        "type": TEXT,
+        "title": TEXT,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": TEXT,
+        "code": {"enum": list(PROBLEM_TYPES)},
+        "problems": list_of(
+            describe_object({"field": TEXT, "code": TEXT, "detail": TEXT}, optional=["code"], is_open=True)
+        ),
+        "request_id": TEXT,
+        "retry_safe": FLAG,
+    },
+    optional=["problems", "request_id", "retry_safe"],
+    is_open=True,
+    description="RFC 9457. `code` is stable; `problems` names everything that is wrong with the input at once.",
+)
+ME = describe_object(
+    {
+        "key": describe_object({"id": TEXT, "name": TEXT}),
+        "tenant": describe_object({"slug": TEXT, "timezone": TEXT}),
+        "is_operator": FLAG,
+        "scopes": list_of({"enum": list(SCOPES)}),
+        "limits": {"type": "object", "additionalProperties": COUNT},
+    }
+)
+HEALTH = describe_object({"status": {"const": "alive"}})
+CHECK = describe_object({"state": {"enum": ["ok", "degraded", "failed"]}, "detail": TEXT})
+READINESS = describe_object(
+    {
+        "status": {"enum": ["ok", "degraded", "failed"]},
+        "checks": {"type": "object", "additionalProperties": refer("Check")},
+    },
+    optional=["checks"],
+)
+
+COMPONENTS: Mapping[str, Schema] = {
+    "Money": {
+        "type": "string",
+        "pattern": r"^-?[0-9]+\.[0-9]{12}$",
+        "description": "A decimal with all twelve decimals of the ledger.",
+    },
+    "Time": {
+        "type": "string",
+        "format": "date-time",
+        "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$",
+        "description": "RFC 3339, UTC, with six decimals.",
+    },
+    "Problem": PROBLEM,
+    "Entry": ENTRY,
+    "Entries": ENTRIES,
+    "Proof": PROOF,
+    "Coverage": COVERAGE,
+    "CostRow": COST_ROW,
+    "Totals": describe_object(QUANTITIES),
+    "Costs": COSTS,
+    "Me": ME,
+    "Health": HEALTH,
+    "Check": CHECK,
+    "Readiness": READINESS,
+}

@@ -1,0 +1,15 @@
+"""The machines' addresses. `api.middleware` answers each of them before sessions and forms."""
+
+from django.urls import path
+
+from api.views.health import Health, Readiness
+from api.views.me import Me
+from api.views.schema import Docs, Schema
+
+urlpatterns = [
+    path("v1/me", Me.as_view(), name="get_me"),
+    path("v1/schema", Schema.as_view(), name="get_schema"),
+    path("v1/docs", Docs.as_view(), name="show_docs"),
+    path("healthz", Health.as_view(), name="get_health"),
+    path("readyz", Readiness.as_view(), name="get_readiness"),
+]
