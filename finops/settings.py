@@ -3,6 +3,7 @@
 A process without a database URL still imports (linting, `make` targets, `collectstatic`), and fails at its first query.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -148,7 +149,10 @@ USE_I18N = False
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("plotly", Path(find_spec("plotly").origin).parent / "package_data"),  # its bundled script, found, not imported
+]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -182,6 +186,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "dashboards.accounts.read_login_name"
 AXES_LOCKOUT_CALLABLE = "dashboards.accounts.answer_lockout"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False

@@ -1,0 +1,119 @@
+"""Who looks at whom: the signed-in person, the tenant of the page, and the scope in which it is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.db import connection, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.cache import patch_cache_control, patch_vary_headers
+
+from tenants.models import User
+from tenants.scope import tenant_scope
+from tenants.selectors import TenantInfo, get_tenant_by_id, list_tenants
+
+ROLE_NAMES = {
+    "admin": "Administrator",
+    "finance": "Finance",
+    "engineer": "Engineer",
+    "owner": "Owner",
+    "viewer": "Viewer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A person before a page. tenants: those that may be chosen instead, none for a tenant's own people."""
+
+    user_id: int
+    name: str
+    email: str
+    role: str
+    is_operator: bool
+    tenant: TenantInfo
+    tenants: tuple[TenantInfo, ...]
+
+    @property
+    def role_name(self) -> str:
+        return ROLE_NAMES[self.role]
+
+    @property
+    def link_query(self) -> dict[str, str]:
+        """What every link of the page carries, so that it opens for the same tenant."""
+        return {"tenant": self.tenant.slug} if self.is_operator else {}
+
+
+View = Callable[..., HttpResponse]
+
+
+def member_required(view: View) -> View:
+    """Call `view(request, seat, …)` for a signed-in person, inside the scope of the tenant that the page is about.
+
+    A tenant's person sees that tenant; an operator's names one in `?tenant=`, and is sent to the first where none is
+    named. Another's tenant and an unknown one are both 404. All reads of a page see one snapshot, so its figures,
+    tables and charts agree. Nothing is kept by a cache.
+    """
+
+    @wraps(view)
+    def answer_member(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return _keep_private(redirect_to_login(request.get_full_path()))
+        seat = find_seat(request.user, slug=request.GET.get("tenant", ""))
+        if seat is None:
+            return _keep_private(redirect("tenants"))
+        if seat.is_operator and "tenant" not in request.GET and request.method in ("GET", "HEAD"):
+            query = request.GET.copy()
+            query["tenant"] = seat.tenant.slug
+            return _keep_private(redirect(f"{request.path}?{query.urlencode()}"))
+        with transaction.atomic():
+            _take_snapshot(request)
+            with tenant_scope(seat.tenant.id):
+                return _keep_private(view(request, seat, *args, **kwargs))
+
+    return answer_member
+
+
+def operator_required(view: View) -> View:
+    """Call `view(request, …)` for an operator's person, outside every tenant's scope; 404 for all others."""
+
+    @wraps(view)
+    def answer_operator(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return _keep_private(redirect_to_login(request.get_full_path()))
+        if not request.user.is_operator:
+            raise Http404
+        return _keep_private(view(request, *args, **kwargs))
+
+    return answer_operator
+
+
+def find_seat(user: User, *, slug: str) -> Seat | None:
+    """The person's place before the tenant `slug`, '' for the first. None: there is no tenant yet. Raises Http404."""
+    tenants = tuple(list_tenants()) if user.is_operator else ()
+    if user.is_operator:
+        if not tenants and not slug:
+            return None
+        tenant = next((tenant for tenant in tenants if slug in ("", tenant.slug)), None)
+    else:
+        tenant = get_tenant_by_id(user.tenant_id)
+        if tenant and slug not in ("", tenant.slug):
+            tenant = None
+    if tenant is None:
+        raise Http404
+    return Seat(user.pk, user.name, user.email, user.role, user.is_operator, tenant, tenants)
+
+
+def _take_snapshot(request: HttpRequest) -> None:
+    """Let everything that a page reads be of one moment; inside an outer transaction that one's moment counts."""
+    if request.method in ("GET", "HEAD") and len(connection.atomic_blocks) == 1:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _keep_private(response: HttpResponse) -> HttpResponse:
+    patch_cache_control(response, private=True, no_store=True)
+    patch_vary_headers(response, ("Cookie",))
+    return response

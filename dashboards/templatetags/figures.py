@@ -1,0 +1,144 @@
+"""Figures as elements: what is shown is rounded, what is copied and tested is exact."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dashboards.core.changes import Change
+from dashboards.core.figures import (
+    MINUS,
+    write_amount,
+    write_duration,
+    write_exact,
+    write_percent,
+    write_quantity,
+    write_signed,
+)
+
+register = template.Library()
+
+UNKNOWN = format_html('<span class="signal">unknown</span>')
+
+
+@register.filter
+def money(amount: Decimal | None, currency: str = "USD") -> SafeString:
+    """A cell's money: the caption has the currency, the title the exact amount; None is unknown, never zero."""
+    if amount is None:
+        return UNKNOWN
+    return _data(amount, write_amount(amount), currency)
+
+
+@register.filter
+def money_signed(amount: Decimal | None, currency: str = "USD") -> SafeString:
+    """The same with its sign, for a difference."""
+    if amount is None:
+        return UNKNOWN
+    return _data(amount, write_signed(amount), currency)
+
+
+@register.filter
+def dollars(amount: Decimal | None, currency: str = "USD") -> SafeString:
+    """Money inside a sentence or a small figure: $0.0036."""
+    if amount is None:
+        return UNKNOWN
+    return _data(amount, _with_sign(write_amount(amount)), currency)
+
+
+@register.filter
+def dollars_large(amount: Decimal | None, currency: str = "USD") -> SafeString:
+    """Money as a page's figure: the cents stand smaller."""
+    if amount is None:
+        return UNKNOWN
+    whole, _, cents = write_amount(amount).partition(".")
+    if len(cents) != 2:
+        return dollars(amount, currency)
+    shown = format_html('{}<span class="cents">.{}</span>', _with_sign(whole), cents)
+    return _data(amount, shown, currency)
+
+
+@register.filter
+def money_exact(amount: Decimal | None) -> str | SafeString:
+    """All twelve decimals."""
+    return UNKNOWN if amount is None else f"{amount:,.12f}".replace("-", MINUS)
+
+
+@register.filter
+def money_exact_signed(amount: Decimal | None) -> str | SafeString:
+    """All twelve decimals with the sign, for a chain of bookings."""
+    return UNKNOWN if amount is None else f"{amount:+,.12f}".replace("-", MINUS)
+
+
+@register.filter
+def quantity(number: Decimal | int | None, unit: str = "") -> SafeString:
+    """Tokens, calls: whole up to ten million, then millions; the title has every digit."""
+    if number is None:
+        return UNKNOWN
+    return _data(number, write_quantity(number), unit)
+
+
+tokens = register.filter("tokens", lambda number: quantity(number, "tokens"))
+
+
+@register.filter
+def percent(share: Decimal | None) -> str:
+    """33.9 %; a dash where there is no share."""
+    return "–" if share is None else write_percent(share)
+
+
+@register.filter
+def delta(change: Change) -> SafeString:
+    """The change in words: ▲ 12.0 % more. Colour is never its only sign."""
+    if change.direction == "same":
+        return format_html('<span class="delta">no change</span>')
+    if change.direction == "new":
+        return format_html('<span class="delta up">▲ new</span>')
+    if change.direction == "gone":
+        return format_html('<span class="delta">▼ gone</span>')
+    if change.direction == "up":
+        return format_html('<span class="delta up">▲ {} more</span>', write_percent(change.percent))
+    return format_html('<span class="delta">▼ {} less</span>', write_percent(change.percent))
+
+
+@register.filter
+def moment(time: datetime | None) -> SafeString | str:
+    """4 Nov 2026 09:41:07.318204 UTC: every digit, for one entry."""
+    if time is None:
+        return "–"
+    shown = f"{time.day} {time:%b %Y %H:%M:%S}" + (f".{time.microsecond:06d}" if time.microsecond else "")
+    return format_html('<time datetime="{}">{} UTC</time>', time.isoformat(), shown)
+
+
+@register.filter
+def moment_short(time: datetime) -> SafeString:
+    """4 Nov 09:41:07, under a heading that names the zone."""
+    return format_html('<time datetime="{0}" title="{0}">{1} {2:%b %H:%M:%S}</time>', time.isoformat(), time.day, time)
+
+
+@register.filter
+def minute(time: datetime) -> SafeString:
+    """14:32 UTC, with the day where it is not the same."""
+    return format_html('<time datetime="{}">{:%H:%M} UTC</time>', time.isoformat(), time)
+
+
+@register.filter
+def duration(length: timedelta) -> str:
+    """0.8 s, 3 min."""
+    return write_duration(length)
+
+
+@register.filter
+def abbreviated(identifier: str, ends: int = 8) -> str:
+    """The two ends of a long id: 01a1a5ef…e0a3c4."""
+    return identifier if len(identifier) <= 2 * ends else f"{identifier[:ends]}…{identifier[-6:]}"
+
+
+def _with_sign(text: str) -> str:
+    return f"{MINUS}${text[1:]}" if text.startswith(MINUS) else f"${text}"
+
+
+def _data(number: Decimal | int, shown: str | SafeString, unit: str) -> SafeString:
+    exact = write_exact(number)
+    return format_html('<data value="{}" title="{}">{}</data>', exact, f"{exact} {unit}" if unit else exact, shown)
