@@ -1,0 +1,159 @@
+"""POST /v1/events: usage in, a receipt out, and what could not be booked kept to be corrected."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from api.auth import Access
+from api.parameters import Parameter, read_choice, read_query
+from api.parsing.bodies import read_body, read_content_type
+from api.parsing.events import ItemProblem, ParsedItem, parse_events
+from api.problems import Problem
+from billing.ingestion import AtomicIntakeRefused, ItemResult, Receipt, RejectedItem, ingest_events
+from tenants.selectors import get_tenant
+
+PARAMETERS = (
+    Parameter(
+        "atomic",
+        read_choice("true", "false"),
+        "`true`: all or nothing. An item in conflict or invalid then refuses the request, and none is booked.",
+        {"type": "string", "enum": ["true", "false"]},
+        default="false",
+    ),
+    Parameter(
+        "results",
+        read_choice("all", "exceptions"),
+        "`all` lists every item; else only those that were not newly accepted are listed.",
+        {"type": "string", "enum": ["all", "exceptions"]},
+        default="exceptions",
+    ),
+)
+
+
+class Events(APIView):
+    """Book usage events."""
+
+    required_scope = "ingest"
+
+    def post(self, request: Request) -> Response:
+        flags = read_query(request.query_params, PARAMETERS)
+        access: Access = request.auth
+        now = timezone.now()
+        content_type = read_content_type(request._request)
+        items = parse_events(
+            read_body(request._request),
+            content_type=content_type,
+            now=now,
+            may_backfill="backfill" in access.scopes,
+        )
+        shares = _share_out(items, access)
+        is_atomic = flags["atomic"] == "true"
+        if is_atomic and len(shares) > 1:
+            raise Problem(
+                "atomic_spans_tenants", "Events of several tenants are several transactions: send them apart."
+            )
+        try:
+            receipts = [
+                ingest_events(
+                    tenant_id=share.tenant_id,
+                    api_key_id=access.key_id,
+                    events=[(item.index, item.event) for item in share.items if item.event],
+                    rejected=[_describe_rejected(item) for item in share.items if not item.event],
+                    now=now,
+                    atomic=is_atomic,
+                )
+                for share in shares
+            ]
+        except AtomicIntakeRefused as refused:
+            raise _refuse_whole(refused.receipt) from refused
+        answer = _write_answer(receipts, with_accepted=flags["results"] == "all")
+        is_mixed = any(receipt.conflicts or receipt.rejected for receipt in receipts)
+        return Response(answer, status=207 if is_mixed else 200)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The items of one tenant: one transaction."""
+
+    tenant_id: int
+    items: Sequence[ParsedItem]
+
+
+def _share_out(items: Sequence[ParsedItem], access: Access) -> list[_Share]:
+    """The items by tenant. Naming one is the operator's right; an item that may not stays the key's own, refused."""
+    if not any(item.tenant for item in items):
+        return [_Share(access.tenant_id, items)]
+    shares: dict[int, list[ParsedItem]] = defaultdict(list)
+    known: dict[str, int] = {}
+    for item in items:
+        tenant_id = access.tenant_id
+        if item.tenant and not access.is_operator:
+            item = _refuse(item, ItemProblem("tenant", "tenant_forbidden", "only an operator's key may name a tenant"))
+        elif item.tenant:
+            if item.tenant not in known and (tenant := get_tenant(item.tenant)):
+                known[item.tenant] = tenant.id
+            if item.tenant in known:
+                tenant_id = known[item.tenant]
+            else:
+                item = _refuse(item, ItemProblem("tenant", "tenant_unknown", f"there is no tenant {item.tenant!r}"))
+        shares[tenant_id].append(item)
+    return [_Share(tenant_id, shares[tenant_id]) for tenant_id in sorted(shares)]
+
+
+def _refuse(item: ParsedItem, problem: ItemProblem) -> ParsedItem:
+    return ParsedItem(item.index, item.event_id, None, item.tenant, (*item.problems, problem), item.raw)
+
+
+def _describe_rejected(item: ParsedItem) -> RejectedItem:
+    """What is kept of a refused item: the first problem's code, and all problems in words."""
+    problems = tuple({"field": p.field, "code": p.code, "detail": p.detail} for p in item.problems)
+    detail = "; ".join(f"{p.field} {p.detail}".strip() for p in item.problems)
+    return RejectedItem(item.index, item.event_id, item.problems[0].code, detail[:4000], item.raw, problems)
+
+
+def _refuse_whole(receipt: Receipt) -> Problem:
+    return Problem(
+        "nothing_booked",
+        f"{receipt.conflicts} in conflict and {receipt.rejected} invalid: with atomic=true none was booked.",
+        results=[_write_result(result) for result in receipt.results],
+    )
+
+
+def _write_answer(receipts: Sequence[Receipt], *, with_accepted: bool) -> dict[str, Any]:
+    """The receipts of a request as one; `batches` stands beside where several tenants made several."""
+    made = [receipt for receipt in receipts if receipt.batch_id]
+    only = made[0] if len(made) == 1 else None
+    results = sorted((item for receipt in receipts for item in receipt.results), key=lambda item: item.index)
+    answer: dict[str, Any] = {
+        "accepted": sum(receipt.accepted for receipt in receipts),
+        "duplicates": sum(receipt.duplicates for receipt in receipts),
+        "conflicts": sum(receipt.conflicts for receipt in receipts),
+        "rejected": sum(receipt.rejected for receipt in receipts),
+        "unpriced": sum(receipt.unpriced for receipt in receipts),
+        "batch_id": str(only.batch_id) if only else None,
+        "receipt": only.receipt if only else None,
+        "results": [_write_result(item) for item in results if with_accepted or item.status != "accepted"],
+    }
+    if len(made) > 1:
+        answer["batches"] = [{"batch_id": str(receipt.batch_id), "receipt": receipt.receipt} for receipt in made]
+    return answer
+
+
+def _write_result(item: ItemResult) -> dict[str, Any]:
+    """One item's verdict; what does not apply is left out."""
+    result: dict[str, Any] = {"index": item.index, "id": item.id, "status": item.status}
+    if item.entry_id:
+        result |= {"batch_id": item.entry_id.partition(".")[0], "entry_id": item.entry_id}
+    if item.code:
+        result |= {"code": item.code, "detail": item.detail}
+    if item.fields:
+        result["fields"] = list(item.fields)
+    if item.problems:
+        result["problems"] = list(item.problems)
+    return result
