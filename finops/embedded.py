@@ -353,9 +353,7 @@ def _make_cluster(data: Path, *, programs: Path, account: Account | None) -> Non
             "--builtin-locale=C.UTF-8",
             "--no-instructions",
         ]
-        done = run_as(
-            account, command, capture_output=True, text=True, pass_fds=handles, env=_plain_environment()
-        )
+        done = run_as(account, command, capture_output=True, text=True, pass_fds=handles, env=_plain_environment())
     if done.returncode != 0:
         reason = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())
         raise EmbeddedServerRefused(f"PostgreSQL could not make its data folder {data}: {reason}")

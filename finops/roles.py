@@ -33,9 +33,7 @@ class RolesRefused(RuntimeError):
     """The administrator's URL does not do what it must; the text is one sentence with the cure."""
 
 
-def derive_urls(
-    *, administrator_url: str, known: Mapping[str, str], database: str | None = None
-) -> dict[str, str]:
+def derive_urls(*, administrator_url: str, known: Mapping[str, str], database: str | None = None) -> dict[str, str]:
     """The URLs of the three roles on the administrator's server, by the name of their variable.
 
     known: URLs of an earlier time; their passwords are kept, missing ones are generated.
@@ -44,9 +42,7 @@ def derive_urls(
     parts = _read_url(administrator_url)
     name = database or _name_database(parts)
     return {
-        variable: _make_url(
-            {**parts, "user": role, "password": _keep_password(known.get(variable)), "dbname": name}
-        )
+        variable: _make_url({**parts, "user": role, "password": _keep_password(known.get(variable)), "dbname": name})
         for variable, role in ROLE_OF_VARIABLE.items()
     }
 
@@ -123,9 +119,7 @@ def _put_roles(connection: psycopg.Connection, passwords: Mapping[str, str]) -> 
         )
     # PostgreSQL lets one hand a database to a role only as its member.
     connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(OWNER)))
-    connection.execute(
-        sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(READER))
-    )
+    connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(READER)))
 
 
 def _attributes(connection: psycopg.Connection) -> str:

@@ -10,8 +10,8 @@ WORKER_PROCESSES = 2
 
 WORKER_COMMAND = [
     "celery",
-    "-A",
-    "finops",
+    "--quiet",
+    "--app=finops",
     "worker",
     "--loglevel=INFO",
     f"--concurrency={WORKER_PROCESSES}",
@@ -19,7 +19,7 @@ WORKER_COMMAND = [
     "--without-gossip",
     "--without-mingle",
 ]
-BEAT_COMMAND = ["celery", "-A", "finops", "beat", "--loglevel=INFO"]
+BEAT_COMMAND = ["celery", "--quiet", "--app=finops", "beat", "--loglevel=INFO"]
 
 
 def web_command(*, host: str, port: int) -> list[str]:

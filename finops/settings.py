@@ -21,7 +21,7 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-commands-that-sign-nothing")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.str('PORT', default='8000')}")
 DEMO = env.bool("TOKENLEDGER_DEMO", default=False)
 
 INSTALLED_APPS = [
@@ -148,7 +148,7 @@ LANGUAGE_CODE = "en-us"
 USE_I18N = False
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# No STATIC_ROOT: nothing is collected, whitenoise serves each file from where it stands.
 STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("plotly", Path(find_spec("plotly").origin).parent / "package_data"),  # its bundled script, found, not imported

@@ -142,18 +142,14 @@ def run_as(account: Account | None, command: Sequence[str], **options) -> subpro
     return subprocess.run(command, cwd="/", **_identity(account), **options)
 
 
-def start_as(
-    account: Account | None, command: Sequence[str], *, last_signal: int, **options
-) -> subprocess.Popen:
+def start_as(account: Account | None, command: Sequence[str], *, last_signal: int, **options) -> subprocess.Popen:
     """`subprocess.Popen` as `account`, outside the terminal's process group.
 
     Ctrl-C must reach the supervisor alone, who stops its children in order; and when the supervisor is
     killed outright, the kernel (Linux only) sends `last_signal`, so that nothing is left behind.
     """
     options = {"cwd": "/", "stdin": subprocess.DEVNULL, **_identity(account), **options}
-    return subprocess.Popen(
-        command, start_new_session=True, preexec_fn=_follow_parent(last_signal), **options
-    )
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=_follow_parent(last_signal), **options)
 
 
 def _follow_parent(last_signal: int):

@@ -68,7 +68,7 @@ def _run(stack: ExitStack, supervisor: Supervisor, given: Given, folder: Path) -
     servers = _start_servers(stack, supervisor.console, given, folder)
     environment = _prepare_environment(given, folder, servers)
     manage = [sys.executable, str(ROOT / "manage.py")]
-    supervisor.run_step("setup", [*manage, "setup_database"], environment)
+    supervisor.run_step("setup", [*manage, "setup_database", "--verbosity=0"], environment)
     _seed_demo(supervisor, [*manage, "seed_demo"], environment, folder)
     keepers = [server.as_part() for server in servers]
     services = [

@@ -6,3 +6,7 @@ from finops.environment import load_environment
 
 load_environment()
 application = get_wsgi_application()
+
+from finops.checks import refuse_strong_role  # noqa: E402 - needs the settings
+
+refuse_strong_role()
