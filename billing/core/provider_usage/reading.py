@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from billing.core.model_names import canonical_provider
 from billing.core.provider_usage import families
 from billing.core.provider_usage.families import Wire
 from billing.core.provider_usage.fields import Body, get_mapping, list_mappings, read_number, read_text
@@ -53,18 +54,6 @@ OWN_READERS: Mapping[tuple[str, str], Callable[[Body], Wire]] = {
     ("perplexity", "chat"): families.read_perplexity,
     ("x-ai", "chat"): families.read_xai,
 }
-PROVIDERS = {
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "gemini": "google",
-    "mistral_ai": "mistral",
-    "mistralai": "mistral",
-    "vertex_ai": "google",
-    "x_ai": "x-ai",
-    "xai": "x-ai",
-}
-
 ANTHROPIC_FIELDS = frozenset(
     ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation", "server_tool_use")
 )
@@ -121,7 +110,7 @@ def read_provider_usage(provider: str, body: Body) -> ProviderUsage:
     Raises UsageInconsistent for a value that cannot be (its field named), ProviderUsageUnknown for a shape that
     nobody writes. That parts stay within their wholes is for `split_usage` to check.
     """
-    provider = PROVIDERS.get(provider.lower(), provider.lower())
+    provider = canonical_provider(provider)
     answer, usage, shape = _find_usage(body)
     if shape:
         read = OWN_READERS.get((provider, shape), READERS[shape])
