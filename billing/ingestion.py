@@ -15,7 +15,7 @@ from billing.core.pricing import Price, price_event
 from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
-from ledger.append import AppendResult, Kept, append_batches
+from ledger.append import AppendResult, Kept, append_batches, prepare_append
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
 from ledger.core.rows import first_of_month, pico
@@ -145,7 +145,8 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     """One attempt, one transaction. Raises _RateBookMoved unless `rates_are_locked`: then it prices under the lock."""
     recorded_at = max(intake.received_at for intake in intakes)
     ensure_partition(recorded_at)
-    rate_book = load_rate_book()
+    prepare_append()
+    rate_book = load_rate_book(at_least_version=0)
     prices = [] if rates_are_locked else _price_all(intakes, rate_book)
     by_tenant: dict[int, list[int]] = defaultdict(list)
     for position, intake in enumerate(intakes):

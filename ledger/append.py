@@ -1,17 +1,19 @@
 """The only INSERT into the ledger."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from uuid import UUID
 
 import psycopg
 from django.db import connection
 from psycopg import sql
 
-from ledger.core.copying import COLUMNS, HEADER, TRAILER, encode_copy_row
+from ledger.core.copying import COLUMNS, HEADER, TRAILER, encode_copy_row, encode_place
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.merkle import hash_leaf, hash_root
-from ledger.core.rows import encode_row, pico
+from ledger.core.rows import encode_row, pico, write_place
 from ledger.receipts import sign_receipt
 
 # What a fingerprint covers, in the words of the ledger's columns: what a conflict may differ in.
@@ -163,31 +165,42 @@ def _keep_entries(
             "recorded_at": batch.recorded_at,
             "api_key_id": batch.api_key_id,
         }
+        row_place, copy_place = write_place(**where), encode_place(**where)
         batch_leaves = []
         for entry in entries:
-            leaf = hash_leaf(encode_row(entry, **where))
+            leaf = hash_leaf(encode_row(entry, place=row_place))
             batch_leaves.append(leaf)
-            chunks.append(encode_copy_row(entry, leaf=leaf, **where))
+            chunks.append(encode_copy_row(entry, place=copy_place, leaf=leaf))
         leaves.append(batch_leaves)
     if len(chunks) == 1:
         return leaves
     chunks.append(TRAILER)
-    with connection.cursor() as cursor:
-        raw = cursor.connection
-        if not getattr(raw, "has_entry_staging", False):
-            cursor.execute(MAKE_STAGING_SQL)
-            raw.has_entry_staging = True
-        with psycopg.Cursor(raw) as copier:
-            with copier.copy(COPY_STAGING_SQL) as copy:
-                copy.write(b"".join(chunks))
-            copier.execute(
-                KEEP_STAGED_SQL,
-                {
-                    "tenant_id": tenant_id,
-                    "batch_ids": [b.batch_id for b, entries in zip(batches, survivors, strict=True) if entries],
-                },
-            )
+    _make_staging()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        with cursor.copy(COPY_STAGING_SQL) as copy:
+            copy.write(b"".join(chunks))
+        cursor.execute(
+            KEEP_STAGED_SQL,
+            {
+                "tenant_id": tenant_id,
+                "batch_ids": [b.batch_id for b, entries in zip(batches, survivors, strict=True) if entries],
+            },
+        )
     return leaves
+
+
+def prepare_append() -> None:
+    """Make this connection's staging table, once, before the transaction: a rollback would take it along."""
+    connection.ensure_connection()
+    if not connection.in_atomic_block:
+        _make_staging()
+        connection.connection.has_entry_staging = True
+
+
+def _make_staging() -> None:
+    if not getattr(connection.connection, "has_entry_staging", False):
+        with connection.cursor() as cursor:
+            cursor.execute(MAKE_STAGING_SQL)
 
 
 def _make_header(
@@ -311,9 +324,15 @@ def _find_conflicting_entries(
             },
         )
         return {
-            (batch_id, line): dict(zip(FINGERPRINTED, facts, strict=True))
+            (batch_id, line): _read_facts(dict(zip(FINGERPRINTED, facts, strict=True)))
             for batch_id, line, *facts in cursor.fetchall()
         }
+
+
+def _read_facts(stored: dict[str, object]) -> dict[str, object]:
+    """Stored columns as an entry has them: money in pico-units, a jsonb's fractions exact."""
+    other_usage = json.loads(stored["other_usage"], parse_float=Decimal)
+    return stored | {"other_usage": other_usage, "reported_cost": pico(stored["reported_cost"])}
 
 
 def _facts(entry: NewEntry) -> dict[str, object]:
@@ -321,9 +340,6 @@ def _facts(entry: NewEntry) -> dict[str, object]:
 
 
 def _differing(entry: NewEntry, stored: Mapping[str, object]) -> tuple[str, ...]:
-    """The columns in which an entry differs from the stored one; money is compared as money."""
+    """The columns in which an entry differs from the stored one."""
     ours = _facts(entry)
-    theirs = dict(stored)
-    if not isinstance(theirs["reported_cost"], int):
-        theirs["reported_cost"] = pico(theirs["reported_cost"])
-    return tuple(name for name in FINGERPRINTED if ours[name] != theirs[name])
+    return tuple(name for name in FINGERPRINTED if ours[name] != stored[name])

@@ -6,7 +6,9 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
+from billing.core.rate_documents import read_rates
 from billing.core.usage import UsageEvent, split_usage
+from billing.rates import publish_rates
 from tenants.keys import issue_api_key
 from tenants.selectors import TenantInfo
 from tenants.tenants import create_tenant
@@ -78,3 +80,8 @@ RATES_DOCUMENT = {
         }
     ]
 }
+
+
+def publish_test_rates() -> None:
+    """Publish RATES_DOCUMENT, once: the same again changes nothing."""
+    publish_rates(read_rates(RATES_DOCUMENT), origin="file", created_by="tests", approved_by="another test", now=NOW)

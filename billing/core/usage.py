@@ -85,9 +85,7 @@ def split_usage(wire: Mapping[str, int | Decimal]) -> Usage:
     total_output = rest.pop("output_tokens", 0)
     reasoning = rest.pop("reasoning_tokens", 0)
     if rest:
-        return _split_modalities(
-            rest, total_input, cache_read, cache_write, cache_write_1h, total_output, reasoning
-        )
+        return _split_modalities(rest, total_input, cache_read, cache_write, cache_write_1h, total_output, reasoning)
     if cache_read + cache_write + cache_write_1h > total_input:
         raise UsageInconsistent(
             _too_large(

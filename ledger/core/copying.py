@@ -6,6 +6,7 @@ Written out by hand: psycopg's own row writer took three times as long for the s
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -58,15 +59,28 @@ def _encode_text(text: str) -> bytes:
 _cached = _TextCache()
 
 
-def encode_copy_row(
-    entry: NewEntry, *, tenant_id: int, batch_id: UUID, recorded_at: datetime, api_key_id: str, leaf: bytes
-) -> bytes:
+class CopyPlace(NamedTuple):
+    """Where entries stand, encoded: the same bytes for a whole batch."""
+
+    tenant_id: int
+    batch_id: bytes
+    recorded_at: int  # microseconds since 2000
+    api_key_id: bytes
+
+
+def encode_place(*, tenant_id: int, batch_id: UUID, recorded_at: datetime, api_key_id: str) -> CopyPlace:
+    return CopyPlace(tenant_id, batch_id.bytes, _microseconds(recorded_at), _encode_text(api_key_id))
+
+
+def encode_copy_row(entry: NewEntry, *, place: CopyPlace, leaf: bytes) -> bytes:
     """One row of COLUMNS, ready to be sent."""
     e = entry
     text = _cached
+    tenant_id, batch_id, recorded_at, api_key_id = place
+    billed_cost = _encode_numeric(e.billed_cost)
     return b"".join((
         _FIXED.pack(
-            57, 8, tenant_id, 16, batch_id.bytes, 4, e.line, 8, _microseconds(recorded_at),
+            57, 8, tenant_id, 16, batch_id, 4, e.line, 8, recorded_at,
             8, _microseconds(e.charge_period_start), 4, (e.billing_period - _POSTGRESQL_DATE_EPOCH).days,
             8, e.input_tokens, 8, e.cache_read_tokens, 8, e.cache_write_tokens, 8, e.cache_write_1h_tokens,
             8, e.output_tokens, 8, e.reasoning_tokens, 2, e.calls, 2, e.context_tier, 1, e.cache_hit,
@@ -76,7 +90,7 @@ def encode_copy_row(
         b"\x00\x00\x00\x20", leaf,
         text[e.kind],
         _NULL if e.corrects is None else _encode_text(e.corrects),
-        text[e.event_source], _encode_text(e.event_id), _encode_text(e.response_id), text[api_key_id],
+        text[e.event_source], _encode_text(e.event_id), _encode_text(e.response_id), api_key_id,
         text[e.environment], text[e.feature], text[e.user_ref], text[e.cost_center], text[e.customer_tier],
         _encode_text(e.session_id), _encode_text(e.trace_id), _encode_text(e.span_id),
         _encode_text(e.parent_span_id),
@@ -87,8 +101,9 @@ def encode_copy_row(
         _encode_object(e.other_usage) if e.other_usage else _EMPTY_OBJECT,
         text[e.currency], text[e.pricing_status], text[e.pricing_reason],
         _encode_numeric(e.input_cost), _encode_numeric(e.cache_read_cost), _encode_numeric(e.cache_write_cost),
-        _encode_numeric(e.output_cost), _encode_numeric(e.other_cost), _encode_numeric(e.billed_cost),
-        _encode_numeric(e.list_cost), _encode_numeric(e.saved_cost), _encode_numeric(e.reported_cost),
+        _encode_numeric(e.output_cost), _encode_numeric(e.other_cost), billed_cost,
+        billed_cost if e.list_cost == e.billed_cost else _encode_numeric(e.list_cost),
+        _encode_numeric(e.saved_cost), _encode_numeric(e.reported_cost),
     ))  # fmt: skip
 
 

@@ -8,69 +8,174 @@ kind of row from every other that is hashed.
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from json.encoder import encode_basestring as quote
 from uuid import UUID
+
+import msgspec
 
 from ledger.core.entries import NewEntry
 
 ROW_VERSION = "tokenledger/entry/1"
 
 
-def encode_row(entry: NewEntry, *, tenant_id: int, batch_id: UUID, recorded_at: datetime, api_key_id: str) -> bytes:
-    """The canonical bytes of an entry in its batch.
+class CanonicalRow(msgspec.Struct, frozen=True, gc=False):
+    """The members of a row, in the order of their names: the encoder writes them as they stand."""
 
-    Written out by hand: a generic encoder took three times as long, and each booked event pays for it.
-    `tests/ledger/core/test_rows.py` holds it against RFC 8785 and against the row as PostgreSQL gives it back.
-    """
+    api_key_id: str
+    batch_id: str
+    billed_cost: str | None
+    billing_period: str
+    cache_hit: bool
+    cache_read_cost: str | None
+    cache_read_tokens: str
+    cache_write_1h_tokens: str
+    cache_write_cost: str | None
+    cache_write_tokens: str
+    calls: str
+    charge_period_start: str
+    content_digest: str
+    context_tier: str
+    corrects: str | None
+    cost_center: str
+    currency: str
+    customer_tier: str
+    environment: str
+    event_id: str
+    event_source: str
+    feature: str
+    finish_reason: str
+    input_cost: str | None
+    input_tokens: str
+    kind: str
+    latency_ms: str | None
+    line: str
+    list_cost: str | None
+    model: str
+    operation: str
+    other_cost: str | None
+    other_usage: dict[str, str]
+    output_cost: str | None
+    output_tokens: str
+    parent_span_id: str
+    pricing_reason: str
+    pricing_status: str
+    prompt_hash: str
+    provider: str
+    rate_version_hash: str
+    rate_version_id: str | None
+    reasoning_tokens: str
+    recorded_at: str
+    region: str
+    reported_cost: str | None
+    requested_model: str
+    response_id: str
+    saved_cost: str | None
+    service_tier: str
+    session_id: str
+    span_id: str
+    status: str
+    tags: dict[str, str]
+    tenant_id: str
+    trace_id: str
+    user_ref: str
+    v: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where entries stand: the part of a row that is the same for a whole batch, written out once."""
+
+    tenant_id: str
+    batch_id: str
+    recorded_at: str
+    api_key_id: str
+
+
+def write_place(*, tenant_id: int, batch_id: UUID, recorded_at: datetime, api_key_id: str) -> Place:
+    return Place(str(tenant_id), str(batch_id), format_time(recorded_at), api_key_id)
+
+
+def encode_row(entry: NewEntry, *, place: Place) -> bytes:
+    """The canonical bytes of an entry in its batch."""
     e = entry
-    return (
-        f'{{"api_key_id":{quote(api_key_id)},"batch_id":"{batch_id}","billed_cost":{_number(e.billed_cost)}'
-        f',"billing_period":"{e.billing_period}","cache_hit":{"true" if e.cache_hit else "false"}'
-        f',"cache_read_cost":{_number(e.cache_read_cost)},"cache_read_tokens":"{e.cache_read_tokens}"'
-        f',"cache_write_1h_tokens":"{e.cache_write_1h_tokens}","cache_write_cost":{_number(e.cache_write_cost)}'
-        f',"cache_write_tokens":"{e.cache_write_tokens}","calls":"{e.calls}"'
-        f',"charge_period_start":"{format_time(e.charge_period_start)}","content_digest":{quote(e.content_digest)}'
-        f',"context_tier":"{e.context_tier}","corrects":{"null" if e.corrects is None else quote(e.corrects)}'
-        f',"cost_center":{quote(e.cost_center)},"currency":{quote(e.currency)}'
-        f',"customer_tier":{quote(e.customer_tier)},"environment":{quote(e.environment)}'
-        f',"event_id":{quote(e.event_id)},"event_source":{quote(e.event_source)},"feature":{quote(e.feature)}'
-        f',"finish_reason":{quote(e.finish_reason)},"input_cost":{_number(e.input_cost)}'
-        f',"input_tokens":"{e.input_tokens}","kind":{quote(e.kind)},"latency_ms":{_number(e.latency_ms)}'
-        f',"line":"{e.line}","list_cost":{_number(e.list_cost)},"model":{quote(e.model)}'
-        f',"operation":{quote(e.operation)},"other_cost":{_number(e.other_cost)}'
-        f',"other_usage":{_object(e.other_usage)},"output_cost":{_number(e.output_cost)}'
-        f',"output_tokens":"{e.output_tokens}","parent_span_id":{quote(e.parent_span_id)}'
-        f',"pricing_reason":{quote(e.pricing_reason)},"pricing_status":{quote(e.pricing_status)}'
-        f',"prompt_hash":{quote(e.prompt_hash)},"provider":{quote(e.provider)}'
-        f',"rate_version_hash":"{e.rate_version_hash}","rate_version_id":{_number(e.rate_version_id)}'
-        f',"reasoning_tokens":"{e.reasoning_tokens}","recorded_at":"{format_time(recorded_at)}"'
-        f',"region":{quote(e.region)},"reported_cost":{_number(e.reported_cost)}'
-        f',"requested_model":{quote(e.requested_model)},"response_id":{quote(e.response_id)}'
-        f',"saved_cost":{_number(e.saved_cost)},"service_tier":{quote(e.service_tier)}'
-        f',"session_id":{quote(e.session_id)},"span_id":{quote(e.span_id)},"status":{quote(e.status)}'
-        f',"tags":{_object(e.tags)},"tenant_id":"{tenant_id}","trace_id":{quote(e.trace_id)}'
-        f',"user_ref":{quote(e.user_ref)},"v":"{ROW_VERSION}"}}'
-    ).encode()
+    return _encode(
+        CanonicalRow(
+            place.api_key_id,
+            place.batch_id,
+            None if e.billed_cost is None else str(e.billed_cost),
+            e.billing_period.isoformat(),
+            e.cache_hit,
+            None if e.cache_read_cost is None else str(e.cache_read_cost),
+            str(e.cache_read_tokens),
+            str(e.cache_write_1h_tokens),
+            None if e.cache_write_cost is None else str(e.cache_write_cost),
+            str(e.cache_write_tokens),
+            str(e.calls),
+            format_time(e.charge_period_start),
+            e.content_digest,
+            str(e.context_tier),
+            e.corrects,
+            e.cost_center,
+            e.currency,
+            e.customer_tier,
+            e.environment,
+            e.event_id,
+            e.event_source,
+            e.feature,
+            e.finish_reason,
+            None if e.input_cost is None else str(e.input_cost),
+            str(e.input_tokens),
+            e.kind,
+            None if e.latency_ms is None else str(e.latency_ms),
+            str(e.line),
+            None if e.list_cost is None else str(e.list_cost),
+            e.model,
+            e.operation,
+            None if e.other_cost is None else str(e.other_cost),
+            _write_object(e.other_usage) if e.other_usage else {},
+            None if e.output_cost is None else str(e.output_cost),
+            str(e.output_tokens),
+            e.parent_span_id,
+            e.pricing_reason,
+            e.pricing_status,
+            e.prompt_hash,
+            e.provider,
+            e.rate_version_hash,
+            None if e.rate_version_id is None else str(e.rate_version_id),
+            str(e.reasoning_tokens),
+            place.recorded_at,
+            e.region,
+            None if e.reported_cost is None else str(e.reported_cost),
+            e.requested_model,
+            e.response_id,
+            None if e.saved_cost is None else str(e.saved_cost),
+            e.service_tier,
+            e.session_id,
+            e.span_id,
+            e.status,
+            _write_object(e.tags) if e.tags else {},
+            place.tenant_id,
+            e.trace_id,
+            e.user_ref,
+            ROW_VERSION,
+        )
+    )
 
 
 def format_time(moment: datetime) -> str:
     """An aware UTC moment as `2026-11-22T05:00:00.123456Z`."""
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    text = moment.isoformat()
+    return f"{text[:26]}Z" if moment.microsecond else f"{text[:19]}.000000Z"
 
 
-def _number(value: int | None) -> str:
-    return "null" if value is None else f'"{value}"'
-
-
-def _object(members: Mapping[str, object]) -> str:
-    """A flat object of strings; quantities become strings. Keys sort by UTF-16 code units, as RFC 8785 says."""
-    if not members:
-        return "{}"
+def _write_object(members: Mapping[str, object]) -> dict[str, str]:
+    """A flat object of texts; quantities become texts. Names sort by UTF-16 code units, as RFC 8785 says."""
     names = sorted(members, key=lambda name: name.encode("utf-16-be"))
-    return "{" + ",".join(f"{quote(name)}:{quote(_text(members[name]))}" for name in names) + "}"
+    return {name: _write_value(members[name]) for name in names}
 
 
-def _text(value: object) -> str:
+def _write_value(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 

@@ -9,9 +9,9 @@ from ledger.core.rows import first_of_month
 
 RECORDED_AT = datetime(2026, 11, 22, 5, 0, 0, 123456, tzinfo=UTC)
 
-texts = st.text(
-    st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20
-) | st.sampled_from(["", "gpt-4o", 'a"b\\c', "tab\there", "line\nbreak", "\x7f\x1f", "Zürich 💶", "\u2028"])
+texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["", "gpt-4o", 'a"b\\c', "tab\there", "line\nbreak", "\x7f\x1f", "Zürich 💶", "\u2028"]
+)
 quantities = st.integers(0, 10**12)
 money = st.integers(0, 10**20) | st.sampled_from([0, 1, 9999, 10**12, 10**16, 10**12 - 1])
 meters = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
@@ -48,7 +48,7 @@ def entries(draw: st.DrawFn, line: int = 0) -> NewEntry:
         cache_write_1h_tokens=draw(quantities),
         output_tokens=output,
         reasoning_tokens=draw(st.integers(0, output)),
-        other_usage={name: value for name, value in draw(others).items()},
+        other_usage=draw(others),
         pricing_status="priced" if is_priced else "unpriced",
         pricing_reason="" if is_priced else "no_rate_for_model",
         rate_version_id=draw(st.integers(1, 2**62)) if is_priced else None,
@@ -65,5 +65,3 @@ def entries(draw: st.DrawFn, line: int = 0) -> NewEntry:
         reported_cost=draw(st.none() | money),
         **text,
     )
-
-

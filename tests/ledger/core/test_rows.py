@@ -7,7 +7,7 @@ import rfc8785
 from hypothesis import given
 
 from ledger.core.entries import NewEntry
-from ledger.core.rows import encode_row, format_time, pico
+from ledger.core.rows import encode_row, format_time, pico, write_place
 from tests.ledger.core.strategies import RECORDED_AT, entries
 
 WHERE = {
@@ -22,13 +22,13 @@ NOT_IN_THE_LEAF = {"key", "fingerprint"}
 
 @given(entry=entries())
 def test_a_row_is_canonical_json_as_rfc_8785_writes_it(entry):
-    row = encode_row(entry, **WHERE)
+    row = encode_row(entry, place=write_place(**WHERE))
     assert rfc8785.dumps(json.loads(row)) == row
 
 
 @given(entry=entries())
 def test_a_row_holds_every_field_of_the_entry_as_text_and_no_number(entry):
-    row = json.loads(encode_row(entry, **WHERE))
+    row = json.loads(encode_row(entry, place=write_place(**WHERE)))
     expected = set(NewEntry.__struct_fields__) - NOT_IN_THE_LEAF | set(WHERE) | {"v"}
     assert set(row) == expected
     assert not any(isinstance(value, int | float) and not isinstance(value, bool) for value in row.values())
@@ -41,7 +41,9 @@ def test_two_rows_are_equal_only_when_their_entries_are(one, other):
         {name: str(getattr(entry, name)) for name in NewEntry.__struct_fields__ if name not in NOT_IN_THE_LEAF}
         for entry in (one, other)
     ]
-    assert (encode_row(one, **WHERE) == encode_row(other, **WHERE)) == (facts[0] == facts[1])
+    assert (encode_row(one, place=write_place(**WHERE)) == encode_row(other, place=write_place(**WHERE))) == (
+        facts[0] == facts[1]
+    )
 
 
 def test_a_time_is_utc_with_six_decimals():
