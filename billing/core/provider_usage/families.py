@@ -199,7 +199,7 @@ def read_cohere(usage: Body) -> Wire:
             "input_tokens": read_count(usage, "billed_units", "input_tokens") + image,
             "image_input_tokens": image,
             "output_tokens": read_count(usage, "billed_units", "output_tokens"),
-            "searches": read_count(usage, "billed_units", "search_units"),
+            "rerank_searches": read_count(usage, "billed_units", "search_units"),
         }
     return {
         "input_tokens": read_count(usage, "tokens", "input_tokens"),

@@ -293,7 +293,7 @@ READ = [
         },
         {"input_tokens": 41, "output_tokens": 28},
     ),
-    ("Cohere rerank", "cohere", {"id": "r", "meta": {"billed_units": {"search_units": 3}}}, {"searches": 3}),
+    ("Cohere rerank", "cohere", {"id": "r", "meta": {"billed_units": {"search_units": 3}}}, {"rerank_searches": 3}),
     (
         "Cohere without a bill",
         "cohere",
