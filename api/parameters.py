@@ -35,6 +35,7 @@ class Parameter:
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     is_required: bool = False
     is_repeatable: bool = False
+    count_max: int = VALUES_PER_PARAMETER_MAX
     default: Any = None
 
 
@@ -59,8 +60,8 @@ def read_query(query: QueryDict, parameters: Sequence[Parameter]) -> dict[str, A
 
 def _read_values(parameter: Parameter, texts: list[str]) -> Any:
     if parameter.is_repeatable:
-        if len(texts) > VALUES_PER_PARAMETER_MAX:
-            raise ValueError(f"At most {VALUES_PER_PARAMETER_MAX} values are taken.")
+        if len(texts) > parameter.count_max:
+            raise ValueError(f"At most {parameter.count_max} values are taken.")
         return tuple(parameter.read(text) for text in texts)
     if len(texts) > 1:
         raise ValueError("This is given more than once.")
@@ -77,9 +78,9 @@ def describe_parameters(parameters: Iterable[Parameter]) -> list[OpenApiParamete
         OpenApiParameter(
             name=parameter.name,
             type=(
-                {"type": "array", "items": dict(parameter.schema), "maxItems": VALUES_PER_PARAMETER_MAX}
+                {"type": "array", "items": dict(parameter.schema), "maxItems": parameter.count_max}
                 if parameter.is_repeatable
-                else dict(parameter.schema) | ({} if parameter.default is None else {"default": str(parameter.default)})
+                else dict(parameter.schema) | ({} if parameter.default is None else {"default": parameter.default})
             ),
             location=OpenApiParameter.QUERY,
             required=parameter.is_required,

@@ -95,9 +95,11 @@ COVERAGE = describe_object(
     {"priced": COUNT, "unpriced": COUNT},
     description="Events whose cost is in the totals, and events whose cost is not known and therefore is not.",
 )
+DIMENSIONS = ("feature", "model", "provider", "environment", "cost_center", "user", "operation", "key")
 COST_ROW = describe_object(
-    {"period_start": or_null(TIME), "group": {"type": "object", "additionalProperties": TEXT}, **QUANTITIES},
-    description="`group` holds the value of each dimension of `group_by`; '' stands for events that say nothing.",
+    {"period_start": or_null(TIME), **dict.fromkeys(DIMENSIONS, TEXT), **QUANTITIES},
+    optional=DIMENSIONS,
+    description="Holds each dimension of `group_by`; '' stands for events that say nothing.",
 )
 COSTS = describe_object(
     {
@@ -140,6 +142,13 @@ PROOF = describe_object(
         "receipt": {"type": "string", "description": "JWS, EdDSA, over the batch's header with this root."},
     },
     description="That the entry is in the batch whose receipt was signed when it was booked (RFC 9162, 2.1.3).",
+)
+EXPLAINED_ENTRY = describe_object(
+    {
+        "entry": refer("Entry"),
+        "corrections": list_of(refer("Entry")),
+        "proof": refer("Proof"),
+    }
 )
 PROBLEM = describe_object(
     {
@@ -193,6 +202,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "Entry": ENTRY,
     "Entries": ENTRIES,
     "Proof": PROOF,
+    "ExplainedEntry": EXPLAINED_ENTRY,
     "Coverage": COVERAGE,
     "CostRow": COST_ROW,
     "Totals": describe_object(QUANTITIES),

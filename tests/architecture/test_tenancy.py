@@ -1,0 +1,192 @@
+"""Tenants are apart in the database itself, and each role may do what is listed here and nothing more."""
+
+import psycopg
+import pytest
+
+TENANT_TABLES = {
+    "api_key", "calls_minute", "cost_day", "cost_hour", "cost_user_hour", "event_key", "histogram", "intake_hour",
+    "intake_tally", "ledger_batch", "ledger_entry", "person", "rejected_event",
+}  # fmt: skip
+# Tables that name a tenant and are open on purpose, with the reason.
+OPEN_TABLES = {
+    "outbox": "a worker must see whose turn it is; ids and counts only",
+    "rate_version": "prices are the operator's; tenant_id is 0 for everybody's",
+    "tenants_user": "a person signs in before the tenant is known",
+}
+
+LIST_TABLES_NAMING_A_TENANT_SQL = """
+    SELECT relname::text FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+      AND attname = 'tenant_id' AND NOT attisdropped"""
+LIST_ROW_SECURITY_SQL = """
+    SELECT relname::text, relrowsecurity AND relforcerowsecurity
+    FROM pg_class
+    WHERE oid = ANY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name)
+       OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'ledger_entry'::regclass AND relkind = 'r')"""
+LIST_UNIQUE_KEYS_SQL = """
+    SELECT table_class.relname::text, index_class.relname::text, attname::text
+    FROM pg_index
+    JOIN pg_class AS table_class ON table_class.oid = indrelid
+    JOIN pg_class AS index_class ON index_class.oid = indexrelid
+    LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+    WHERE table_class.relnamespace = 'public'::regnamespace AND (indisunique OR indisexclusion)
+      AND table_class.relname = ANY(%(tables)s)"""
+LIST_FOREIGN_KEYS_SQL = """
+    SELECT conrelid::regclass::text, conname::text, attname::text
+    FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+    WHERE contype = 'f' AND conrelid::regclass::text = ANY(%(tables)s)"""
+LIST_POLICIES_SQL = """
+    SELECT tablename::text, policyname::text, cmd::text, roles::text[], qual, with_check
+    FROM pg_policies WHERE schemaname = 'public'"""
+LIST_PARTITIONS_SQL = """
+    SELECT relname::text FROM pg_class JOIN pg_inherits ON inhrelid = oid
+    WHERE inhparent = 'ledger_entry'::regclass"""
+LIST_GRANTS_SQL = """
+    SELECT relname::text, privilege_type::text
+    FROM pg_class CROSS JOIN aclexplode(relacl) AS grant_row
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+      AND grantee = %(role)s::regrole"""
+LIST_COLUMN_GRANTS_SQL = """
+    SELECT relname::text, attname::text, privilege_type::text
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid CROSS JOIN aclexplode(attacl) AS grant_row
+    WHERE relnamespace = 'public'::regnamespace AND grantee = %(role)s::regrole"""
+LIST_PUBLIC_GRANTS_SQL = """
+    SELECT relname::text FROM pg_class CROSS JOIN aclexplode(relacl) AS grant_row
+    WHERE relnamespace = 'public'::regnamespace AND grantee = 0"""
+LIST_DEFINER_FUNCTIONS_SQL = """
+    SELECT proname::text, array_to_string(proconfig, ' ') LIKE '%search_path=pg_catalog%',
+           has_function_privilege('public', pg_proc.oid, 'EXECUTE')
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"""
+
+POLICY = (
+    """(tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::bigint AS "nullif"))"""
+)
+
+READ, ADD = {"SELECT"}, {"SELECT", "INSERT"}
+WORK = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+APP_GRANTS = {
+    "ledger_entry": ADD,
+    "ledger_batch": ADD,
+    "event_key": ADD,
+    "rejected_event": ADD | {"DELETE"},
+    "person": ADD | {"DELETE"},
+    "outbox": WORK,
+    "tenant": ADD,
+    "tenants_user": ADD | {"UPDATE"},
+    "api_key": ADD,
+    "cost_hour": WORK,
+    "cost_day": WORK,
+    "cost_user_hour": WORK,
+    "calls_minute": WORK,
+    "histogram": WORK,
+    "intake_tally": WORK,
+    "intake_hour": WORK,
+    "job_run": WORK,
+    "rate_version": ADD,
+    "rate_book": READ | {"UPDATE"},
+    "model_alias": WORK,
+    "django_migrations": READ,
+}
+APP_COLUMN_GRANTS = {
+    ("tenant", "name", "UPDATE"),
+    ("tenant", "timezone", "UPDATE"),
+    ("api_key", "revoked_at", "UPDATE"),
+    ("rejected_event", "replayed_at", "UPDATE"),
+    ("rate_version", "effective", "UPDATE"),
+    ("rate_version", "state", "UPDATE"),
+    ("rate_version", "approved_by", "UPDATE"),
+    ("rate_version", "published_at", "UPDATE"),
+}
+READER_TABLES = {
+    "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_user_hour",
+    "calls_minute", "histogram", "intake_tally", "intake_hour", "job_run", "rate_version", "rate_book",
+}  # fmt: skip
+LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")
+
+
+def group_grants(rows):
+    grants: dict[str, set[str]] = {}
+    for table, privilege in rows:
+        grants.setdefault(table, set()).add(privilege)
+    return grants
+
+
+def test_every_table_that_names_a_tenant_is_protected_or_open_for_a_reason(owner_connection):
+    rows = owner_connection.execute(LIST_TABLES_NAMING_A_TENANT_SQL).fetchall()
+    assert {name for (name,) in rows} == TENANT_TABLES | set(OPEN_TABLES)
+
+
+def test_row_security_is_forced_on_every_tenant_table_and_partition(owner_connection):
+    rows = owner_connection.execute(LIST_ROW_SECURITY_SQL, {"tables": sorted(TENANT_TABLES)}).fetchall()
+    partitions = {name for (name,) in owner_connection.execute(LIST_PARTITIONS_SQL).fetchall()}
+    assert partitions
+    assert {name for name, _ in rows} == TENANT_TABLES | partitions
+    assert [name for name, is_forced in rows if not is_forced] == []
+
+
+def test_the_policies_are_these_and_no_others(owner_connection):
+    partitions = {name for (name,) in owner_connection.execute(LIST_PARTITIONS_SQL).fetchall()}
+    policies = owner_connection.execute(LIST_POLICIES_SQL).fetchall()
+    expected = {(table, "tenant", "ALL", ("public",), POLICY, None) for table in TENANT_TABLES | partitions}
+    expected |= {
+        (table, "reader", "SELECT", ("tokenledger_reader",), "true", None)
+        for table in (TENANT_TABLES | partitions) - {"api_key"}
+    }
+    expected.add(("api_key", "find_key", "SELECT", ("tokenledger_owner",), "true", None))
+    assert {(*row[:3], tuple(row[3]), *row[4:]) for row in policies} == expected
+
+
+def test_every_unique_key_of_a_tenant_table_begins_with_the_tenant(owner_connection):
+    rows = owner_connection.execute(LIST_UNIQUE_KEYS_SQL, {"tables": sorted(TENANT_TABLES)}).fetchall()
+    assert {table for table, _, _ in rows} == TENANT_TABLES
+    assert [(table, index) for table, index, first in rows if first != "tenant_id"] == []
+
+
+def test_every_foreign_key_of_a_tenant_table_begins_with_the_tenant(owner_connection):
+    rows = owner_connection.execute(LIST_FOREIGN_KEYS_SQL, {"tables": sorted(TENANT_TABLES)}).fetchall()
+    assert [(table, name) for table, name, first in rows if first != "tenant_id"] == []
+
+
+def test_the_application_role_has_these_rights_and_no_others(owner_connection):
+    rows = owner_connection.execute(LIST_GRANTS_SQL, {"role": "tokenledger_app"}).fetchall()
+    grants = group_grants(rows)
+    ours = {table: rights for table, rights in grants.items() if table in APP_GRANTS}
+    libraries = {table: rights for table, rights in grants.items() if table not in APP_GRANTS}
+    assert ours == APP_GRANTS
+    assert all(table.startswith(LIBRARY_PREFIXES) for table in libraries)
+    assert all(rights == WORK for rights in libraries.values())
+    columns = owner_connection.execute(LIST_COLUMN_GRANTS_SQL, {"role": "tokenledger_app"}).fetchall()
+    assert set(columns) == APP_COLUMN_GRANTS
+
+
+def test_the_reader_reads_these_tables_and_writes_none(owner_connection):
+    rows = owner_connection.execute(LIST_GRANTS_SQL, {"role": "tokenledger_reader"}).fetchall()
+    assert group_grants(rows) == dict.fromkeys(READER_TABLES, READ)
+    assert owner_connection.execute(LIST_COLUMN_GRANTS_SQL, {"role": "tokenledger_reader"}).fetchall() == []
+
+
+def test_nothing_is_granted_to_everybody(owner_connection):
+    assert owner_connection.execute(LIST_PUBLIC_GRANTS_SQL).fetchall() == []
+
+
+def test_functions_that_run_as_the_owner_fix_their_search_path_and_are_not_everybodys(owner_connection):
+    rows = owner_connection.execute(LIST_DEFINER_FUNCTIONS_SQL.replace("%", "%%"), {}).fetchall()
+    assert set(rows) == {("ensure_partition", True, False), ("find_api_key", True, False)}
+
+
+def test_without_a_scope_the_application_sees_no_tenants_row(owner_connection):
+    from tests.conftest import URLS
+
+    with psycopg.connect(URLS["DATABASE_APP_URL"]) as connection:
+        for table in sorted(TENANT_TABLES):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+def test_a_partition_is_out_of_reach_by_its_own_name(owner_connection):
+    from tests.conftest import URLS
+
+    partitions = [name for (name,) in owner_connection.execute(LIST_PARTITIONS_SQL).fetchall()]
+    with psycopg.connect(URLS["DATABASE_APP_URL"], autocommit=True) as connection:
+        for name in partitions:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SELECT 1 FROM {name} LIMIT 1")
