@@ -55,6 +55,9 @@ GATEWAYS = frozenset({"", "litellm", "litellm_proxy", "portkey", "helicone", "ga
 # `default` is what OpenAI and Bedrock answer for the ordinary tier; `auto` is a wish, not an answer, and stays.
 STANDARD_TIERS = frozenset({"", "standard", "default", "on_demand", "on-demand", "standard_only"})
 
+# Whose own ids begin with their own name: `openrouter/auto` and `perplexity/sonar` are not `auto` and `sonar`.
+NAMED_BY_PROVIDER = frozenset({"openrouter", "perplexity"})
+
 _BEDROCK_ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:[a-z-]+/(?P<model>.+)")
 _GOOGLE_RESOURCE = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/(?P<model>.+)")
 _BEDROCK_ROUTE = re.compile(r"(?:converse|invoke|converse_like|[a-z]{2}(?:-gov)?-[a-z]+-\d)/(?P<model>.+)")
@@ -114,11 +117,9 @@ def _without_envelope(provider: str, name: str) -> str:
         return arn["model"]
     if provider == "google" and (resource := _GOOGLE_RESOURCE.fullmatch(name)):
         return resource["model"]
-    first, slash, rest = name.partition("/")
-    if slash and rest and canonical_provider(first) == provider and provider != "openrouter":
+    first, _, rest = name.partition("/")
+    if rest and canonical_provider(first) == provider and ("/" in rest or provider not in NAMED_BY_PROVIDER):
         return _without_envelope(provider, rest)
-    if slash and rest and provider == "openrouter" and first == "openrouter" and "/" in rest:
-        return rest
     if provider == "aws" and (route := _BEDROCK_ROUTE.fullmatch(name)):
         return _without_envelope(provider, route["model"])
     return name

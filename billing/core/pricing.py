@@ -4,7 +4,7 @@ Each meter's cost is quantity × price, rounded half-even to a whole pico-USD (1
 does nothing for a price of at most 6 decimals a million. `docs/rates.md` states every rule that is applied here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
@@ -51,7 +51,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
 def price_event(event: UsageEvent, *, rate_book: RateBook, tenant_id: int) -> Price:
     """The price of `event` at its own time by the rate book, or why it has none. Never raises for an event."""
     rate = rate_book.find(event.provider, event.model, event.time, event.service_tier, event.region, tenant_id)
-    if type(rate) is str:
+    if isinstance(rate, str):
         return _answer_no_rate(event, rate)
     usage = event.usage
     if rate.by_report:
@@ -160,12 +160,14 @@ def _price_by_meter(event: UsageEvent, rate: CompiledRate, prices: PriceList, re
         return refuse_price(COST_TOO_LARGE)
     if event.cache_hit:  # answered from a cache of responses: nobody was paid
         return Price("priced", "", rate.rate_version_id, rate.content_hash, reached, 0, 0, 0, 0, 0, 0, 0, uncached)
+    of_input, of_read, of_write, of_output, of_other = columns
     return Price(
-        "priced", "", rate.rate_version_id, rate.content_hash, reached, *columns, billed, listed, uncached - billed
+        "priced", "", rate.rate_version_id, rate.content_hash, reached, of_input, of_read, of_write, of_output,
+        of_other, billed, listed, uncached - billed,
     )  # fmt: skip
 
 
-def _list_charged(event: UsageEvent, meters: dict[str, Meter]) -> Iterator[tuple[str, int | Decimal]]:
+def _list_charged(event: UsageEvent, meters: Mapping[str, Meter]) -> Iterator[tuple[str, int | Decimal]]:
     """The quantities as they are charged: reasoning apart where it has its own price, and the call itself."""
     reasoning = event.usage.reasoning_tokens if "reasoning" in meters else 0
     for name, quantity in list_quantities(event.usage):

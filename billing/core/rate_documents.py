@@ -337,8 +337,8 @@ class _Reader:
     # --- prices ---
 
     def _meters(self, value: Any, path: str, *, quantity_tiers: bool) -> dict[str, Any]:
-        if not isinstance(value, dict) or not 0 < len(value) <= METERS_PER_RATE_MAX:
-            self.refuse(path, "holds no meter", f"Name 1 to {METERS_PER_RATE_MAX} meters with their prices")
+        if not isinstance(value, dict) or len(value) > METERS_PER_RATE_MAX:
+            self.refuse(path, "is no object of meters", f"Name at most {METERS_PER_RATE_MAX} with their prices")
             return {}
         meters = {}
         for name, meter in value.items():
@@ -417,7 +417,7 @@ class _Reader:
         for index, item in enumerate(value):
             at = f"{path}[{index}]"
             tier = self._object(item, at, required=("above", "scope", "price"), optional=("size",))
-            read = {
+            read: dict[str, Any] = {
                 "above": self._whole(tier.get("above", 0), f"{at}.above", 10**15, least=0),
                 "scope": self._one_of(tier.get("scope", "graduated"), f"{at}.scope", QUANTITY_SCOPES),
                 "price": self._price(tier.get("price", "0"), f"{at}.price", per),
@@ -479,24 +479,21 @@ class _Reader:
 
 
 def _find_overlaps(rates: Sequence[RateDocument]) -> Iterator[Problem]:
-    """Two rates of one document with the same conditions at the same time."""
+    """Rates with the same conditions at the same time. One without an end gives way to the next that begins."""
     seen: dict[tuple[str, ...], list[tuple[int, RateDocument]]] = {}
     for index, rate in enumerate(rates):
         others = seen.setdefault(rate.conditions, [])
         for earlier, other in others:
-            if _overlap(rate, other):
+            first, second = sorted((rate, other), key=lambda each: each.effective_from)
+            if first.effective_from == second.effective_from or (
+                first.effective_to is not None and second.effective_from < first.effective_to
+            ):
                 yield Problem(
                     f"rates[{index}]",
                     f"overlaps rates[{earlier}] under the same conditions",
                     "End one where the other begins",
                 )
         others.append((index, rate))
-
-
-def _overlap(one: RateDocument, other: RateDocument) -> bool:
-    return (other.effective_to is None or one.effective_from < other.effective_to) and (
-        one.effective_to is None or other.effective_from < one.effective_to
-    )
 
 
 def _divides_ten(number: int) -> bool:

@@ -11,8 +11,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
 from threading import Lock
 from typing import Any
 
@@ -238,7 +240,12 @@ def matches_name(match: str, text: str, name: str) -> bool:
     """Whether a prefix or a pattern matches a model's canonical name."""
     if match == "prefix":
         return name.startswith(text)
-    return re.fullmatch(text, name, re.DOTALL) is not None
+    return _compile_pattern(text).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compile_pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.DOTALL)
 
 
 def _specificity(match: str, text: str, rates: Sequence[PublishedRate]) -> tuple[int, int, int]:
@@ -339,51 +346,39 @@ class Tie(msgspec.Struct, frozen=True):
 def find_ties(rates: Iterable[PublishedRate]) -> list[Tie]:
     """Patterns that neither priority nor leading literal tells apart, and windows of the day that overlap.
 
-    Equal names under equal conditions are refused by the table itself (`rate_one_price_at_a_time`).
+    A pattern is compared whatever its other conditions are, as names compete before conditions do. Equal names
+    under equal conditions are refused by the table itself (`rate_one_price_at_a_time`).
     """
-    ties = []
-    groups: dict[tuple[object, ...], list[PublishedRate]] = defaultdict(list)
+    patterns: dict[tuple[object, ...], list[PublishedRate]] = defaultdict(list)
+    windows: dict[tuple[object, ...], list[PublishedRate]] = defaultdict(list)
     for rate in rates:
+        owner = (rate.provider, rate.tenant_id, rate.imported)
         if rate.match == "pattern":
             _, priority, _ = _specificity(rate.match, rate.model, [rate])
-            where = (
-                "pattern", rate.provider, priority, leading_literal(rate.model), rate.tenant_id, rate.imported,
-                rate.service_tier, rate.region, rate.time_window,
-            )  # fmt: skip
-            groups[where].append(rate)
+            patterns[*owner, priority, leading_literal(rate.model)].append(rate)
         if rate.time_window:
-            where = (
-                "window", rate.provider, rate.match, rate.model, rate.tenant_id, rate.imported,
-                rate.service_tier, rate.region,
-            )  # fmt: skip
-            groups[where].append(rate)
-    for (kind, *_), group in groups.items():
-        for index, one in enumerate(group):
-            for other in group[index + 1 :]:
-                if kind == "pattern" and one.model == other.model:
-                    continue
-                if kind == "window" and not _windows_meet(one.time_window, other.time_window):
-                    continue
-                if _times_meet(one, other):
-                    ties.append(Tie(_describe(one), _describe(other)))
-    return ties
+            windows[*owner, rate.match, rate.model, rate.service_tier, rate.region].append(rate)
+    pairs = [
+        *(pair for group in patterns.values() for pair in combinations(group, 2) if pair[0].model != pair[1].model),
+        *(pair for group in windows.values() for pair in combinations(group, 2) if _windows_meet(*pair)),
+    ]
+    return [Tie(_describe(one), _describe(other)) for one, other in pairs if _times_meet(one, other)]
 
 
 def _times_meet(one: PublishedRate, other: PublishedRate) -> bool:
     return one.effective_from < (other.effective_to or ALWAYS) and other.effective_from < (one.effective_to or ALWAYS)
 
 
-def _windows_meet(one: str, other: str) -> bool:
+def _windows_meet(one: PublishedRate, other: PublishedRate) -> bool:
     """Whether two different windows share a minute of the day; one window's own versions are kept apart in time."""
-    if one == other:
+    if one.time_window == other.time_window:
         return False
-    return bool(_minutes(one) & _minutes(other))
+    return bool(_minutes(one.time_window) & _minutes(other.time_window))
 
 
 def _minutes(window: str) -> set[int]:
     first, after = window_minutes(window)
-    day = int(timedelta(days=1).total_seconds()) // 60
-    return {minute % day for minute in range(first, after if first < after else after + day)}
+    return {minute % 1440 for minute in range(first, after if first < after else after + 1440)}
 
 
 def _describe(rate: PublishedRate) -> str:
