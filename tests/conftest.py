@@ -13,10 +13,15 @@ Nothing is ever flushed: the ledger refuses TRUNCATE.
 """
 
 import atexit
+import contextlib
 import os
 import secrets
 import shutil
+import signal
+import socket
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -24,7 +29,9 @@ import pytest
 
 from finops.embedded import get_socket_folder, redis_url, start_postgresql, start_redis, stop_server
 from finops.roles import derive_urls, ensure_roles
+from finops.services import list_services, locate_program
 
+ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="tl-test-"))
 GIVEN_DATABASE_URL = os.environ.pop("DATABASE_URL", "")
 GIVEN_REDIS_URL = os.environ.get("REDIS_URL", "")
@@ -53,6 +60,7 @@ def _export_environment() -> dict[str, str]:
     return urls
 
 
+# The database roles of this run, by the name of their variable.
 URLS = _export_environment()
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
@@ -122,3 +130,80 @@ def owner_connection(django_db_setup):
 def reader(django_db_setup):
     with psycopg.connect(URLS["DATABASE_READER_URL"], autocommit=True) as connection:
         yield connection
+
+
+class Service:
+    """A process of ours and what it said."""
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str], *, inherit: bool = True) -> None:
+        self.log = log
+        # Like the supervisor: web and worker never hold the owner's URL.
+        inherited = {**os.environ, "DATABASE_OWNER_URL": ""} if inherit else {}
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
+            )
+
+    def wait_until(self, condition, *, seconds: float = 60) -> None:
+        """Wait until `condition(log)`; fails with what the process said when it ends before, or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not condition(self.read_log()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{self.process.args} (exit code {self.process.returncode}) said:\n{self.read_log()}")
+            time.sleep(0.1)
+
+    def read_log(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> int:
+        """Ask it to end; its workers are gone afterwards, whatever it did."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(30)
+        finally:
+            # The group outlives its leader where a worker does.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def start_service(tmp_path_factory):
+    """Starts a process of ours, by its command, and stops it at the end: start_service(name, command, **variables)."""
+    started = []
+
+    def start(name: str, command: list[str], **environment: str) -> Service:
+        service = Service(command, tmp_path_factory.mktemp(name) / "log", environment)
+        started.append(service)
+        return service
+
+    yield start
+    for service in reversed(started):
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def live_server_url(django_db_setup, start_service):
+    """The web server as in production, on the test's database; it sees what was committed."""
+    port = find_free_port()
+    command = locate_program(list_services(host="127.0.0.1", port=port)["web"])
+    service = start_service("web", command, PORT=str(port))
+    service.wait_until(lambda log: "Started worker" in log and accepts_connections(port))
+    return f"http://127.0.0.1:{port}"
