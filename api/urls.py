@@ -2,11 +2,16 @@
 
 from django.urls import path
 
+from api.views.entries import Entries, Entry
+from api.views.events import Events
 from api.views.health import Health, Readiness
 from api.views.me import Me
 from api.views.schema import Docs, Schema
 
 urlpatterns = [
+    path("v1/events", Events.as_view(), name="post_events"),
+    path("v1/entries", Entries.as_view(), name="list_entries"),
+    path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),
     path("v1/docs", Docs.as_view(), name="show_docs"),

@@ -5,6 +5,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from billing.core.pricing import Price, price_event
 from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
+from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
 from ledger.append import AppendResult, Kept, append_batches, prepare_append
 from ledger.core.entries import NewBatch, NewEntry
@@ -25,6 +27,8 @@ from tenants.scope import tenant_scope
 
 TOPICS = ("rollup",)
 TRIES_MAX = 4
+GROUPED_EVENTS_MAX = 20  # a larger request fills a commit by itself
+GROUPED_INTAKES_MAX = 64
 PASSING_SQLSTATES = ("40P01", "40001")  # deadlock, serialisation
 
 
@@ -110,7 +114,9 @@ def ingest_events(
     intake = Intake(tenant_id, api_key_id, events, now, rejected, atomic)
     if atomic and rejected:
         raise AtomicIntakeRefused(_refuse_whole(intake))
-    return book_intakes([intake])[0]
+    if atomic or len(events) > GROUPED_EVENTS_MAX or connection.in_atomic_block:
+        return book_intakes([intake])[0]
+    return _small_intakes.submit(intake)
 
 
 def book_intakes(intakes: Sequence[Intake]) -> list[Receipt]:
@@ -134,6 +140,13 @@ def book_intakes(intakes: Sequence[Intake]) -> list[Receipt]:
     return _book_once(intakes, _Progress(), rates_are_locked=True)
 
 
+_small_intakes = GroupCommit(
+    handle=book_intakes,
+    is_common=lambda error: isinstance(error, OperationalError | InterfaceError),
+    group_size_max=GROUPED_INTAKES_MAX,
+)
+
+
 @dataclass(slots=True)
 class _Progress:
     """How far a booking came: what follows `sent_commit` may have been booked."""
@@ -152,7 +165,8 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     for position, intake in enumerate(intakes):
         by_tenant[intake.tenant_id].append(position)
     receipts: dict[int, Receipt] = {}
-    with tenant_scope(min(by_tenant)):
+    first_tenant_id = min(by_tenant)
+    with tenant_scope(first_tenant_id):
         _hold_rate_book()
         if rates_are_locked:
             rate_book = load_rate_book(at_least_version=_read_rate_book_version())
@@ -161,7 +175,7 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
             load_rate_book(at_least_version=rate_book.version + 1)
             raise _RateBookMoved
         for tenant_id in sorted(by_tenant):  # sorted: every writer takes the tenants' locks in one order
-            with tenant_scope(tenant_id):
+            with tenant_scope(tenant_id) if tenant_id != first_tenant_id else nullcontext():
                 positions = by_tenant[tenant_id]
                 booked = _book_tenant(
                     tenant_id, [intakes[p] for p in positions], [prices[p] for p in positions], recorded_at

@@ -67,9 +67,7 @@ def issue_api_key(*, tenant_id: int, scopes: Iterable[str], name: str = "", now:
             )
     except IntegrityError as error:
         if "two live keys" in str(error):
-            raise KeyNameTaken(
-                f"two live keys are named {name!r} already; revoke one of them first"
-            ) from error
+            raise KeyNameTaken(f"two live keys are named {name!r} already; revoke one of them first") from error
         raise
     return token
 

@@ -54,8 +54,7 @@ class User(AbstractBaseUser):
         constraints = [
             models.CheckConstraint(
                 name="user_role_fits_tenant",
-                condition=Q(role__in=OPERATOR_ROLES, tenant=None)
-                | Q(role__in=TENANT_ROLES, tenant__isnull=False),
+                condition=Q(role__in=OPERATOR_ROLES, tenant=None) | Q(role__in=TENANT_ROLES, tenant__isnull=False),
             ),
         ]
 

@@ -7,9 +7,7 @@ from django.db import migrations
 from django.db.migrations.operations.base import Operation
 
 
-def run_sql_file(
-    migration_file: str, name: str, *, state_operations: Sequence[Operation] = ()
-) -> migrations.RunSQL:
+def run_sql_file(migration_file: str, name: str, *, state_operations: Sequence[Operation] = ()) -> migrations.RunSQL:
     """Run `sql/<name>.up.sql`, and `sql/<name>.down.sql` to go back.
 
     `state_operations` tells Django which models the SQL made, so that `makemigrations --check` keeps working.

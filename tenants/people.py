@@ -12,9 +12,7 @@ class PersonRefused(ValueError):
     """An address, role, tenant or password that cannot be; the text names which and the cure."""
 
 
-def create_user(
-    *, email: str, password: str, role: str, tenant_slug: str | None = None, name: str = ""
-) -> int:
+def create_user(*, email: str, password: str, role: str, tenant_slug: str | None = None, name: str = "") -> int:
     """Make a person who can sign in, and return the id. Raises PersonRefused.
 
     An operator's role (admin, finance, engineer) goes without a tenant; a tenant's role (owner, viewer) with one.

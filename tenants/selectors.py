@@ -32,9 +32,7 @@ class ApiKeyInfo:
 
 def describe_tenant(tenant: Tenant) -> TenantInfo:
     """A tenant's row as a value."""
-    return TenantInfo(
-        tenant.pk, tenant.slug, tenant.name, tenant.timezone, tenant.is_operator, tenant.is_demo
-    )
+    return TenantInfo(tenant.pk, tenant.slug, tenant.name, tenant.timezone, tenant.is_operator, tenant.is_demo)
 
 
 def get_tenant(slug: str) -> TenantInfo | None:
@@ -58,7 +56,4 @@ def list_api_keys(tenant_id: int) -> list[ApiKeyInfo]:
     """The tenant's keys, newest first, revoked ones included."""
     with tenant_scope(tenant_id):
         keys = ApiKey.objects.filter(tenant_id=tenant_id).order_by("-created_at")
-        return [
-            ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.revoked_at)
-            for key in keys
-        ]
+        return [ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.revoked_at) for key in keys]

@@ -19,7 +19,7 @@ def create_tenant(*, slug: str, name: str = "", timezone: str = "UTC", is_demo: 
     """Make a tenant whose days and months are those of `timezone`. Raises TenantRefused."""
     if not SLUG_PATTERN.fullmatch(slug):
         raise TenantRefused(
-            f"slug {slug!r} must be 2 to 40 lower-case letters, digits or hyphens, beginning and ending without a hyphen"
+            f"slug {slug!r} must be 2 to 40 lower-case letters, digits or hyphens, with none at either end"
         )
     try:
         ZoneInfo(timezone)

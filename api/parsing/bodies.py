@@ -1,9 +1,9 @@
 """The bytes of a request: unpacked within bounds, and cut into one text per event."""
 
 import json
+import re
 import zlib
 
-import msgspec
 from django.http import HttpRequest
 
 from api.problems import Problem
@@ -11,6 +11,7 @@ from api.problems import Problem
 BODY_BYTES_MAX = 8_000_000  # unpacked
 EVENTS_PER_REQUEST_MAX = 5_000
 GZIP_WINDOW_BITS = 31
+BLANKS = re.compile(r"[ \t\n\r]*")
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -61,15 +62,12 @@ def cut_body(body: bytes, *, content_type: str) -> list[bytes]:
         items = [line for line in body.split(b"\n") if line.strip()]
     else:
         try:
-            whole = msgspec.json.decode(body, type=msgspec.Raw)
-            if bytes(whole).lstrip()[:1] == b"[":
-                items = [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
-            else:
-                items = [bytes(whole)]
+            items = _cut_json(body)
         except RecursionError as error:
             raise Problem("body_malformed", "The body is nested too deep to be read.") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem("body_malformed", f"The body is not JSON: {describe_json_error(body, error)}") from error
+        except json.JSONDecodeError as error:
+            where = f"{error.msg}, line {error.lineno}, column {error.colno}"
+            raise Problem("body_malformed", f"The body is not JSON: {where}.") from error
     check_event_count(len(items))
     return items
 
@@ -84,12 +82,40 @@ def check_event_count(count: int) -> None:
         raise Problem("body_empty", "The body holds no event.")
 
 
-def describe_json_error(body: bytes, error: Exception) -> str:
-    """Where the body stops being JSON, by line and column where that is known."""
-    try:
-        json.loads(body)
-    except json.JSONDecodeError as located:
-        return f"{located.msg}, line {located.lineno}, column {located.colno}."
-    except (ValueError, RecursionError):
-        pass
-    return f"{error}."
+def _cut_json(body: bytes) -> list[bytes]:
+    """The elements of a list, or the one value there is, each as it stands in the body.
+
+    Lenient about what an element holds (NaN, half a surrogate pair, bytes that are no UTF-8): that costs its own
+    event alone. Raises json.JSONDecodeError, RecursionError.
+    """
+    text = body.decode("utf-8", "surrogateescape")
+    scan = json.JSONDecoder().raw_decode
+    at = _skip_blanks(text, 0)
+    if text[at] != "[":
+        _, end = scan(text, at)
+        _expect(text, end, "")
+        return [text[at:end].encode("utf-8", "surrogateescape")]
+    items = []
+    at = _skip_blanks(text, at + 1)
+    while not items or text[at : at + 1] == ",":
+        if not items and text[at : at + 1] == "]":
+            break
+        start = _skip_blanks(text, at + bool(items))
+        _, end = scan(text, start)
+        items.append(text[start:end].encode("utf-8", "surrogateescape"))
+        at = _skip_blanks(text, end)
+    _expect(text, at, "]")
+    return items
+
+
+def _skip_blanks(text: str, at: int) -> int:
+    return BLANKS.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _expect(text: str, at: int, bracket: str) -> None:
+    """`bracket` and nothing after it. Raises json.JSONDecodeError."""
+    if not text.startswith(bracket, at):
+        raise json.JSONDecodeError("Expecting ',' or ']'", text, at)
+    rest = _skip_blanks(text, at + len(bracket))
+    if rest < len(text):
+        raise json.JSONDecodeError("Extra data", text, rest)

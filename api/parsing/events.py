@@ -31,6 +31,10 @@ STANDARD_TIERS = ("default", "auto", "on_demand")  # how providers spell "standa
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Text = Annotated[str, Meta(max_length=256)]
 Optional = Text | UnsetType
+Tags = Annotated[
+    dict[Annotated[str, Meta(max_length=TAG_NAME_LENGTH_MAX)], Annotated[str, Meta(max_length=TAG_VALUE_LENGTH_MAX)]],
+    Meta(max_length=TAGS_MAX),
+]
 
 
 class WireEvent(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,7 +66,7 @@ class WireEvent(msgspec.Struct, forbid_unknown_fields=True):
     status: Optional = UNSET
     finish_reason: Optional = UNSET
     cache_hit: bool | UnsetType = UNSET
-    tags: dict[str, str] | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
     reported_cost: dict[str, Any] | UnsetType = UNSET
     tenant: Optional = UNSET
 
@@ -265,8 +269,6 @@ def _check_field(name: str, value: Any) -> Iterator[ItemProblem]:
         yield ItemProblem(name, "out_of_range", f"must be 0 to {LATENCY_MS_MAX:,}")
     elif name == "tags":
         yield from _check_tags(value)
-    elif kind is dict:
-        yield from _check_nested(name, value, 1)
 
 
 def _check_tags(tags: Mapping[str, Any]) -> Iterator[ItemProblem]:
@@ -333,8 +335,6 @@ def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEv
     status = wire.status or "ok"
     if status not in ("ok", "error"):
         problems.append(ItemProblem("status", "wrong_value", "must be “ok” or “error”"))
-    if wire.tags:
-        problems.extend(_check_tags(wire.tags))
     if problems or moment is None or usage is None:
         raise ItemRefused(problems)
     service_tier = wire.service_tier or more.get("service_tier") or "standard"
@@ -396,7 +396,11 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
     field = "usage"
     quantities = wire.usage
     if (wire.usage is UNSET) == (wire.provider_usage is UNSET):
-        which = "is required, or provider_usage" if wire.usage is UNSET else "stands beside provider_usage; send one"
+        which = (
+            "usage is required, or provider_usage"
+            if wire.usage is UNSET
+            else "usage stands beside provider_usage; send one"
+        )
         problems.append(ItemProblem("usage", "missing_field" if wire.usage is UNSET else "duplicate_field", which))
         return None, more
     if wire.provider_usage is not UNSET:
@@ -416,7 +420,12 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
             "response_id": read.response_id,
             "reported_cost": read.reported_cost,
         }
-    found = [problem for name, value in quantities.items() for problem in _check_quantity(field, name, value)]
+    found = [
+        problem
+        for name, value in quantities.items()
+        if name not in KNOWN_METERS or type(value) is not int or not 0 <= value <= QUANTITY_MAX
+        for problem in _check_quantity(field, name, value)
+    ]
     if len(quantities) > METERS_PER_EVENT_MAX:
         found.append(ItemProblem(field, "too_many", f"at most {METERS_PER_EVENT_MAX} meters"))
     if found:
@@ -430,8 +439,6 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
 
 
 def _check_quantity(field: str, name: str, value: Any) -> Iterator[ItemProblem]:
-    if type(value) is int and 0 <= value <= QUANTITY_MAX and (name in KNOWN_METERS or METER_NAME.fullmatch(name)):
-        return
     place = f"{field}.{_printable(name)}"
     if not METER_NAME.fullmatch(name):
         yield ItemProblem(place, "unknown_field", "a meter's name is lower-case letters, digits and _, at most 64")

@@ -45,10 +45,10 @@ class Events(APIView):
         flags = read_query(request.query_params, PARAMETERS)
         access: Access = request.auth
         now = timezone.now()
-        content_type = read_content_type(request._request)
+        body = read_body(request._request)
         items = parse_events(
-            read_body(request._request),
-            content_type=content_type,
+            body,
+            content_type=read_content_type(request._request),
             now=now,
             may_backfill="backfill" in access.scopes,
         )
@@ -113,7 +113,7 @@ def _refuse(item: ParsedItem, problem: ItemProblem) -> ParsedItem:
 def _describe_rejected(item: ParsedItem) -> RejectedItem:
     """What is kept of a refused item: the first problem's code, and all problems in words."""
     problems = tuple({"field": p.field, "code": p.code, "detail": p.detail} for p in item.problems)
-    detail = "; ".join(f"{p.field} {p.detail}".strip() for p in item.problems)
+    detail = "; ".join(p.detail if p.field in ("", "usage") else f"{p.field} {p.detail}" for p in item.problems)
     return RejectedItem(item.index, item.event_id, item.problems[0].code, detail[:4000], item.raw, problems)
 
 

@@ -156,4 +156,4 @@ def _split_modalities(
 def _too_large(parts: Mapping[str, int], whole: str, total: int) -> str:
     """The sentence that names the parts and the whole which they exceed."""
     named = [f"{name} {quantity}" for name, quantity in parts.items() if quantity]
-    return f"{' + '.join(named)} exceed{'s' if len(named) == 1 else ''} {whole} {total}"
+    return f"{' + '.join(named)} exceed {whole} {total}"
