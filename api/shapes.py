@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.booking_shapes import BOOKING_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
 from tenants.models import SCOPES
 
 Schema = Mapping[str, Any]
+
+PERIODS_PER_QUESTION_MAX = 2_500  # of GET /v1/costs
 
 
 def refer(name: str) -> Schema:
@@ -187,6 +190,7 @@ READINESS = describe_object(
 )
 
 COMPONENTS: Mapping[str, Schema] = {
+    **BOOKING_COMPONENTS,
     "Money": {
         "type": "string",
         "pattern": r"^-?[0-9]+\.[0-9]{12}$",

@@ -11,10 +11,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.auth import Access
+from api.booking_shapes import EVENTS_BODIES
 from api.parameters import Parameter, read_choice, read_query
 from api.parsing.bodies import read_body, read_content_type
 from api.parsing.events import ItemProblem, ParsedItem, parse_events
 from api.problems import Problem
+from api.schema import describe_call
 from billing.ingestion import AtomicIntakeRefused, ItemResult, Receipt, RejectedItem, ingest_events
 from tenants.selectors import get_tenant
 
@@ -41,6 +43,24 @@ class Events(APIView):
 
     required_scope = "ingest"
 
+    @describe_call(
+        operation_id="post_events",
+        summary="Book usage events",
+        description=(
+            "At most 5,000 events and 8 MB unpacked; `Content-Encoding: gzip` is read. The answer follows the commit. "
+            "200: every item is booked or a duplicate. 207: some are in conflict or invalid, the others are booked. "
+            "Sending the same again books nothing twice."
+        ),
+        tag="booking",
+        scope=required_scope,
+        parameters=PARAMETERS,
+        request=EVENTS_BODIES,
+        answers={200: "EventsReceipt", 207: "EventsReceipt"},
+        problems=(
+            "body_empty", "body_malformed", "body_incomplete", "body_too_large", "too_many_events",
+            "content_type_unknown", "content_encoding_unknown", "nothing_booked", "atomic_spans_tenants",
+        ),
+    )  # fmt: skip
     def post(self, request: Request) -> Response:
         flags = read_query(request.query_params, PARAMETERS)
         access: Access = request.auth

@@ -1,0 +1,61 @@
+"""Events that could not be booked: kept whole for a while, corrected and sent again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from ledger.models import RejectedEvent
+from tenants.scope import tenant_scope
+
+REJECTED_PER_PAGE_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One event that could not be booked, as it was sent, and why."""
+
+    id: UUID
+    received_at: datetime
+    api_key_id: str
+    event_id: str
+    code: str
+    detail: str
+    body: str
+    replayed_at: datetime | None
+
+
+def list_rejected(
+    *, tenant_id: int, before: UUID | None = None, limit: int = 100, using: str = "default"
+) -> list[Rejected]:
+    """The tenant's rejected events, latest first; those older than the id `before` where it is given."""
+    with tenant_scope(tenant_id, using=using):
+        events = RejectedEvent.objects.using(using).filter(tenant_id=tenant_id)
+        if before:
+            events = events.filter(id__lt=before)
+        return [_describe(event) for event in events.order_by("-id")[:limit]]
+
+
+def get_rejected(*, tenant_id: int, rejected_id: UUID, using: str = "default") -> Rejected | None:
+    """One of the tenant's rejected events."""
+    with tenant_scope(tenant_id, using=using):
+        event = RejectedEvent.objects.using(using).filter(tenant_id=tenant_id, id=rejected_id).first()
+    return _describe(event) if event else None
+
+
+def mark_replayed(*, tenant_id: int, rejected_id: UUID, now: datetime) -> None:
+    """Note that the event was booked after all."""
+    with tenant_scope(tenant_id):
+        RejectedEvent.objects.filter(tenant_id=tenant_id, id=rejected_id, replayed_at=None).update(replayed_at=now)
+
+
+def _describe(event: RejectedEvent) -> Rejected:
+    return Rejected(
+        event.id,
+        event.received_at,
+        event.api_key_id,
+        event.event_id,
+        event.code,
+        event.detail,
+        event.body,
+        event.replayed_at,
+    )
