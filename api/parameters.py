@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiParameter
 
 from api.problems import Problem
+from billing.core.periods import start_of_day
 
 TEXT_LENGTH_MAX = 512
 VALUES_PER_PARAMETER_MAX = 50
@@ -171,6 +172,11 @@ def read_boundary(text: str) -> datetime | date:
         raise ValueError("There is no such day.") from None
     _refuse_far_year(day.year)
     return day
+
+
+def find_moment(boundary: datetime | date, *, timezone: str) -> datetime:
+    """A boundary in UTC; a day means its beginning in `timezone`."""
+    return boundary if isinstance(boundary, datetime) else start_of_day(boundary, ZoneInfo(timezone))
 
 
 def _refuse_far_year(year: int) -> None:

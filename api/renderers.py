@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -40,6 +41,13 @@ class AlwaysJSON(BaseContentNegotiation):
         self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
         return renderers[0], renderers[0].media_type
+
+
+class NoMetadata(BaseMetadata):
+    """OPTIONS answers with the Allow header alone; the contract is `/v1/schema`."""
+
+    def determine_metadata(self, request: Request, view: Any) -> None:
+        return None
 
 
 def write_money(amount: Decimal | None) -> str | None:

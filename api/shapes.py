@@ -46,6 +46,7 @@ FLAG: Schema = {"type": "boolean"}
 HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 MONEY, TIME = refer("Money"), refer("Time")
+REJECTED_EVENT_BODY = refer("Event")  # the corrected event of a replay
 
 USAGE_COLUMNS = (
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",

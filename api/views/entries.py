@@ -15,6 +15,7 @@ from api.parameters import (
     BOUNDARY_SCHEMA,
     TEXT_SCHEMA,
     Parameter,
+    find_moment,
     read_boundary,
     read_choice,
     read_query,
@@ -22,7 +23,6 @@ from api.parameters import (
     read_uuid,
     read_whole,
 )
-from api.periods import find_moment
 from api.problems import Problem
 from api.renderers import write_money, write_time
 from api.schema import describe_call

@@ -4,7 +4,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from api.parsing.bodies import BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX
 from api.schema import describe_call
+from api.shapes import PERIODS_PER_QUESTION_MAX
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
 from tenants.models import SCOPES
 
@@ -23,6 +25,11 @@ class Me(APIView):
                 "tenant": {"slug": access.slug, "timezone": access.timezone},
                 "is_operator": access.is_operator,
                 "scopes": [scope for scope in SCOPES if scope in access.scopes],
-                "limits": {"entries_per_page": ENTRIES_PER_PAGE_MAX},
+                "limits": {
+                    "events_per_request": EVENTS_PER_REQUEST_MAX,
+                    "body_bytes": BODY_BYTES_MAX,
+                    "entries_per_page": ENTRIES_PER_PAGE_MAX,
+                    "cost_periods_per_request": PERIODS_PER_QUESTION_MAX,
+                },
             }
         )

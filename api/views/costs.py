@@ -1,0 +1,165 @@
+"""GET /v1/costs: what was spent, by period and up to three dimensions, equal to the ledger to the last digit."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from api.auth import Access
+from api.parameters import (
+    BOUNDARY_SCHEMA,
+    TEXT_SCHEMA,
+    Parameter,
+    find_moment,
+    read_boundary,
+    read_choice,
+    read_query,
+    read_text,
+    read_timezone,
+)
+from api.problems import Problem
+from api.renderers import write_money, write_time
+from api.schema import describe_call
+from api.shapes import COST_COLUMNS, DIMENSIONS, PERIODS_PER_QUESTION_MAX, USAGE_COLUMNS
+from billing.core.periods import GRANULARITIES, previous_period
+from billing.selectors import CostQuery, Quantities, get_costs
+from billing.selectors import Costs as CostAnswer
+
+CURRENCY = "USD"
+DIMENSIONS_PER_QUESTION_MAX = 3
+SHORTEST = {"hour": timedelta(hours=1), "day": timedelta(hours=23), "week": timedelta(days=6), "month": timedelta(27)}
+
+COSTS_PARAMETERS = (
+    Parameter("from", read_boundary, "Beginning: a time, or a day in `timezone`.", BOUNDARY_SCHEMA, is_required=True),
+    Parameter(
+        "to", read_boundary, "End, not included: a time, or a day in `timezone`.", BOUNDARY_SCHEMA, is_required=True
+    ),
+    Parameter(
+        "granularity",
+        read_choice(*GRANULARITIES),
+        "Length of a row's period; `from` and `to` stand on its boundaries. `total`: one period.",
+        {"enum": list(GRANULARITIES)},
+        default="day",
+    ),
+    Parameter("timezone", read_timezone, "Whose days, weeks and months; the tenant's unless named.", TEXT_SCHEMA),
+    Parameter(
+        "group_by",
+        read_choice(*DIMENSIONS),
+        "A row for each value of these, at most three; repeat the parameter.",
+        {"enum": list(DIMENSIONS)},
+        is_repeatable=True,
+        count_max=DIMENSIONS_PER_QUESTION_MAX,
+    ),
+    *(
+        Parameter(name, read_text, "Any of these; '' for events without one.", TEXT_SCHEMA, is_repeatable=True)
+        for name in DIMENSIONS
+    ),
+    Parameter(
+        "compare",
+        read_choice("previous"),
+        "Adds `previous`: the same question about the period before.",
+        {"enum": ["previous"]},
+    ),
+)
+
+
+class Costs(APIView):
+    required_scope = "read"
+
+    @describe_call(
+        operation_id="get_costs",
+        summary="What was spent, by period and dimension",
+        description="Totals equal the sum over the ledger's rows at that moment, to the last digit.",
+        tag="reading",
+        scope=required_scope,
+        parameters=COSTS_PARAMETERS,
+        answers={200: "Costs"},
+        problems=["query_refused"],
+    )
+    def get(self, request: Request) -> Response:
+        values = read_query(request.query_params, COSTS_PARAMETERS)
+        query = _read_question(values, access=request.auth)
+        answer = {
+            "from": write_time(query.start),
+            "to": write_time(query.end),
+            "granularity": query.granularity,
+            "timezone": query.timezone,
+            "group_by": list(query.group_by),
+        }
+        costs = get_costs(query)
+        answer |= _write_costs(costs, query.group_by)
+        answer |= {"currency": CURRENCY, "complete_to": write_time(costs.complete_to)}
+        if values["compare"]:
+            answer["previous"] = _answer_previous(query)
+        return Response(answer)
+
+
+def _read_question(values: Mapping[str, Any], *, access: Access) -> CostQuery:
+    """Raises Problem where the period is empty, or has too many parts to be answered at once."""
+    timezone = values["timezone"] or access.timezone
+    start, end = (find_moment(values[name], timezone=timezone) for name in ("from", "to"))
+    granularity = values["granularity"]
+    if start >= end:
+        _refuse("to", "The end stands after the beginning.")
+    if granularity in SHORTEST and (end - start) / SHORTEST[granularity] > PERIODS_PER_QUESTION_MAX:
+        _refuse("granularity", f"At most {PERIODS_PER_QUESTION_MAX:,} periods are answered at once.")
+    if len(set(values["group_by"])) < len(values["group_by"]):
+        _refuse("group_by", "Each dimension is named once.")
+    return CostQuery(
+        tenant_id=access.tenant_id,
+        start=start,
+        end=end,
+        granularity=granularity,
+        timezone=timezone,
+        group_by=values["group_by"],
+        filters={name: values[name] for name in DIMENSIONS if values[name]},
+    )
+
+
+def _refuse(field: str, detail: str) -> None:
+    raise Problem("query_invalid", f"{field}: {detail}", problems=[{"field": field, "detail": detail}])
+
+
+def _answer_previous(query: CostQuery) -> dict[str, Any]:
+    zone = ZoneInfo(query.timezone)
+    if query.granularity == "week":
+        days = (query.end.astimezone(zone).date() - query.start.astimezone(zone).date()).days
+        start, end = (query.start.astimezone(zone) - timedelta(days=days)).astimezone(UTC), query.start
+    else:
+        start, end = previous_period(query.start, query.end, zone)
+    costs = get_costs(replace(query, start=start, end=end))
+    return {"from": write_time(start), "to": write_time(end), **_write_costs(costs, query.group_by)}
+
+
+def _write_costs(costs: CostAnswer, group_by: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "rows": [
+            {
+                "period_start": write_time(row.period_start),
+                **dict(zip(group_by, row.group, strict=True)),
+                **write_quantities(row.quantities),
+            }
+            for row in costs.rows
+        ],
+        "totals": write_quantities(costs.totals),
+        "coverage": {
+            "priced": costs.totals.calls - costs.totals.unpriced_calls,
+            "unpriced": costs.totals.unpriced_calls,
+        },
+    }
+
+
+def write_quantities(quantities: Quantities) -> dict[str, Any]:
+    """Counts as numbers, money as text. An event is a call of a model; a reversal counts as one less."""
+    return {
+        "events": quantities.calls,
+        "unpriced_events": quantities.unpriced_calls,
+        "error_events": quantities.error_calls,
+        **{name: getattr(quantities, name) for name in USAGE_COLUMNS},
+        **{name: write_money(getattr(quantities, name)) for name in COST_COLUMNS},
+    }
