@@ -65,3 +65,25 @@ def entries(draw: st.DrawFn, line: int = 0) -> NewEntry:
         reported_cost=draw(st.none() | money),
         **text,
     )
+
+
+def make_plain_entry(*, key: bytes, line: int = 0) -> NewEntry:
+    """A priced entry with nothing special about it; its fingerprint is its key."""
+    texts_of = dict.fromkeys(
+        (
+            "event_source", "event_id", "response_id", "feature", "user_ref", "cost_center", "customer_tier",
+            "session_id", "trace_id", "span_id", "parent_span_id", "requested_model", "region", "finish_reason",
+            "prompt_hash", "pricing_reason",
+        ),
+        "",
+    )  # fmt: skip
+    return NewEntry(
+        key=key, fingerprint=key, line=line, charge_period_start=RECORDED_AT,
+        billing_period=first_of_month(RECORDED_AT), environment="production", tags={}, operation="chat",
+        provider="openai", model="gpt-4o", service_tier="standard", status="ok", latency_ms=None, cache_hit=False,
+        input_tokens=1000, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0, output_tokens=100,
+        reasoning_tokens=0, other_usage={}, pricing_status="priced", rate_version_id=1,
+        rate_version_hash="ab" * 32, context_tier=0, input_cost=2_500_000_000, cache_read_cost=0,
+        cache_write_cost=0, output_cost=1_000_000_000, other_cost=0, billed_cost=3_500_000_000,
+        list_cost=3_500_000_000, saved_cost=0, reported_cost=None, **texts_of,
+    )  # fmt: skip

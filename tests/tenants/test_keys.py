@@ -1,0 +1,83 @@
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from tenants.keys import KeyNameTaken, ScopesUnknown, find_api_key, issue_api_key, revoke_api_key
+from tenants.scope import tenant_scope
+from tests.factories import make_tenant
+
+pytestmark = pytest.mark.usefixtures("db")
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def acme():
+    return make_tenant("acme")
+
+
+def issue(tenant, scopes=("ingest",), name=""):
+    return issue_api_key(tenant_id=tenant.id, scopes=scopes, name=name, now=NOW)
+
+
+def test_a_key_is_found_with_its_tenant_and_scopes(acme):
+    holder = find_api_key(issue(acme, ["read", "ingest"], name="checkout"))
+    assert (holder.tenant_id, holder.slug, holder.name) == (acme.id, acme.slug, "checkout")
+    assert holder.scopes == {"read", "ingest"}
+
+
+def test_only_a_hash_of_the_key_is_kept(acme):
+    token = issue(acme)
+    with tenant_scope(acme.id), connection.cursor() as cursor:
+        cursor.execute("SELECT row_to_json(api_key)::text FROM api_key")
+        [(row,)] = cursor.fetchall()
+    secret = token.split("_")[2]
+    assert secret not in row
+    assert len(secret) == 43
+
+
+def test_a_mistyped_key_is_refused_by_its_checksum_without_a_query(acme, django_assert_num_queries):
+    token = issue(acme)
+    flipped = token[:20] + ("a" if token[20] != "a" else "b") + token[21:]
+    with django_assert_num_queries(0):
+        assert find_api_key(flipped) is None
+        assert find_api_key("") is None
+        assert find_api_key("tl_short") is None
+
+
+def test_an_unknown_key_of_the_right_form_is_refused(acme):
+    from tenants.keys import _checksum
+
+    body = issue(acme).rpartition("_")[0]
+    other = body[:-1] + ("a" if body[-1] != "a" else "b")
+    assert find_api_key(f"{other}_{_checksum(other)}") is None
+
+
+def test_a_revoked_key_is_refused_at_once(acme):
+    token = issue(acme)
+    key_id = token.split("_")[1]
+    assert revoke_api_key(tenant_id=acme.id, key_id=key_id, now=NOW)
+    assert find_api_key(token) is None
+    assert not revoke_api_key(tenant_id=acme.id, key_id=key_id, now=NOW)
+
+
+def test_another_tenant_cannot_revoke_a_key(acme):
+    token = issue(acme)
+    globex = make_tenant("globex")
+    assert not revoke_api_key(tenant_id=globex.id, key_id=token.split("_")[1], now=NOW)
+    assert find_api_key(token)
+
+
+def test_two_keys_of_one_name_live_together_and_a_third_waits_for_a_revocation(acme):
+    first = issue(acme, name="checkout")
+    issue(acme, name="checkout")
+    with pytest.raises(KeyNameTaken, match="revoke one of them first"):
+        issue(acme, name="checkout")
+    revoke_api_key(tenant_id=acme.id, key_id=first.split("_")[1], now=NOW)
+    assert find_api_key(issue(acme, name="checkout"))
+
+
+@pytest.mark.parametrize("scopes", [[], ["everything"], ["read", "write"]])
+def test_scopes_that_do_not_exist_are_named(acme, scopes):
+    with pytest.raises(ScopesUnknown, match="scopes must be some of ingest, backfill, read"):
+        issue(acme, scopes)
