@@ -177,6 +177,26 @@ REPLAYED_EVENT: Schema = {
     "required": ["id", "status", "entry_id", "receipt"],
 }
 
+PUBLIC_KEYS: Schema = {
+    "type": "object",
+    "properties": {
+        "keys": _list_of(
+            {
+                "type": "object",
+                "properties": {
+                    "kty": {"const": "OKP"},
+                    "crv": {"const": "Ed25519"},
+                    "use": {"const": "sig"},
+                    "kid": {"type": "string"},
+                    "x": {"type": "string"},
+                },
+                "required": ["kty", "crv", "use", "kid", "x"],
+            }
+        )
+    },
+    "required": ["keys"],
+}
+
 BOOKING_COMPONENTS: dict[str, Schema] = {
     "Event": EVENT,
     "CloudEvent": CLOUD_EVENT,
@@ -184,4 +204,5 @@ BOOKING_COMPONENTS: dict[str, Schema] = {
     "EventsReceipt": EVENTS_RECEIPT,
     "RejectedEvents": REJECTED_EVENTS,
     "ReplayedEvent": REPLAYED_EVENT,
+    "PublicKeys": PUBLIC_KEYS,
 }

@@ -11,7 +11,7 @@ from django.urls import resolve
 
 from api.problems import Problem, answer_error
 
-MACHINE_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics"})
+MACHINE_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics", "/.well-known/tokenledger-keys"})
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 

@@ -5,6 +5,7 @@ from django.urls import path
 from api.views.entries import Entries, Entry
 from api.views.events import Events
 from api.views.health import Health, Readiness
+from api.views.keys import PublicKeys
 from api.views.me import Me
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
@@ -18,6 +19,7 @@ urlpatterns = [
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),
     path("v1/docs", Docs.as_view(), name="show_docs"),
+    path(".well-known/tokenledger-keys", PublicKeys.as_view(), name="list_public_keys"),
     path("healthz", Health.as_view(), name="get_health"),
     path("readyz", Readiness.as_view(), name="get_readiness"),
 ]

@@ -1,0 +1,56 @@
+"""A receipt is checked with nothing but the public key, the row's JSON and SHA-256, as docs/proof.md says."""
+
+import base64
+import json
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.test import Client
+
+from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+def decode(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def read_receipt(receipt):
+    """The header that a receipt signs. Raises InvalidSignature."""
+    protected, payload, signature = receipt.split(".")
+    [key] = Client().get("/.well-known/tokenledger-keys").json()["keys"]
+    assert json.loads(decode(protected)) == {"alg": "EdDSA", "kid": key["kid"]}
+    Ed25519PublicKey.from_public_bytes(decode(key["x"])).verify(decode(signature), f"{protected}.{payload}".encode())
+    return json.loads(decode(payload))
+
+
+@pytest.fixture
+def receipt():
+    publish_test_rates()
+    events = [make_wire_event(), make_wire_event(), make_wire_event(model="unknown-model")]
+    answer = Client().post(
+        "/v1/events",
+        json.dumps(events),
+        content_type="application/json",
+        HTTP_AUTHORIZATION=f"Bearer {make_key(make_tenant('acme'))}",
+    )
+    return answer.json()
+
+
+def test_a_receipt_signs_the_batchs_count_cost_and_root(receipt):
+    header = read_receipt(receipt["receipt"])
+    assert header["v"] == "tokenledger/batch/1"
+    assert header["batch_id"] == receipt["batch_id"]
+    assert (header["entry_count"], header["unpriced_count"]) == ("3", "1")
+    assert header["billed_cost"] == "9500000000"  # 2 × 0.00475 USD in units of 10^-12
+    assert len(header["root"]) == 64
+
+
+def test_a_receipt_that_was_touched_is_refused(receipt):
+    protected, payload, signature = receipt["receipt"].split(".")
+    header = json.loads(decode(payload)) | {"billed_cost": "1"}
+    forged = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    with pytest.raises(InvalidSignature):
+        read_receipt(f"{protected}.{forged}.{signature}")
