@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from finops.up import Given, UpRefused, read_given
 from tests.conftest import ROOT, Service, find_free_port
 
 # What the test run has set for itself, and a person's terminal has not.
@@ -114,9 +115,18 @@ def test_a_busy_port_is_named_with_the_next_one(installation, tmp_path):
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536"])
-def test_a_port_that_is_none_is_refused(tmp_path, port):
-    done = run_manage(make_environment(tmp_path, port), "up")
-    assert done.stderr.strip() == f"CommandError: PORT is {port!r}: set it to a number from 1 to 65535."
+def test_a_port_that_is_none_is_refused(monkeypatch, port):
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(UpRefused, match=f"PORT is '{port}': set it to a number from 1 to 65535"):
+        read_given()
+
+
+def test_what_an_earlier_start_wrote_down_is_not_what_a_person_chose(monkeypatch):
+    for name, value in {"PORT": "9000", "REDIS_URL": "redis://a", "DATABASE_URL": "postgresql://b"}.items():
+        monkeypatch.setenv(name, value)
+    assert read_given() == Given(database_url="postgresql://b", redis_url="redis://a", port=9000)
+    monkeypatch.setattr("finops.up.LOADED", {"PORT", "REDIS_URL"})
+    assert read_given() == Given(database_url="postgresql://b", redis_url="", port=8000)
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path):

@@ -3,18 +3,16 @@
 import os
 import sys
 
-import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from psycopg.conninfo import conninfo_to_dict
 
 from finops.environment import ROOT, read_environment, write_environment
 from finops.roles import LIBRARY_APPS, RolesRefused, derive_urls, ensure_roles, grant_library_tables
-
-ENSURE_PARTITIONS_SQL = """
-    SELECT ensure_partition(date_trunc('month', now(), 'UTC') + make_interval(months => months))
-    FROM generate_series(0, 3) AS months"""
+from ledger.partitions import ensure_partitions
 
 
 class Command(BaseCommand):
@@ -35,8 +33,7 @@ class Command(BaseCommand):
             )
         call_command("migrate", database="owner", interactive=False, verbosity=options["verbosity"])
         grant_library_tables(owner_url=owner_url, tables=_list_library_tables())
-        with psycopg.connect(owner_url) as connection:
-            connection.execute(ENSURE_PARTITIONS_SQL)
+        ensure_partitions(now=timezone.now())
         self.stdout.write("The database is up to date.")
 
     def _make_roles(self, administrator_url: str) -> None:
@@ -45,12 +42,17 @@ class Command(BaseCommand):
             ensure_roles(administrator_url=administrator_url, urls=urls)
         except RolesRefused as error:
             raise CommandError(str(error)) from None
-        if "owner" in settings.DATABASES and all(os.environ.get(name) == url for name, url in urls.items()):
+        if "owner" in settings.DATABASES and all(_is_same(os.environ.get(name), url) for name, url in urls.items()):
             return
         # Django read its databases before these URLs were known: begin again with them.
         write_environment({**read_environment(), **urls})
         environment = {**os.environ, **urls}
         os.execve(sys.executable, [sys.executable, str(ROOT / "manage.py"), *sys.argv[1:]], environment)
+
+
+def _is_same(given: str | None, derived: str) -> bool:
+    """Whether two spellings of a URL name one role on one server."""
+    return given is not None and conninfo_to_dict(given) == conninfo_to_dict(derived)
 
 
 def _list_library_tables() -> list[str]:

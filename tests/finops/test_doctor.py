@@ -1,0 +1,85 @@
+"""The doctor: a line a check, and the cure of what is wrong."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from finops import doctor
+from finops.doctor import CHECKS, examine
+from finops.environment import environment_file, write_environment
+
+
+def examine_one(name, *, now=None):
+    (finding,) = examine(now=now or timezone.now(), only=name)
+    return finding
+
+
+def test_an_installation_without_worker_and_rates_lacks_those_alone(committed_db, owner_connection):
+    owner_connection.execute("TRUNCATE rate_version, job_run")
+    wrong = {finding.name for finding in examine(now=timezone.now()) if not finding.is_well}
+    assert wrong == {"worker", "beat", "rates"}
+
+
+def test_each_line_says_what_was_seen_and_the_cure(committed_db, owner_connection, capsys):
+    owner_connection.execute("TRUNCATE rate_version, job_run")
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor")
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 1
+    assert len(lines) == len(CHECKS)
+    assert "ok     partitions    this month and the next two are there" in lines
+    assert "WRONG  rates         0 in force  ->  run `manage.py import_rates genai-prices --approve`" in lines
+
+
+def test_one_check_may_be_asked_alone(committed_db, capsys):
+    call_command("doctor", only="append-only")
+    assert capsys.readouterr().out == "ok     append-only   every trigger refuses, in replica mode too\n"
+
+
+def test_a_job_a_minute_ago_is_recent_and_one_before_is_not(committed_db, owner_connection):
+    began = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    owner_connection.execute("TRUNCATE job_run")
+    owner_connection.execute(
+        "INSERT INTO job_run VALUES ('some job', %(began)s, %(began)s, NULL, '')", {"began": began}
+    )
+    assert examine_one("beat", now=began + timedelta(seconds=60)).is_well
+    late = examine_one("beat", now=began + timedelta(seconds=61))
+    owner_connection.execute("TRUNCATE job_run")
+    assert (late.detail, late.is_well) == ("the last job began 61 s ago", False)
+
+
+def test_months_without_partition_are_named_with_the_cure(committed_db):
+    finding = examine_one("partitions", now=datetime(2031, 1, 1, tzinfo=UTC))
+    assert finding.detail == "none for 2031-01, 2031-02, 2031-03"
+    assert finding.cure == "run `manage.py setup_database`"
+
+
+def test_passwords_that_others_can_read_are_found(committed_db):
+    write_environment({"SECRET_KEY": "one"})
+    path = environment_file()
+    assert examine_one("secrets").is_well
+    path.chmod(0o644)
+    finding = examine_one("secrets")
+    path.unlink()
+    assert finding.cure == f"chmod 600 {path}"
+
+
+def test_a_redis_that_is_away_is_named_and_the_worker_cannot_be_asked(committed_db, monkeypatch):
+    from api.health import DEGRADED, Check
+
+    monkeypatch.setattr(doctor, "check_redis", lambda: Check(DEGRADED, "away"))
+    assert examine_one("redis").cure.startswith("start the Redis of REDIS_URL (unix://")
+
+
+def test_a_database_that_is_away_is_named_with_the_cure(committed_db, monkeypatch):
+    from django.db.utils import OperationalError
+
+    def refuse(*_, **__):
+        raise OperationalError("connection refused\nmore")
+
+    monkeypatch.setattr(doctor, "_query", refuse)
+    finding = examine_one("row security")
+    assert finding.detail == "the database is not reached (connection refused)"
+    assert finding.cure == "start it with `make up`, or see DATABASE_URL"
