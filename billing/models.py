@@ -1,6 +1,6 @@
 """The rate table, the rollups and the intake counts, as Django reads them; `migrations/sql` makes them."""
 
-from django.contrib.postgres.fields import DateTimeRangeField
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField
 from django.db import models
 
 MONEY = {"max_digits": 24, "decimal_places": 12}
@@ -161,19 +161,20 @@ class CallsMinute(models.Model):
 
 
 class Histogram(models.Model):
-    """How many calls fell into a logarithmic bucket of a measure: mergeable, relative error at most 1 %."""
+    """How many calls fell into each logarithmic bucket of a measure: mergeable, relative error at most 1 %.
 
-    pk = models.CompositePrimaryKey(
-        "tenant_id", "day", "environment", "feature", "model", "measure", "bucket"
-    )
+    One row holds a whole histogram: a row per bucket would be several rows for each entry.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "day", "environment", "feature", "model", "measure")
     tenant_id = models.BigIntegerField()
     day = models.DateField()  # in the tenant's reporting time zone
     environment = models.TextField()
     feature = models.TextField()
     model = models.TextField()
     measure = models.TextField()  # billed_cost, input_tokens, output_tokens, latency_ms
-    bucket = models.SmallIntegerField()
-    calls = models.BigIntegerField()
+    buckets = ArrayField(models.SmallIntegerField())  # rising; see `billing.core.histograms`
+    calls = ArrayField(models.IntegerField())  # beside each bucket
 
     class Meta:
         db_table = "histogram"

@@ -1,13 +1,14 @@
 """Events that could not be booked: kept whole for a while, corrected and sent again."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ledger.models import RejectedEvent
 from tenants.scope import tenant_scope
 
 REJECTED_PER_PAGE_MAX = 500
+REJECTED_KEPT_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ def mark_replayed(*, tenant_id: int, rejected_id: UUID, now: datetime) -> None:
     """Note that the event was booked after all."""
     with tenant_scope(tenant_id):
         RejectedEvent.objects.filter(tenant_id=tenant_id, id=rejected_id, replayed_at=None).update(replayed_at=now)
+
+
+def prune_rejected(*, tenant_id: int, now: datetime) -> int:
+    """Drop the tenant's rejected events of more than 30 days ago; how many. A second call drops none."""
+    with tenant_scope(tenant_id):
+        events = RejectedEvent.objects.filter(
+            tenant_id=tenant_id, received_at__lt=now - timedelta(days=REJECTED_KEPT_DAYS)
+        )
+        count, _ = events.delete()
+    return count
 
 
 def _describe(event: RejectedEvent) -> Rejected:

@@ -1,3 +1,4 @@
+import django.contrib.postgres.fields
 import django.contrib.postgres.fields.ranges
 from django.db import migrations, models
 
@@ -215,7 +216,6 @@ class Migration(migrations.Migration):
                                 "feature",
                                 "model",
                                 "measure",
-                                "bucket",
                                 blank=True,
                                 editable=False,
                                 primary_key=True,
@@ -228,8 +228,14 @@ class Migration(migrations.Migration):
                         ("feature", models.TextField()),
                         ("model", models.TextField()),
                         ("measure", models.TextField()),
-                        ("bucket", models.SmallIntegerField()),
-                        ("calls", models.BigIntegerField()),
+                        (
+                            "buckets",
+                            django.contrib.postgres.fields.ArrayField(base_field=models.SmallIntegerField(), size=None),
+                        ),
+                        (
+                            "calls",
+                            django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None),
+                        ),
                     ],
                     options={
                         "db_table": "histogram",
@@ -367,9 +373,7 @@ class Migration(migrations.Migration):
                     ],
                     options={
                         "db_table": "model_alias",
-                        "constraints": [
-                            models.UniqueConstraint(fields=("provider", "model"), name="model_alias_once")
-                        ],
+                        "constraints": [models.UniqueConstraint(fields=("provider", "model"), name="model_alias_once")],
                     },
                 ),
             ],

@@ -175,9 +175,10 @@ CREATE TABLE histogram (
     feature text NOT NULL,
     model text NOT NULL,
     measure text NOT NULL,
-    bucket smallint NOT NULL,
-    calls bigint NOT NULL,
-    PRIMARY KEY (tenant_id, day, environment, feature, model, measure, bucket)
+    buckets smallint[] NOT NULL,
+    calls integer[] NOT NULL,
+    PRIMARY KEY (tenant_id, day, environment, feature, model, measure),
+    CONSTRAINT histogram_counts_each_bucket CHECK (cardinality(buckets) = cardinality(calls))
 );
 
 CREATE TABLE intake_tally (

@@ -1,0 +1,44 @@
+"""Which scheduled job ran when: a slot is taken once, however many beats run."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+HEARTBEAT_JOB = "heartbeat"
+HEARTBEAT_SLOT = datetime(1970, 1, 1, tzinfo=UTC)
+LEASE = timedelta(hours=6)  # an unfinished run that is older died
+
+# A slot is ours when nobody took it, or when he who took it never finished.
+CLAIM_SLOT_SQL = """
+    INSERT INTO job_run AS taken (job, slot, started_at, result) VALUES (%(job)s, %(slot)s, %(now)s, '')
+    ON CONFLICT (job, slot) DO UPDATE SET started_at = excluded.started_at
+    WHERE taken.finished_at IS NULL AND taken.started_at <= %(now)s::timestamptz - %(lease)s::interval
+    RETURNING 1"""
+FINISH_SLOT_SQL = """
+    INSERT INTO job_run AS taken (job, slot, started_at, finished_at, result)
+    VALUES (%(job)s, %(slot)s, %(now)s, clock_timestamp(), %(result)s)
+    ON CONFLICT (job, slot) DO UPDATE SET finished_at = excluded.finished_at, result = excluded.result"""
+
+
+def claim_slot(*, job: str, slot: datetime, now: datetime) -> bool:
+    """Take a slot of a job; false when it was taken before. A run that died gives its slot back after LEASE."""
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_SLOT_SQL, {"job": job, "slot": slot, "now": now, "lease": LEASE})
+        return cursor.rowcount == 1
+
+
+def find_daily_slot(now: datetime, *, hour: int, minute: int) -> datetime:
+    """The latest beginning of a daily slot, in the zone of `now`: so a missed day's slot is still found, once."""
+    today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return today if today <= now else today - timedelta(days=1)
+
+
+def record_run(*, job: str, slot: datetime, result: str) -> None:
+    """Keep a run as finished, with its result, whether or not its slot was claimed."""
+    with connection.cursor() as cursor:
+        cursor.execute(FINISH_SLOT_SQL, {"job": job, "slot": slot, "now": slot, "result": result})
+
+
+def beat_heart(*, now: datetime) -> None:
+    """Show that beat and a worker live: one row, overwritten each time."""
+    record_run(job=HEARTBEAT_JOB, slot=HEARTBEAT_SLOT, result=now.isoformat())

@@ -1,0 +1,240 @@
+"""What each rollup holds: the sums of entries that make it, and the statements that add, compare and rebuild it.
+
+A sum is written once, over a relation named `entry`, and used three times: over the entries of claimed batches when
+they are added, and over all settled entries when a rollup is compared with the ledger or made again.
+"""
+
+from dataclasses import dataclass
+
+from psycopg.sql import SQL, Composable, Composed, Identifier
+
+from billing.core.histograms import ZERO_BUCKET
+
+MINUTES_KEPT_DAYS = 30
+
+DIMENSIONS = (
+    "billing_period", "environment", "feature", "cost_center", "provider", "model", "operation", "service_tier",
+    "api_key_id",
+)  # fmt: skip
+TOKENS = (
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens",
+)  # fmt: skip
+MONEY = (
+    "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
+    "saved_cost", "reported_cost",
+)  # fmt: skip
+QUANTITIES = ("calls", "unpriced_calls", "error_calls", *TOKENS, *MONEY)
+MEASURES = ("billed_cost", "input_tokens", "output_tokens", "latency_ms")
+
+ENTRY_COLUMNS = (
+    "charge_period_start", *DIMENSIONS, "user_ref", "calls", "pricing_status", "status", *TOKENS, *MONEY, "latency_ms",
+)  # fmt: skip
+
+
+def list_names(names: tuple[str, ...]) -> Composed:
+    """Columns, with commas between."""
+    return SQL(", ").join(map(Identifier, names))
+
+
+def sum_quantities() -> Composed:
+    """The quantities of a group of entries. An unpriced entry has no money: it adds nothing, and is counted."""
+    return SQL(", ").join(
+        [
+            SQL("sum(calls) AS calls"),
+            SQL("coalesce(sum(calls) FILTER (WHERE pricing_status = 'unpriced'), 0) AS unpriced_calls"),
+            SQL("coalesce(sum(calls) FILTER (WHERE status = 'error'), 0) AS error_calls"),
+            *(SQL("sum({0}) AS {0}").format(Identifier(name)) for name in TOKENS),
+            *(SQL("coalesce(sum({0}), 0) AS {0}").format(Identifier(name)) for name in MONEY),
+        ]
+    )
+
+
+def bucket_of(measure: str) -> Composed:
+    """`billing.core.histograms.find_bucket`, in SQL: the same formula on the same doubles."""
+    return SQL(
+        "CASE WHEN {0} = 0 THEN {1} ELSE ceil(ln(abs({0})::float8) / ln(1.01::float8 / 0.99::float8)) END::smallint"
+    ).format(Identifier(measure), ZERO_BUCKET)
+
+
+@dataclass(frozen=True, slots=True)
+class RollupTable:
+    """A rollup: its columns after the tenant, the sums that fill it, and how a sum is added to a row."""
+
+    name: str
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+    sums: Composable  # SELECT keys, values FROM entry …
+    addition: Composable  # SET …, from `stored` and `excluded`
+    kept: Composable | None = None  # which of its rows are compared; None: all
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.keys + self.values
+
+
+def add_each(values: tuple[str, ...]) -> Composed:
+    """Each value plus what is new of it."""
+    return SQL(", ").join(SQL("{0} = stored.{0} + excluded.{0}").format(Identifier(value)) for value in values)
+
+
+# The day in the tenant's reporting time zone.
+LOCAL_DAY = SQL(
+    "(charge_period_start AT TIME ZONE (SELECT timezone FROM tenant WHERE id = %(tenant_id)s))::date AS day"
+)
+
+COST_HOUR = RollupTable(
+    "cost_hour",
+    keys=("hour", *DIMENSIONS),
+    values=QUANTITIES,
+    sums=SQL("""
+        SELECT date_trunc('hour', charge_period_start, 'UTC') AS hour, {dimensions}, {quantities}
+        FROM entry GROUP BY hour, {dimensions}""").format(
+        dimensions=list_names(DIMENSIONS), quantities=sum_quantities()
+    ),
+    addition=add_each(QUANTITIES),
+)
+
+COST_DAY = RollupTable(
+    "cost_day",
+    keys=("day", *DIMENSIONS),
+    values=QUANTITIES,
+    sums=SQL("""
+        SELECT {local_day}, {dimensions}, {quantities}
+        FROM entry GROUP BY day, {dimensions}""").format(
+        local_day=LOCAL_DAY, dimensions=list_names(DIMENSIONS), quantities=sum_quantities()
+    ),
+    addition=add_each(QUANTITIES),
+)
+
+COST_USER_HOUR = RollupTable(
+    "cost_user_hour",
+    keys=("hour", "environment", "feature", "model", "user_ref"),
+    values=QUANTITIES,
+    sums=SQL("""
+        SELECT date_trunc('hour', charge_period_start, 'UTC') AS hour, environment, feature, model, user_ref,
+               {quantities}
+        FROM entry GROUP BY hour, environment, feature, model, user_ref""").format(quantities=sum_quantities()),
+    addition=add_each(QUANTITIES),
+)
+
+CALLS_MINUTE = RollupTable(
+    "calls_minute",
+    keys=("minute", "feature"),
+    values=("calls", "error_calls", "billed_cost"),
+    sums=SQL("""
+        SELECT date_trunc('minute', charge_period_start, 'UTC') AS minute, feature, sum(calls) AS calls,
+               coalesce(sum(calls) FILTER (WHERE status = 'error'), 0) AS error_calls,
+               coalesce(sum(billed_cost), 0) AS billed_cost
+        FROM entry WHERE charge_period_start >= %(minutes_from)s GROUP BY minute, feature"""),
+    addition=add_each(("calls", "error_calls", "billed_cost")),
+    kept=SQL("minute >= %(minutes_from)s"),
+)
+
+# Entries are grouped by their long text keys once, with an array for each measure; counting small numbers within
+# these arrays is then cheap.
+HISTOGRAM = RollupTable(
+    "histogram",
+    keys=("day", "environment", "feature", "model", "measure"),
+    values=("buckets", "calls"),
+    sums=SQL("""
+        SELECT day, environment, feature, model, measure, counted.buckets, counted.calls
+        FROM (SELECT {local_day}, environment, feature, model, array_agg(calls::integer) AS calls, {arrays}
+              FROM entry GROUP BY day, environment, feature, model) AS grouped
+        CROSS JOIN LATERAL (VALUES {measures}) AS measured (measure, buckets)
+        CROSS JOIN LATERAL (
+            SELECT array_agg(bucket) AS buckets, array_agg(calls) AS calls
+            FROM (SELECT bucket, sum(calls)::integer AS calls
+                  FROM unnest(measured.buckets, grouped.calls) AS call (bucket, calls)
+                  WHERE bucket IS NOT NULL GROUP BY bucket ORDER BY bucket) AS count) AS counted
+        WHERE counted.buckets IS NOT NULL""").format(
+        local_day=LOCAL_DAY,
+        arrays=SQL(", ").join(
+            SQL("array_agg({}) AS {}").format(bucket_of(measure), Identifier(f"{measure}_buckets"))
+            for measure in MEASURES
+        ),
+        measures=SQL(", ").join(
+            SQL("({}, {})").format(measure, Identifier(f"{measure}_buckets")) for measure in MEASURES
+        ),
+    ),
+    addition=SQL("""(buckets, calls) = (
+            SELECT array_agg(bucket), array_agg(calls)
+            FROM (SELECT bucket, sum(calls)::integer AS calls
+                  FROM unnest(stored.buckets || excluded.buckets, stored.calls || excluded.calls)
+                           AS count (bucket, calls)
+                  GROUP BY bucket ORDER BY bucket) AS merged)"""),
+)
+
+TABLES = (COST_HOUR, COST_DAY, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM)
+DAILY_TABLES = (COST_DAY, HISTOGRAM)  # what depends on the tenant's time zone
+
+# A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from
+# turning the look-ups into one scan of the ledger. The moment tells which partition, the other two find the rows.
+ENTRIES_OF_BATCHES = SQL("""
+        SELECT found.*
+        FROM unnest(%(batch_ids)s::uuid[], %(recorded_ats)s::timestamptz[]) AS batch (batch_id, recorded_at)
+        CROSS JOIN LATERAL (
+            SELECT {columns} FROM ledger_entry
+            WHERE tenant_id = %(tenant_id)s AND batch_id = batch.batch_id AND recorded_at = batch.recorded_at
+            OFFSET 0) AS found""").format(columns=list_names(ENTRY_COLUMNS))
+
+# What the rollups hold already: a batch leaves the outbox in the transaction that adds it.
+SETTLED_ENTRIES = SQL("""
+        SELECT {columns} FROM ledger_entry
+        WHERE tenant_id = %(tenant_id)s AND NOT EXISTS (
+            SELECT FROM outbox
+            WHERE topic = 'rollup' AND outbox.tenant_id = %(tenant_id)s AND outbox.batch_id = ledger_entry.batch_id)
+        """).format(columns=list_names(ENTRY_COLUMNS))
+
+
+def add_batches_to(table: RollupTable) -> Composed:
+    """Add the entries of batches to the rows that stand for them."""
+    return SQL("""
+    WITH entry AS ({entries})
+    INSERT INTO {table} AS stored (tenant_id, {columns})
+    SELECT %(tenant_id)s, {columns} FROM ({sums}) AS summed
+    ON CONFLICT (tenant_id, {keys}) DO UPDATE SET {addition}""").format(
+        entries=ENTRIES_OF_BATCHES,
+        table=Identifier(table.name),
+        columns=list_names(table.columns),
+        sums=table.sums,
+        keys=list_names(table.keys),
+        addition=table.addition,
+    )
+
+
+def compare_with_ledger(table: RollupTable) -> Composed:
+    """One row for each group in which the ledger (first) and the rollup (second) differ, each as JSON, or null."""
+    return SQL("""
+    WITH entry AS ({entries}),
+    summed AS ({sums}),
+    stored AS (SELECT {columns} FROM {table} WHERE tenant_id = %(tenant_id)s AND {kept})
+    SELECT to_jsonb(summed)::text, to_jsonb(stored)::text
+    FROM summed FULL JOIN stored USING ({keys})
+    WHERE ({summed_values}) IS DISTINCT FROM ({stored_values})""").format(
+        entries=SETTLED_ENTRIES,
+        sums=table.sums,
+        columns=list_names(table.columns),
+        table=Identifier(table.name),
+        kept=table.kept or SQL("true"),
+        keys=list_names(table.keys),
+        summed_values=SQL(", ").join(Identifier("summed", value) for value in table.values),
+        stored_values=SQL(", ").join(Identifier("stored", value) for value in table.values),
+    )
+
+
+def clear_rows_of(table: RollupTable) -> Composed:
+    return SQL("DELETE FROM {} WHERE tenant_id = %(tenant_id)s").format(Identifier(table.name))
+
+
+def sum_ledger_into(table: RollupTable) -> Composed:
+    """Fill the emptied rollup from the ledger."""
+    return SQL("""
+    WITH entry AS ({entries})
+    INSERT INTO {table} (tenant_id, {columns})
+    SELECT %(tenant_id)s, {columns} FROM ({sums}) AS summed""").format(
+        entries=SETTLED_ENTRIES,
+        table=Identifier(table.name),
+        columns=list_names(table.columns),
+        sums=table.sums,
+    )

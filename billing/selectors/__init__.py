@@ -1,0 +1,52 @@
+"""Where other apps read what was spent: rollups and the batches that still wait, in one snapshot."""
+
+from billing.selectors.costs import (
+    DIMENSIONS,
+    ROWS_MAX,
+    CostQuery,
+    CostRow,
+    Costs,
+    Quantities,
+    QueryRefused,
+    TenantCosts,
+    get_costs,
+    sum_costs_by_tenant,
+)
+from billing.selectors.coverage import Coverage, UnpricedModel, get_coverage, list_unpriced_models
+from billing.selectors.dimensions import list_dimension_values
+from billing.selectors.intake import IntakeRow, get_intake
+from billing.selectors.percentiles import MEASURES, get_percentiles
+from billing.selectors.state import (
+    LastReconciliation,
+    RollupLag,
+    get_heartbeat,
+    get_last_reconciliation,
+    get_rollup_lag,
+)
+
+__all__ = [
+    "DIMENSIONS",
+    "MEASURES",
+    "ROWS_MAX",
+    "CostQuery",
+    "CostRow",
+    "Costs",
+    "Coverage",
+    "IntakeRow",
+    "LastReconciliation",
+    "Quantities",
+    "QueryRefused",
+    "RollupLag",
+    "TenantCosts",
+    "UnpricedModel",
+    "get_costs",
+    "get_coverage",
+    "get_heartbeat",
+    "get_intake",
+    "get_last_reconciliation",
+    "get_percentiles",
+    "get_rollup_lag",
+    "list_dimension_values",
+    "list_unpriced_models",
+    "sum_costs_by_tenant",
+]

@@ -1,0 +1,41 @@
+"""What was sent, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connections
+
+from tenants.scope import tenant_scope
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRow:
+    """One key's events that arrived in one hour: received = booked + duplicates + conflicts + rejected."""
+
+    hour: datetime
+    api_key_id: str
+    received: int
+    booked: int
+    duplicates: int
+    conflicts: int
+    rejected: int
+
+
+SUM_INTAKE_SQL = """
+    SELECT hour, api_key_id, sum(received)::bigint, sum(booked)::bigint, sum(duplicates)::bigint,
+           sum(conflicts)::bigint, sum(rejected)::bigint
+    FROM (SELECT hour, api_key_id, received, booked, duplicates, conflicts, rejected
+          FROM intake_hour WHERE tenant_id = %(tenant_id)s
+          UNION ALL
+          SELECT date_trunc('hour', received_at, 'UTC') AS hour, api_key_id, received, booked, duplicates, conflicts,
+                 rejected
+          FROM intake_tally WHERE tenant_id = %(tenant_id)s) AS intake
+    WHERE hour >= %(start)s AND hour < %(end)s
+    GROUP BY hour, api_key_id ORDER BY hour, api_key_id"""
+
+
+def get_intake(*, tenant_id: int, start: datetime, end: datetime, using: str = "default") -> list[IntakeRow]:
+    """The intake by hour of arrival and key between two full hours, to the last request that was answered."""
+    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(SUM_INTAKE_SQL, {"tenant_id": tenant_id, "start": start, "end": end})
+        return [IntakeRow(*row) for row in cursor.fetchall()]

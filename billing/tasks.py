@@ -1,0 +1,75 @@
+"""Billing's periodic work; `finops/schedule.py` says when. A lost or doubled run changes nothing."""
+
+import time
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing import rollups
+from billing.job_runs import beat_heart, claim_slot, find_daily_slot, record_run
+from ledger.rejected import prune_rejected
+from tenants.selectors import list_tenants
+
+APPLY_SECONDS_MAX = 20
+RECONCILE_SECONDS_MAX = 6 * 3600
+
+
+@shared_task(name="billing.apply_rollups")
+def apply_rollups() -> None:
+    """Adds all that is due, or goes on at the next ring. May be rung after a booking; beat rings anyway."""
+    give_way_at = time.monotonic() + APPLY_SECONDS_MAX
+    while rollups.apply_batches(now=timezone.now()) and time.monotonic() < give_way_at:
+        pass
+
+
+@shared_task(name="billing.fold_intake")
+def fold_intake() -> None:
+    rollups.fold_intake()
+
+
+@shared_task(name="billing.beat_heart")
+def keep_heart_beating() -> None:
+    beat_heart(now=timezone.now())
+
+
+@shared_task(
+    name="billing.reconcile_rollups", soft_time_limit=RECONCILE_SECONDS_MAX, time_limit=RECONCILE_SECONDS_MAX + 60
+)
+def reconcile_rollups(*, hour: int, minute: int) -> None:
+    """Once a day: every tenant's rollups against the ledger."""
+    _run_daily("reconcile", _reconcile_every_tenant, hour=hour, minute=minute)
+
+
+def _reconcile_every_tenant() -> str:
+    results = [rollups.reconcile_rollups(tenant_id=tenant.id, now=timezone.now()) for tenant in list_tenants()]
+    return f"{len(results)} tenants, {sum(len(result.differences) for result in results)} differences"
+
+
+@shared_task(name="billing.prune_calls_minute")
+def prune_calls_minute(*, hour: int, minute: int) -> None:
+    """Once a day."""
+    _run_daily("prune calls_minute", _prune_minutes, hour=hour, minute=minute)
+
+
+def _prune_minutes() -> str:
+    now = timezone.now()
+    return f"{sum(rollups.prune_calls_minute(tenant_id=tenant.id, now=now) for tenant in list_tenants())} rows"
+
+
+@shared_task(name="billing.prune_rejected_events")
+def prune_rejected_events(*, hour: int, minute: int) -> None:
+    """Once a day."""
+    _run_daily("prune rejected_event", _prune_rejected, hour=hour, minute=minute)
+
+
+def _prune_rejected() -> str:
+    now = timezone.now()
+    return f"{sum(prune_rejected(tenant_id=tenant.id, now=now) for tenant in list_tenants())} rows"
+
+
+def _run_daily(job: str, work, *, hour: int, minute: int) -> None:
+    """Do the work of today's slot, unless it was taken; the slot of a missed day is still there to take."""
+    now = timezone.now()
+    slot = find_daily_slot(now, hour=hour, minute=minute)
+    if claim_slot(job=job, slot=slot, now=now):
+        record_run(job=job, slot=slot, result=work())

@@ -1,0 +1,26 @@
+"""The timetable: every periodic job, in one table. Beat only knocks; PostgreSQL knows what there is to do.
+
+A daily job is knocked at every minute and runs once a day, however many beats there are; a day's run that was missed
+is made up for at the next knock. The others find nothing to do when they are called once too often.
+"""
+
+
+def _every(task: str, seconds: int) -> dict[str, object]:
+    """A knock that is worthless once the next one is due."""
+    return {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
+
+
+def _daily(task: str, *, hour: int, minute: int) -> dict[str, object]:
+    """A slot a day, beginning at this time UTC."""
+    return _every(task, 60) | {"kwargs": {"hour": hour, "minute": minute}}
+
+
+TIMETABLE = {
+    "roll up what was booked": _every("billing.apply_rollups", 2),
+    "show that beat and worker live": _every("billing.beat_heart", 10),
+    "count intake": _every("billing.fold_intake", 60),
+    "make partitions ahead": _every("ledger.ensure_partitions", 3600),
+    "drop minutes after 30 days": _daily("billing.prune_calls_minute", hour=1, minute=10),
+    "drop rejected events after 30 days": _daily("billing.prune_rejected_events", hour=1, minute=20),
+    "reconcile rollups with the ledger": _daily("billing.reconcile_rollups", hour=2, minute=0),
+}
