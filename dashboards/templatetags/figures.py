@@ -1,6 +1,6 @@
 """Figures as elements: what is shown is rounded, what is copied and tested is exact."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django import template
@@ -20,6 +20,7 @@ from dashboards.core.figures import (
 
 register = template.Library()
 
+ALMOST_ALL = Decimal("99.9")
 UNKNOWN = format_html('<span class="signal">unknown</span>')
 
 
@@ -89,6 +90,18 @@ def percent(share: Decimal | None) -> str:
 
 
 @register.filter
+def percent_of_calls(share: Decimal) -> str:
+    """Never rounded up to 100 %: a call without a price stays visible."""
+    return f"{write_percent(min(share, ALMOST_ALL))} of calls"
+
+
+@register.filter
+def absolute(amount: Decimal) -> Decimal:
+    """Its size, where the sentence says the direction."""
+    return abs(amount)
+
+
+@register.filter
 def delta(change: Change) -> SafeString:
     """The change in words: ▲ 12.0 % more. Colour is never its only sign."""
     if change.direction == "same":
@@ -118,9 +131,29 @@ def moment_short(time: datetime) -> SafeString:
 
 
 @register.filter
+def moment_second(time: datetime) -> SafeString:
+    """4 Nov 2026 09:41:07, under a heading that names the zone."""
+    return format_html(
+        '<time datetime="{0}" title="{0}">{1} {2:%b %Y %H:%M:%S}</time>', time.isoformat(), time.day, time
+    )
+
+
+@register.filter
 def minute(time: datetime) -> SafeString:
     """14:32 UTC, with the day where it is not the same."""
     return format_html('<time datetime="{}">{:%H:%M} UTC</time>', time.isoformat(), time)
+
+
+@register.filter
+def minute_and_day(time: datetime) -> SafeString:
+    """4 Nov 14:32 UTC."""
+    return format_html('<time datetime="{}">{} {:%b %H:%M} UTC</time>', time.isoformat(), time.day, time)
+
+
+@register.filter
+def day_and_weekday(day: date) -> str:
+    """4 Nov Wed."""
+    return f"{day.day} {day:%b %a}"
 
 
 @register.filter

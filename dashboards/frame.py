@@ -1,0 +1,175 @@
+"""What stands around every page: the way to the others, and the menus of the dateline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.urls import reverse
+
+from dashboards.access import ROLE_NAMES, Seat
+from dashboards.core.periods import PERIOD_NAMES, Period, PeriodInvalid, read_period
+from tenants.models import User
+
+PRODUCTION = "production"
+ALL_ENVIRONMENTS = "all"
+ANY_TIME = "any"
+PLACE_PARAMETERS = ("before", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page that the navigation leads to."""
+
+    name: str
+    href: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a menu; note: the cost that it would show, where that is known."""
+
+    label: str
+    href: str
+    is_current: bool
+    note: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The surroundings of a page."""
+
+    person_name: str
+    email: str
+    role_name: str
+    navigation: Sequence[Sequence[Place]]
+    link_query: Mapping[str, str]
+    home_href: str
+    find_url: str
+    is_demo: bool
+    tenant_slug: str
+    tenant_options: Sequence[Option]
+
+
+def make_frame(seat: Seat, *, current: str) -> Frame:
+    """The frame of a tenant's page; `current` is the name of its URL."""
+    places = [
+        [("Overview", "overview")],
+        [("Ledger", "ledger"), ("Rejected events", "rejected")],
+        [("API", "show_docs")],
+    ]
+    if seat.is_operator:
+        places.insert(0, [("All tenants", "tenants")])
+    return Frame(
+        person_name=seat.name,
+        email=seat.email,
+        role_name=seat.role_name,
+        navigation=_list_places(places, seat.link_query, current),
+        link_query=seat.link_query,
+        home_href=make_link("overview", seat.link_query),
+        find_url=reverse("find"),
+        is_demo=seat.tenant.is_demo,
+        tenant_slug=seat.tenant.slug,
+        tenant_options=list_tenant_options(seat, current=current),
+    )
+
+
+def make_operator_frame(user: User, *, current: str) -> Frame:
+    """The frame of a page that is about no single tenant."""
+    places = [[("All tenants", "tenants")], [("API", "show_docs")]]
+    return Frame(
+        person_name=user.name,
+        email=user.email,
+        role_name=ROLE_NAMES[user.role],
+        navigation=_list_places(places, {}, current),
+        link_query={},
+        home_href=reverse("tenants"),
+        find_url="",
+        is_demo=False,
+        tenant_slug="",
+        tenant_options=(),
+    )
+
+
+def _list_places(
+    groups: Sequence[Sequence[tuple[str, str]]], query: Mapping[str, str], current: str
+) -> list[list[Place]]:
+    own = ("tenants", "show_docs")  # pages that are not a tenant's
+    return [
+        [Place(name, make_link(target, {} if target in own else query), target == current) for name, target in group]
+        for group in groups
+    ]
+
+
+def make_link(name: str, query: Mapping[str, object], *arguments: object) -> str:
+    """The address of the URL `name` with a query; a list stands for repeated parameters."""
+    address = reverse(name, args=arguments)
+    return f"{address}?{urlencode(query, doseq=True)}" if query else address
+
+
+def list_tenant_options(seat: Seat, *, current: str) -> list[Option]:
+    """The tenants that an operator may change to, on the same page; none for a tenant's person."""
+    target = current if current in ("overview", "ledger", "rejected") else "overview"
+    return [
+        Option(tenant.slug, make_link(target, {"tenant": tenant.slug}), tenant.id == seat.tenant.id)
+        for tenant in seat.tenants
+    ]
+
+
+def read_environment(query: QueryDict) -> str:
+    """The environment that the page is about; production unless the address names one, '' for all."""
+    environment = query.get("environment", PRODUCTION)
+    return "" if environment == ALL_ENVIRONMENTS else environment
+
+
+def list_environment_options(
+    path: str, query: QueryDict, *, current: str, costs: Mapping[str, Decimal | None]
+) -> list[Option]:
+    """Production, every environment in `costs`, and all of them together; `costs` may be empty where none is known."""
+    names = [PRODUCTION, *sorted(name for name in costs if name != PRODUCTION)]
+    if current and current not in names:
+        names.append(current)
+    options = [Option(name, _change(path, query, environment=name), name == current, costs.get(name)) for name in names]
+    total = sum((cost for cost in costs.values() if cost is not None), Decimal(0)) if costs else None
+    return [
+        *options,
+        Option("all environments", _change(path, query, environment=ALL_ENVIRONMENTS), not current, total),
+    ]
+
+
+def list_period_options(path: str, query: QueryDict, *, current: Period | None, any_time: bool = False) -> list[Option]:
+    """The named periods, and `any time` on a page that can do without one."""
+    options = [
+        Option(label, _change(path, query, period=name), current is not None and current.name == name)
+        for name, label in PERIOD_NAMES.items()
+    ]
+    return (
+        [Option("Any time", _change(path, query, period=ANY_TIME), current is None), *options] if any_time else options
+    )
+
+
+def read_page_period(query: QueryDict, *, today: date) -> tuple[Period, str]:
+    """The period of the address, and what is wrong with it: then the month to date stands in its place."""
+    try:
+        return read_period(query, today=today), ""
+    except PeriodInvalid as problem:
+        return read_period({}, today=today), f"{problem} The month to date is shown instead."
+
+
+def list_hidden_fields(query: QueryDict, *, without: Sequence[str]) -> list[tuple[str, str]]:
+    """The address's other parameters, for a form that changes those of `without`."""
+    left_out = {*without, *PLACE_PARAMETERS}
+    return [(name, value) for name, values in query.lists() if name not in left_out for value in values]
+
+
+def _change(path: str, query: QueryDict, **changes: str) -> str:
+    """The same address with a choice made anew."""
+    changed = query.copy()
+    for name in (*PLACE_PARAMETERS, *(("period", "from", "to") if "period" in changes else ())):
+        changed.pop(name, None)
+    for name, value in changes.items():
+        changed[name] = value
+    return f"{path}?{changed.urlencode()}"

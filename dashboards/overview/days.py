@@ -1,0 +1,146 @@
+"""The daily bars, and the same numbers as a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from billing.selectors import CostRow, Costs
+from dashboards.core.periods import Period
+from dashboards.overview.links import EntryLinks
+from dashboards.overview.quantities import Group
+from dashboards.overview.tables import NAMELESS
+
+SERIES_MAX = 5  # the rest is Other
+OTHER = "other"
+NONE = "none"
+TICK_DAYS = (1, 2, 7, 14, 28)
+TICKS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A colour of the chart, 1 to 5, other or none (what names nothing); value: the dimension's, None of Other."""
+
+    name: str
+    color: str
+    value: str | None
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A cell: a day's cost in one series, with its entries' address, '' for a mixture."""
+
+    cost: Decimal
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A row: an amount for each series, in their order."""
+
+    day: date
+    amounts: Sequence[Amount]
+    total: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCosts:
+    """by: the dimension; colors: the series' colour by group; total: of all days, up to `complete_to`."""
+
+    by: str
+    series: Sequence[Series]
+    days: Sequence[Day]
+    total: Decimal
+    complete_to: datetime
+
+    @property
+    def colors(self) -> Mapping[Group, str]:
+        return {(series.value,): series.color for series in self.series if series.value is not None}
+
+
+def choose_series(totals: Mapping[str, Decimal]) -> tuple[list[str], list[str]]:
+    """The dearest five of the dimension's values, and the rest of those that name something."""
+    named = sorted((value for value in totals if value), key=lambda value: (-totals[value], value))
+    return named[:SERIES_MAX], named[SERIES_MAX:]
+
+
+def make_daily_costs(
+    *,
+    chosen_costs: Costs,
+    all_costs: Costs,
+    totals: Mapping[str, Decimal],
+    by: str,
+    period: Period,
+    timezone: str,
+    links: EntryLinks,
+) -> DailyCosts:
+    """The days of `period`, every one of them, with the five dearest values of `by`, Other, and what names none.
+
+    totals: of the period by value. chosen_costs: by day, of the values that `choose_series` chose and of ''.
+    all_costs: by day alone; what of it is in no chosen value is Other.
+    """
+    chosen, rest = choose_series(totals)
+    series = [Series(value, str(i), value, totals[value]) for i, value in enumerate(chosen, start=1)]
+    if rest:
+        series.append(Series(f"Other, {len(rest)}", OTHER, None, sum((totals[v] for v in rest), Decimal(0))))
+    if "" in totals:
+        series.append(Series(NAMELESS[by], NONE, "", totals[""]))
+
+    zone = ZoneInfo(timezone)
+    cells = {(_find_day(row, zone), row.group[0]): row.quantities.billed_cost for row in chosen_costs.rows}
+    whole = {_find_day(row, zone): row.quantities.billed_cost for row in all_costs.rows}
+    days = [_make_day(day, cells, whole.get(day, Decimal(0)), series, by, links) for day in period.list_days()]
+    return DailyCosts(by, series, days, sum((day.total.cost for day in days), Decimal(0)), all_costs.complete_to)
+
+
+def _find_day(row: CostRow, zone: ZoneInfo) -> date:
+    return row.period_start.astimezone(zone).date()
+
+
+def _make_day(
+    day: date,
+    cells: Mapping[tuple[date, str], Decimal],
+    whole: Decimal,
+    series: Sequence[Series],
+    by: str,
+    links: EntryLinks,
+) -> Day:
+    named = [cells.get((day, one.value), Decimal(0)) for one in series if one.value is not None]
+    amounts = [
+        Amount(whole - sum(named, Decimal(0)), "")
+        if one.value is None
+        else Amount(cells.get((day, one.value), Decimal(0)), links.make(day=day, **{by: one.value}))
+        for one in series
+    ]
+    return Day(day, amounts, Amount(whole, links.make(day=day)))
+
+
+def make_chart_data(daily: DailyCosts) -> dict[str, object]:
+    """What the chart's script reads: exact amounts as text."""
+    days = [day.day for day in daily.days]
+    step = next((step for step in TICK_DAYS if len(days) / step <= TICKS_MAX), len(days) // TICKS_MAX)
+    return {
+        "days": [day.isoformat() for day in days],
+        "ticks": [
+            {"day": day.isoformat(), "label": f"{day:%a} {day.day}" if len(days) <= 31 else f"{day.day} {day:%b}"}
+            for day in _choose_ticks(days, step)
+        ],
+        "series": [
+            {
+                "name": series.name,
+                "color": series.color,
+                "amounts": [format(day.amounts[i].cost, "f") for day in daily.days],
+                "links": [day.amounts[i].href for day in daily.days],
+            }
+            for i, series in enumerate(daily.series)
+        ],
+    }
+
+
+def _choose_ticks(days: Sequence[date], step: int) -> list[date]:
+    """Every `step` days; weeks begin on their Monday."""
+    start = next((i for i, day in enumerate(days) if day.weekday() == 0), 0) if step % 7 == 0 else 0
+    return list(days[start::step])

@@ -1,0 +1,186 @@
+"""The Overview as a whole."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from billing.selectors import CostQuery, Costs, Quantities, get_costs
+from billing.selectors.quantities import add_up
+from dashboards.core.changes import Change, compare_amounts
+from dashboards.core.periods import Period, find_previous_period
+from dashboards.frame import ALL_ENVIRONMENTS
+from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
+from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
+from dashboards.overview.links import EntryLinks
+from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by
+from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
+from tenants.selectors import TenantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Amounts are USD, shares percentages. cost: None where no call has a price. before: of the previous days."""
+
+    period: Period
+    previous: Period
+    complete_to: datetime
+    totals: Quantities
+    cost: Decimal | None
+    before: Decimal
+    change: Change
+    priced_share: Decimal | None
+    cache_share: Decimal | None
+    error_share: Decimal | None
+    unallocated: Line | None
+    unallocated_share: Decimal | None
+    risen: Line | None  # the feature whose cost rose most
+    fallen: Line | None
+    daily: DailyCosts
+    tables: Sequence[Table]
+    savings: Sequence[Saving]
+    saved: Saving
+    unpriced: Sequence[Unpriced]
+    environment_costs: Mapping[str, Decimal | None]
+    links: EntryLinks
+
+    @property
+    def input_tokens(self) -> int:
+        return count_input(self.totals)
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.totals.output_tokens
+
+    @property
+    def cost_per_call(self) -> Decimal | None:
+        priced = self.totals.calls - self.totals.unpriced_calls
+        return self.totals.billed_cost / priced if priced > 0 else None
+
+
+def read_overview(
+    *,
+    tenant: TenantInfo,
+    period: Period,
+    environment: str,
+    link_query: Mapping[str, str],
+    by: str = "",
+    sort: str = "cost",
+    all_lines: bool = False,
+) -> Overview:
+    """Read and compute the page with eight queries, however much there is. environment: '' for all of them.
+
+    by: the dimension of the daily bars, '' for the cost centre where any is named, else the feature.
+    """
+    previous = find_previous_period(period)
+    in_environment = {"environment": (environment,)} if environment else {}
+    now, before = (_read_groups(tenant, days, environment, in_environment) for days in (period, previous))
+    if by not in DIMENSIONS:
+        by = "cost_center" if any(center for (center,) in now["cost_center"]) else "feature"
+    links = EntryLinks({**link_query, "environment": environment or ALL_ENVIRONMENTS}, period)
+    daily = _read_daily(tenant, period, in_environment, by=by, totals=now[by], links=links)
+    lines = {
+        dimension: list_lines(
+            dimension,
+            now[dimension],
+            before[dimension],
+            links=links,
+            series=daily.colors if dimension == by else {},
+        )
+        for dimension in DIMENSIONS
+    }
+    totals, cost_before = add_up(list(now["feature"].values())), add_up(list(before["feature"].values())).billed_cost
+    changes = sorted(
+        (line for line in lines["feature"] if line.group != ("",)), key=lambda line: line.change.difference
+    )
+    unallocated = next((line for line in lines["cost_center"] if line.group == ("",)), None)
+    savings = list_savings(now["model"], links)
+    return Overview(
+        period=period,
+        previous=previous,
+        complete_to=daily.complete_to,
+        totals=totals,
+        cost=get_known_cost(totals),
+        before=cost_before,
+        change=compare_amounts(totals.billed_cost, cost_before),
+        priced_share=get_share(totals.calls - totals.unpriced_calls, totals.calls),
+        cache_share=get_share(totals.cache_read_tokens, count_input(totals)),
+        error_share=get_share(totals.error_calls, totals.calls),
+        unallocated=unallocated,
+        unallocated_share=get_share(unallocated.cost or 0, totals.billed_cost) if unallocated else None,
+        risen=changes[-1] if changes and changes[-1].change.difference > 0 else None,
+        fallen=changes[0] if changes and changes[0].change.difference < 0 else None,
+        daily=daily,
+        tables=[
+            make_table(
+                dimension, lines[dimension], sort=sort, lines_max=None if all_lines else LINES_MAX, proof=daily.total
+            )
+            for dimension in DIMENSIONS
+        ],
+        savings=savings,
+        saved=add_up_savings(savings),
+        unpriced=list_unpriced(now["model"], links),
+        environment_costs={name: get_known_cost(sums) for (name,), sums in now["environment"].items()},
+        links=links,
+    )
+
+
+def _read(
+    tenant: TenantInfo,
+    period: Period,
+    group_by: Group,
+    filters: Mapping[str, Group],
+    *,
+    granularity: str = "total",
+) -> Costs:
+    start, end = period.get_bounds(tenant.timezone)
+    return get_costs(
+        CostQuery(
+            tenant_id=tenant.id,
+            start=start,
+            end=end,
+            granularity=granularity,
+            timezone=tenant.timezone,
+            group_by=group_by,
+            filters=filters,
+        )
+    )
+
+
+def _read_groups(
+    tenant: TenantInfo, period: Period, environment: str, in_environment: Mapping[str, Group]
+) -> dict[str, Groups]:
+    """A period's sums by each dimension of a table, models with their provider; by environment those of all."""
+    centers = _read(tenant, period, ("environment", "cost_center"), {})
+    return {
+        "feature": sum_by(_read(tenant, period, ("feature",), in_environment)),
+        "model": sum_by(_read(tenant, period, ("model", "provider"), in_environment)),
+        "cost_center": sum_by(centers, lambda group: group[1:] if environment in ("", group[0]) else None),
+        "environment": sum_by(centers, lambda group: group[:1]),
+    }
+
+
+def _read_daily(
+    tenant: TenantInfo,
+    period: Period,
+    in_environment: Mapping[str, Group],
+    *,
+    by: str,
+    totals: Groups,
+    links: EntryLinks,
+) -> DailyCosts:
+    """The days of the five dearest values of `by`, however many it has, and of all together."""
+    costs: dict[str, Decimal] = defaultdict(Decimal)
+    for (value, *_), sums in totals.items():  # a model of two providers is one value
+        costs[value] += sums.billed_cost
+    chosen, _ = choose_series(costs)
+    return make_daily_costs(
+        chosen_costs=_read(tenant, period, (by,), {**in_environment, by: (*chosen, "")}, granularity="day"),
+        all_costs=_read(tenant, period, (), in_environment, granularity="day"),
+        totals=costs,
+        by=by,
+        period=period,
+        timezone=tenant.timezone,
+        links=links,
+    )

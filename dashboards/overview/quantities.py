@@ -1,0 +1,43 @@
+"""Adding up what the rollups gave, by fewer dimensions than they gave it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from billing.selectors import Costs, Quantities
+from billing.selectors.quantities import add_up
+
+Group = tuple[str, ...]
+Groups = Mapping[Group, Quantities]
+
+
+def sum_by(costs: Costs, choose: Callable[[Group], Group | None] = lambda group: group) -> Groups:
+    """The rows added up by what `choose` makes of their group; None leaves a row out."""
+    parts: dict[Group, list[Quantities]] = defaultdict(list)
+    for row in costs.rows:
+        group = choose(row.group)
+        if group is not None:
+            parts[group].append(row.quantities)
+    return {group: some[0] if len(some) == 1 else add_up(some) for group, some in parts.items()}
+
+
+def get_known_cost(quantities: Quantities) -> Decimal | None:
+    """What the calls cost; None where none of them has a price: unknown, not zero."""
+    if quantities.calls and quantities.unpriced_calls >= quantities.calls:
+        return None
+    return quantities.billed_cost
+
+
+def count_input(quantities: Quantities) -> int:
+    """Input tokens of every bucket, cached ones included."""
+    return (
+        quantities.input_tokens
+        + quantities.cache_read_tokens
+        + quantities.cache_write_tokens
+        + quantities.cache_write_1h_tokens
+    )
+
+
+def get_share(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
+    """A percentage; None of nothing."""
+    return Decimal(part) * 100 / Decimal(whole) if whole else None

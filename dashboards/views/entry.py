@@ -1,0 +1,90 @@
+"""One entry: what it cost and why, whose it is, what came after, and its proof."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from dashboards.access import Seat, member_required
+from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
+from dashboards.proofs import check_receipt
+from dashboards.usage import describe_usage
+from ledger.selectors import get_batch, get_entry, list_corrections, prove_entry
+from tenants.selectors import list_api_keys
+
+
+@require_safe
+@member_required
+def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
+    """The entry's page; everything on it is computed again from what is stored, now."""
+    entry = _get_entry(seat, entry_id)
+    batch = get_batch(tenant_id=seat.tenant.id, batch_id=entry["batch_id"])
+    proof = prove_entry(tenant_id=seat.tenant.id, entry=entry)
+    receipt = check_receipt(batch.receipt)
+    bookings = [entry, *list_corrections(tenant_id=seat.tenant.id, entry=entry)]
+    return render(
+        request,
+        "ledger/entry.html",
+        {
+            "frame": make_frame(seat, current="ledger"),
+            "entry": entry,
+            "batch": batch,
+            "delay": entry["recorded_at"] - entry["charge_period_start"],
+            "usage": describe_usage(entry),
+            "bookings": bookings,
+            "net": _add_up(bookings),
+            "proof": proof,
+            "receipt": receipt,
+            "is_proved": proof.is_included and receipt.root == proof.root and receipt.is_valid is not False,
+            "key_name": _find_key_name(seat, entry["api_key_id"]),
+            "links": _make_links(seat, entry),
+        },
+    )
+
+
+@require_safe
+@member_required
+def show_entry_json(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
+    """The stored row: money as text, with every digit."""
+    entry = _get_entry(seat, entry_id)
+    text = msgspec.json.format(msgspec.json.encode(entry), indent=2)
+    return HttpResponse(text, content_type="application/json")
+
+
+def _get_entry(seat: Seat, entry_id: str) -> dict[str, Any]:
+    entry = get_entry(tenant_id=seat.tenant.id, entry_id=entry_id)
+    if entry is None:
+        raise Http404
+    return entry
+
+
+def _add_up(bookings: Sequence[Mapping[str, Any]]) -> Decimal | None:
+    """What the call costs after all that was booked about it; None while nothing of it has a price."""
+    costs = [booking["billed_cost"] for booking in bookings if booking["billed_cost"] is not None]
+    return sum(costs, Decimal(0)) if costs else None
+
+
+def _find_key_name(seat: Seat, key_id: str) -> str:
+    return next((key.name for key in list_api_keys(seat.tenant.id) if key.key_id == key_id), "")
+
+
+def _make_links(seat: Seat, entry: Mapping[str, Any]) -> dict[str, str]:
+    """The entries that share something with this one, and its own other faces."""
+    everywhere = seat.link_query | {"environment": ALL_ENVIRONMENTS}
+    shared = ("feature", "cost_center", "model", "user_ref", "trace_id", "session_id", "response_id", "event_id")
+    day = entry["charge_period_start"].date().isoformat()
+    links = {
+        name: make_link("ledger", everywhere | {"user" if name == "user_ref" else name: entry[name]}) for name in shared
+    }
+    return links | {
+        "ledger": make_link("ledger", seat.link_query),
+        "day": make_link("ledger", everywhere | {"from": day, "to": day}),
+        "batch": make_link("ledger", everywhere | {"batch_id": entry["batch_id"]}),
+        "key": make_link("ledger", everywhere | {"key": entry["api_key_id"]}),
+        "json": make_link("entry_json", seat.link_query, entry["id"]),
+        "corrects": make_link("entry", seat.link_query, entry["corrects"]) if entry["corrects"] else "",
+    }

@@ -1,0 +1,205 @@
+"""The Overview: what was spent, on what, and how far that can be believed."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from billing.selectors import get_last_reconciliation
+from dashboards.access import Seat, member_required
+from dashboards.core.periods import PERIOD_NAMES, Period
+from dashboards.exports import answer_csv
+from dashboards.frame import (
+    ALL_ENVIRONMENTS,
+    list_environment_options,
+    list_hidden_fields,
+    list_period_options,
+    make_frame,
+    make_link,
+    read_environment,
+    read_page_period,
+)
+from dashboards.overview.days import make_chart_data
+from dashboards.overview.page import Overview, read_overview
+from dashboards.overview.tables import DIMENSIONS, SORTS
+from ledger.selectors import EntryFilters, list_entries
+from tenants.selectors import list_api_keys
+
+ALL_LINES = "all"
+PROBE_COLORS = (
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "other",
+    "none",
+    "paper",
+    "ink",
+    "label",
+    "grid",
+    "cast",
+)  # chart.js reads them
+
+
+@require_safe
+@member_required
+def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """The page, or why there is nothing to show and what to do next."""
+    now = timezone.now()
+    period, environment, problem = _read_address(request, seat, now=now)
+    overview = _read_overview(request, seat, period, environment)
+    newest = None
+    if not overview.totals.calls:
+        newest = list_entries(tenant_id=seat.tenant.id, filters=EntryFilters(), limit=1).entries
+    context = {
+        "frame": make_frame(seat, current="overview"),
+        "overview": overview,
+        "period_words": PERIOD_NAMES.get(period.name) or period.write(),
+        "links": {
+            "all": overview.links.make(),
+            "unpriced": overview.links.make(pricing_status="unpriced"),
+            "errors": overview.links.make(status="error"),
+        },
+        "environment": environment,
+        "problem": problem,
+        "reconciliation": get_last_reconciliation(tenant_id=seat.tenant.id),
+        "timezone": seat.tenant.timezone,
+        "is_today_in_it": period.last >= _get_today(seat, now),
+        "environment_options": list_environment_options(
+            request.path, request.GET, current=environment, costs=overview.environment_costs
+        ),
+        "period_options": list_period_options(request.path, request.GET, current=period),
+        "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),
+    }
+    if newest == []:
+        return render(request, "overview/nothing_sent.html", context | _make_first_step(seat, now=now))
+    if newest:
+        used = newest[0]["charge_period_start"].astimezone(ZoneInfo(seat.tenant.timezone)).date()
+        month = Period(used.replace(day=1), used).get_dates()
+        query = seat.link_query | {"environment": ALL_ENVIRONMENTS} | month
+        return render(
+            request,
+            "overview/nothing_here.html",
+            context | {"newest": newest[0], "newest_href": make_link("overview", query)},
+        )
+    return render(
+        request,
+        "overview/page.html",
+        context
+        | {
+            "chart_data": make_chart_data(overview.daily),
+            "probe_colors": PROBE_COLORS,
+            "by_word": DIMENSIONS[overview.daily.by],
+            "other_href": f"{request.path}?{_with_all_lines(request)}",
+            "dimensions": DIMENSIONS,
+            "sort": _read_sort(request),
+            "shows_all_lines": request.GET.get("rows") == ALL_LINES,
+        },
+    )
+
+
+@require_safe
+@member_required
+def export_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """One table of the page as CSV, with every digit: `table` is cost_center, feature, model, days or savings."""
+    now = timezone.now()
+    period, environment, _ = _read_address(request, seat, now=now)
+    overview = _read_overview(request, seat, period, environment)
+    name = request.GET.get("table", "")
+    heading, rows = _list_table(overview, name)
+    return answer_csv(
+        f"{name}-{seat.tenant.slug}-{period.first}-{period.last}.csv",
+        heading=heading,
+        rows=rows,
+    )
+
+
+def _read_address(request: HttpRequest, seat: Seat, *, now: datetime) -> tuple[Period, str, str]:
+    period, problem = read_page_period(request.GET, today=_get_today(seat, now))
+    environment = read_environment(request.GET)
+    if "\0" in environment:
+        raise BadRequest("an environment with a NUL character")
+    return period, environment, problem
+
+
+def _get_today(seat: Seat, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
+
+
+def _with_all_lines(request: HttpRequest) -> str:
+    query = request.GET.copy()
+    query["rows"] = ALL_LINES
+    return query.urlencode()
+
+
+def _read_sort(request: HttpRequest) -> str:
+    sort = request.GET.get("sort", "")
+    return sort if sort in SORTS else "cost"
+
+
+def _read_overview(request: HttpRequest, seat: Seat, period: Period, environment: str) -> Overview:
+    return read_overview(
+        tenant=seat.tenant,
+        period=period,
+        environment=environment,
+        link_query=seat.link_query,
+        by=request.GET.get("by", ""),
+        sort=_read_sort(request),
+        all_lines=request.GET.get("rows") == ALL_LINES,
+    )
+
+
+def _list_table(overview: Overview, name: str) -> tuple[list[str], Iterable[list[object]]]:
+    """The heading and the rows of a table as the page shows it. Raises BadRequest for one that it has not."""
+    if name == "days":
+        heading = ["day", *(series.value or series.name for series in overview.daily.series), "total"]
+        rows = [
+            [day.day.isoformat(), *(amount.cost for amount in day.amounts), day.total.cost]
+            for day in overview.daily.days
+        ]
+        totals = [series.total for series in overview.daily.series]
+        return heading, [*rows, ["Total", *totals, overview.daily.total]]
+    if name == "savings":
+        heading = ["model", "provider", "cache_read_tokens", "at_full_rate", "paid", "saved"]
+        return heading, [
+            [s.name, s.provider, s.cache_read_tokens, s.at_full_rate, s.paid, s.saved]
+            for s in (*overview.savings, overview.saved)
+        ]
+    for table in overview.tables:
+        if table.dimension == name:
+            heading = [name, "provider", "calls", "unpriced_calls", "cost", "share", "before", "difference"]
+            lines = [*table.lines, *([table.other] if table.other else []), table.total]
+            return heading, [
+                [ln.name, ln.under, ln.calls, ln.unpriced_calls, ln.cost, ln.share, ln.before, ln.change.difference]
+                for ln in lines
+            ]
+    raise BadRequest("the page has no such table")
+
+
+def _make_first_step(seat: Seat, *, now: datetime) -> dict[str, object]:
+    """What a tenant without an event needs: its keys, and the line that sends a first one."""
+    keys = [key for key in list_api_keys(seat.tenant.id) if key.revoked_at is None and "ingest" in key.scopes]
+    return {
+        "keys": keys,
+        "address": settings.PUBLIC_URL,
+        "now_text": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "waits_href": make_link("first_entry", seat.link_query),
+    }
+
+
+@require_safe
+@member_required
+def await_first_entry(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """A fragment: still waiting, or a header that loads the page anew once an entry is there."""
+    if list_entries(tenant_id=seat.tenant.id, filters=EntryFilters(), limit=1).entries:
+        response = HttpResponse(status=204)
+        response.headers["HX-Redirect"] = make_link("overview", seat.link_query | {"environment": ALL_ENVIRONMENTS})
+        return response
+    return render(request, "overview/waiting.html", {"now": timezone.now()})

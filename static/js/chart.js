@@ -1,0 +1,96 @@
+// Draws the daily bars once the page can be read. The same numbers stand in the table beneath.
+"use strict";
+
+const chart = document.getElementById("chart");
+const data = JSON.parse(document.getElementById("chart-data").textContent);
+const probe = document.getElementById("chart-probe");
+const amount = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+// A custom property reads back as the text light-dark(…), so colours are read off elements that wear them.
+const readColor = (name) => getComputedStyle(probe.querySelector(`[data-series="${name}"]`)).color;
+
+const describe = (value) => (value === 0 || Math.abs(value) >= 0.1 ? amount.format(value) : Number(value.toPrecision(3)).toString());
+
+const makeTrace = (series, paper) => {
+  const color = readColor(series.color);
+  const values = series.amounts.map(Number);
+  const hatch = { shape: "/", fgcolor: color, bgcolor: paper, size: 5, solidity: 0.35 };
+  return {
+    type: "bar",
+    name: series.name,
+    x: data.days,
+    y: values,
+    customdata: series.links,
+    text: values.map(describe),
+    textposition: "none",
+    hovertemplate: "%{text} %{fullData.name}<extra></extra>",
+    marker: {
+      color: series.color === "none" ? paper : color,
+      pattern: series.color === "none" ? hatch : {},
+      line: { color: series.color === "none" ? color : paper, width: 1 },
+    },
+  };
+};
+
+const makeLayout = (paper) => {
+  const label = { family: getComputedStyle(document.body).fontFamily, size: 11, color: readColor("label") };
+  return {
+    barmode: "relative",
+    bargap: 0.22,
+    showlegend: false,
+    margin: { l: 0, r: 0, t: 18, b: 22 },
+    paper_bgcolor: "transparent",
+    plot_bgcolor: "transparent",
+    font: label,
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: paper, bordercolor: readColor("cast"), font: { ...label, color: readColor("ink") } },
+    dragmode: false,
+    xaxis: {
+      type: "category",
+      tickmode: "array",
+      tickvals: data.ticks.map((tick) => tick.day),
+      ticktext: data.ticks.map((tick) => tick.label),
+      tickangle: 0,
+      fixedrange: true,
+      showgrid: false,
+      zeroline: false,
+      showline: true,
+      linecolor: readColor("cast"),
+    },
+    yaxis: {
+      side: "right",
+      fixedrange: true,
+      nticks: 4,
+      tickformat: ",~r",
+      ticklabelposition: "inside top",
+      gridcolor: readColor("grid"),
+      zeroline: true,
+      zerolinecolor: readColor("cast"),
+      automargin: false,
+      rangemode: "tozero",
+    },
+  };
+};
+
+const draw = () => {
+  const paper = readColor("paper");
+  const traces = data.series.map((series) => makeTrace(series, paper));
+  Plotly.react(chart, traces, makeLayout(paper), { displayModeBar: false, responsive: true, showTips: false });
+};
+
+const begin = () => {
+  draw();
+  chart.on("plotly_click", (event) => {
+    const link = event.points[event.points.length - 1]?.customdata;
+    if (link) location.assign(link);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+};
+
+addEventListener("load", () => {
+  const script = document.createElement("script");
+  script.src = chart.dataset.plotly;
+  script.addEventListener("load", begin);
+  script.addEventListener("error", () => { chart.hidden = true; });
+  document.head.append(script);
+});
