@@ -74,15 +74,15 @@ class Workload:
 
 WORKLOADS = {
     "acme": (
-        Workload("support-chat", "openai", "gpt-5-mini", 150, CHAT, {"retail": 0.8, "": 0.2}, 60, cached=0.6,
+        Workload("support-chat", "openai", "gpt-5.4-2026-03-05", 150, CHAT, {"retail": 0.8, "": 0.2}, 60, cached=0.6,
                  reasoning=0.3, answered_from_cache=0.03, weekend=0.8),
         Workload("summarizer", "openai", "gpt-5.6-luna", 90, SUMMARY, {"retail": 0.5, "logistics": 0.5}, 25,
                  cached=0.5, staging=0.05),
-        Workload("code-assistant", "anthropic", "claude-sonnet-4-6", 70, CODE, {"engineering": 1.0}, 14, cached=0.93,
+        Workload("code-assistant", "anthropic", "claude-sonnet-4-6", 20, CODE, {"engineering": 1.0}, 14, cached=0.93,
                  written=0.05, weekend=0.15, staging=0.1, spikes=True),
-        Workload("research", "google", "gemini-3-flash-preview", 60, REASONING, {"strategy": 0.6, "": 0.4}, 9,
+        Workload("research", "google", "gemini-3.1-pro-preview", 60, REASONING, {"strategy": 0.6, "": 0.4}, 9,
                  reasoning=0.7),
-        Workload("report-writer", "anthropic", "claude-haiku-4-5", 30, REPORT, {"finance": 1.0}, 1, hours=NIGHT,
+        Workload("report-writer", "anthropic", "claude-sonnet-4-6", 40, REPORT, {"finance": 1.0}, 1, hours=NIGHT,
                  weekend=1.0, is_batch=True),
         Workload("doc-index", "openai", "text-embedding-3-small", 20, SNIPPET, {"logistics": 1.0}, 1,
                  operation="embeddings"),
@@ -92,9 +92,9 @@ WORKLOADS = {
     "globex": (
         Workload("contract-review", "anthropic", "claude-sonnet-4-6", 40, REPORT, {"legal": 1.0}, 8, cached=0.7,
                  written=0.1),
-        Workload("help-desk", "openai", "gpt-5-mini", 90, CHAT, {"service": 0.9, "": 0.1}, 30, cached=0.4,
+        Workload("help-desk", "openai", "gpt-5.4-mini-2026-03-17", 90, CHAT, {"service": 0.9, "": 0.1}, 30, cached=0.4,
                  weekend=0.6),
-        Workload("forecast-notes", "google", "gemini-3-flash-preview", 20, REASONING, {"sales": 1.0}, 5,
+        Workload("forecast-notes", "google", "gemini-3.1-pro-preview", 20, REASONING, {"sales": 1.0}, 5,
                  reasoning=0.6),
     ),
 }  # fmt: skip

@@ -1,0 +1,45 @@
+"""`seed_demo`: a demo to look at. Prints its logins and keys once, and alone on the last line the same as JSON."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from billing.demo import Demo, DemoRefused, seed_demo
+
+
+class Command(BaseCommand):
+    help = "Make two demo tenants with people, keys and simulated calls up to now."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", type=int, default=60)
+        parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls")
+        parser.add_argument("--now", type=_parse_now, default=None, metavar="TIME", help="the last moment, with a zone")
+
+    def handle(self, *, days: int, seed: int, now: datetime | None, **options: object) -> None:
+        try:
+            demo = seed_demo(now=now or timezone.now(), days=days, seed=seed, say=self.stdout.write)
+        except DemoRefused as error:
+            raise CommandError(str(error)) from error
+        self._print(demo)
+
+    def _print(self, demo: Demo) -> None:
+        self.stdout.write(f"\nThe demo holds {demo.events:,} simulated calls, {demo.unpriced:,} of them unpriced.\n\n")
+        self.stdout.write("Sign in as (passwords are shown this once):")
+        for login in demo.logins:
+            password = login.password or "(was there before)"
+            self.stdout.write(f"  {login.email:<22} {password:<20} {login.role} of {login.tenant}")
+        self.stdout.write("API keys (scopes ingest, read; shown this once):")
+        for tenant, key in demo.api_keys.items():
+            self.stdout.write(f"  {tenant:<8} {key}")
+        self.stdout.write("")
+        self.stdout.write(json.dumps(asdict(demo)))
+
+
+def _parse_now(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC)
