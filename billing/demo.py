@@ -1,9 +1,10 @@
 """The demo of a first start: two tenants, their people and keys, and sixty days of simulated calls."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from billing.core.demo import WORKLOADS, make_day
 from billing.core.usage import UsageEvent
@@ -65,13 +66,10 @@ def seed_demo(*, now: datetime, days: int = 60, seed: int = 1, say: Callable[[st
     booked = unpriced = 0
     for tenant in tenants:
         say(f"booking {days} days of {tenant.slug}")
-        for ago in reversed(range(days)):
-            day = (now - timedelta(days=ago)).date()
-            events = [event for event in make_day(tenant=tenant.slug, day=day, seed=seed) if event.time <= now]
-            for start in range(0, len(events), EVENTS_PER_BATCH_MAX):
-                chunk = events[start : start + EVENTS_PER_BATCH_MAX]
-                counts = _book(tenant, chunk, key=api_keys[tenant.slug], now=now)
-                booked, unpriced = booked + counts[0], unpriced + counts[1]
+        events = _make_calls(tenant.slug, now=now, days=days, seed=seed)
+        while chunk := list(islice(events, EVENTS_PER_BATCH_MAX)):
+            counts = _book(tenant, chunk, key=api_keys[tenant.slug], now=now)
+            booked, unpriced = booked + counts[0], unpriced + counts[1]
     say("adding up")
     while apply_batches(now=now):
         pass
@@ -99,6 +97,14 @@ def _issue_key(tenant: TenantInfo, now: datetime) -> str:
         if key.name == KEY_NAME and key.revoked_at is None:
             revoke_api_key(tenant_id=tenant.id, key_id=key.key_id, now=now)
     return issue_api_key(tenant_id=tenant.id, scopes=("ingest", "read"), name=KEY_NAME, now=now)
+
+
+def _make_calls(slug: str, *, now: datetime, days: int, seed: int) -> Iterator[UsageEvent]:
+    """The calls of the last `days`, oldest first, up to `now`."""
+    for ago in reversed(range(days)):
+        for event in make_day(tenant=slug, day=(now - timedelta(days=ago)).date(), seed=seed):
+            if event.time <= now:
+                yield event
 
 
 def _book(tenant: TenantInfo, events: Sequence[UsageEvent], *, key: str, now: datetime) -> tuple[int, int]:
