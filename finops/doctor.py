@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.utils import DatabaseError, OperationalError
 
 from api.health import FAILED, OK, check_migrations, check_redis
+from billing.job_runs import HEARTBEAT_JOB
 from finops.celery import app
 from finops.defences import (
     list_missing_partitions,
@@ -21,7 +22,7 @@ from finops.environment import environment_file
 from ledger.selectors import measure_outbox
 
 OUTBOX_AGE_MAX = timedelta(minutes=5)
-JOB_AGE_MAX = timedelta(minutes=1)
+HEARTBEAT_AGE_MAX = timedelta(minutes=1)
 WORKER_ANSWER_SECONDS = 2.0
 
 SET_UP = "run `manage.py setup_database`"
@@ -120,17 +121,16 @@ def _state_worker(now: datetime) -> tuple[str, str]:
     )
 
 
-READ_LAST_JOB_SQL = "SELECT max(started_at) FROM job_run"
+READ_HEARTBEAT_SQL = "SELECT max(finished_at) FROM job_run WHERE job = %(job)s"
 
 
 def _state_beat(now: datetime) -> tuple[str, str]:
-    ((last,),) = _query(READ_LAST_JOB_SQL, {})
+    ((last,),) = _query(READ_HEARTBEAT_SQL, {"job": HEARTBEAT_JOB})
     cure = "start it: `make up`, or the service beat (and the worker, who does what it says)"
     if last is None:
-        return "no job has run yet", cure
-    age = now - last
-    said = f"the last job began {age.total_seconds():.0f} s ago"
-    return said, cure if age > JOB_AGE_MAX else ""
+        return "its heart has not beaten yet", cure
+    said = f"its heart beat {(now - last).total_seconds():.0f} s ago"
+    return said, cure if now - last > HEARTBEAT_AGE_MAX else ""
 
 
 def _state_outbox(now: datetime) -> tuple[str, str]:

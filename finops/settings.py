@@ -22,7 +22,6 @@ SECRET_KEY = env.str("SECRET_KEY", default="only-for-commands-that-sign-nothing"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.str('PORT', default='8000')}")
-DEMO = env.bool("TOKENLEDGER_DEMO", default=False)
 
 INSTALLED_APPS = [
     "tenants",
@@ -84,7 +83,11 @@ TEMPLATES = [
 def database(url: str, *, pool: dict[str, int] | bool = False) -> dict[str, object]:
     """Django's description of the database that a libpq URL names."""
     part = conninfo_to_dict(url)
-    options: dict[str, object] = {"application_name": "tokenledger"}
+    named = ("dbname", "user", "password", "host", "port")
+    # What else the URL says goes along: sslmode, target_session_attrs and the like.
+    options: dict[str, object] = {"application_name": "tokenledger"} | {
+        name: value for name, value in part.items() if name not in named
+    }
     if pool:
         options["pool"] = pool
     return {

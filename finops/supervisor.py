@@ -89,23 +89,36 @@ class Supervisor:
             env=dict(environment),
             cwd=os.getcwd(),  # noqa: PTH109
         )
-        os.set_blocking(process.stdout.fileno(), False)
         self.selector.register(process.stdout, selectors.EVENT_READ, name)
         return process
 
-    def run_step(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Run one command to its end; raises StepFailed with its last line, or Interrupted."""
+    def run_step(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, keep_from: str | None = None
+    ) -> list[str]:
+        """Run one command to its end; raises StepFailed with its last line, or Interrupted.
+
+        keep_from: from the line that begins so, lines are returned and not shown.
+        """
         process = self.start_child(name, command, environment)
-        last = ""
-        while process.poll() is None:
-            last = self.show_output() or last
+        said: list[str] = []
+        kept: list[str] = []
+        is_over = False
+        while not is_over:
+            has_ended = process.poll() is not None
+            lines = [line for _, line in self._read_lines(wait=not has_ended)]
+            is_over = has_ended and not lines
+            for line in lines:
+                if kept or (keep_from and line.startswith(keep_from)):
+                    kept.append(line)
+                else:
+                    said.append(line)
+                    self.console.say(name, line)
             if self.signals:
                 _end_group(process, signal.SIGTERM, seconds=STOP_SECONDS_MAX)
                 raise Interrupted
-        while line := self.show_output(wait=False):
-            last = line
         if process.returncode != 0:
-            raise StepFailed(last or f"{name} ended with {process.returncode}")
+            raise StepFailed(said[-1] if said else f"{name} ended with {process.returncode}")
+        return kept
 
     def keep(self, parts: Sequence[Part], *, on_tick: Callable[[], None]) -> None:
         """Start `parts`, and start again whichever ends, until a signal comes."""
@@ -161,26 +174,26 @@ class Supervisor:
             part.process = None
         self.show_output(wait=False)
 
-    def show_output(self, *, wait: bool = True) -> str:
-        """Show the lines that the children have written; returns the last one, '' when there was none."""
-        last = ""
+    def show_output(self, *, wait: bool = True) -> None:
+        """Show the lines that the children have written."""
+        for name, line in self._read_lines(wait=wait):
+            self.console.say(name, line)
+
+    def _read_lines(self, *, wait: bool) -> list[tuple[str, str]]:
+        """Who wrote what since the last call, without empty lines."""
+        found = []
         for key, _ in self.selector.select(TICK_SECONDS if wait else 0):
-            try:
-                data = os.read(key.fd, 65536)
-            except BlockingIOError:
-                continue
+            data = os.read(key.fd, 65536)
             *lines, rest = (self.unfinished.pop(key.fd, b"") + data).split(b"\n")
-            if not data:
+            if data:
+                self.unfinished[key.fd] = rest
+            else:
                 self.selector.unregister(key.fileobj)
                 key.fileobj.close()
-                lines += [rest] if rest else []
-            elif rest:
-                self.unfinished[key.fd] = rest
-            for line in lines:
-                last = line.decode(errors="replace").rstrip()
-                if last:
-                    self.console.say(key.data, last)
-        return last
+                lines.append(rest)
+            texts = (line.decode(errors="replace").rstrip() for line in lines)
+            found += [(key.data, text) for text in texts if text]
+        return found
 
 
 def _end_group(process: subprocess.Popen, number: signal.Signals, *, seconds: float) -> None:

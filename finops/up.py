@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from django.core.management import get_commands
 
 from finops.embedded import EmbeddedServerRefused, Server, start_postgresql, start_redis, stop_server
 from finops.environment import LOADED, ROOT, home, read_environment, write_environment
@@ -26,6 +25,7 @@ from finops.supervisor import Console, Interrupted, Part, StepFailed, Supervisor
 
 HOST = "127.0.0.1"
 PORT_DEFAULT = 8000
+DEMO_SUMMARY = "The demo holds"  # how the last part of what seed_demo says begins
 
 HAS_TENANTS_SQL = "SELECT EXISTS (SELECT FROM tenant WHERE NOT is_operator)"
 
@@ -69,14 +69,16 @@ def _run(stack: ExitStack, supervisor: Supervisor, given: Given, folder: Path) -
     environment = _prepare_environment(given, folder, servers)
     manage = [sys.executable, str(ROOT / "manage.py")]
     supervisor.run_step("setup", [*manage, "setup_database", "--verbosity=0"], environment)
-    _seed_demo(supervisor, [*manage, "seed_demo"], environment, folder)
+    logins = _seed_demo(supervisor, [*manage, "seed_demo"], environment, folder)
+    greeting = _Greeting(supervisor.console, given.port, logins)
+    stack.callback(greeting.show_logins)
     keepers = [server.as_part() for server in servers]
     services = [
         _service_part(supervisor, name, locate_program(command), _without_owner(environment))
         for name, command in list_services(host=HOST, port=given.port).items()
     ]
     stack.callback(supervisor.stop, services)
-    supervisor.keep([*keepers, *services], on_tick=_Greeting(supervisor.console, given.port))
+    supervisor.keep([*keepers, *services], on_tick=greeting)
     supervisor.console.print("Stopping …")
 
 
@@ -187,18 +189,20 @@ def _without_owner(environment: dict[str, str]) -> dict[str, str]:
 # --- the rest ------------------------------------------------------------------------------------------
 
 
-def _seed_demo(supervisor: Supervisor, command: list[str], environment: dict[str, str], folder: Path) -> None:
-    """Into an empty database, or one whose seeding was interrupted."""
+def _seed_demo(supervisor: Supervisor, command: list[str], environment: dict[str, str], folder: Path) -> list[str]:
+    """Seed an empty database, or one whose seeding was interrupted; returns the lines with the logins."""
     unfinished = folder / "demo.unfinished"
-    if environment.get("TOKENLEDGER_DEMO") == "0" or "seed_demo" not in get_commands():
-        return
+    if environment.get("TOKENLEDGER_DEMO") == "0":
+        return []
     with psycopg.connect(environment["DATABASE_APP_URL"]) as connection:
         (has_tenants,) = connection.execute(HAS_TENANTS_SQL).fetchone()
     if has_tenants and not unfinished.exists():
-        return
+        return []
     unfinished.touch()
-    supervisor.run_step("demo", command, environment)
+    # The last line repeats the others for scripts.
+    *logins, _ = supervisor.run_step("demo", command, environment, keep_from=DEMO_SUMMARY)
     unfinished.unlink()
+    return logins
 
 
 def _service_part(supervisor: Supervisor, name: str, command: list[str], environment: dict[str, str]) -> Part:
@@ -206,15 +210,24 @@ def _service_part(supervisor: Supervisor, name: str, command: list[str], environ
 
 
 class _Greeting:
-    """Says once where the first page is, when it is there."""
+    """Says once where the first page is, when it is there, and who may sign in after a seeding."""
 
-    def __init__(self, console: Console, port: int) -> None:
-        self.console, self.port, self.is_said = console, port, False
+    def __init__(self, console: Console, port: int, logins: list[str]) -> None:
+        self.console, self.port, self.logins, self.is_said = console, port, logins, False
 
     def __call__(self) -> None:
         if not self.is_said and _answers(self.port):
             self.is_said = True
             self.console.print(f"\nTokenledger is up: http://{HOST}:{self.port}  (Ctrl-C stops it, the data stays)\n")
+            self.show_logins()
+
+    def show_logins(self) -> None:
+        """Passwords and keys exist nowhere else: they are shown even where no page came up."""
+        for line in self.logins:
+            self.console.print(line)
+        if self.logins:
+            self.console.print()
+        self.logins = []
 
 
 def _answers(port: int) -> bool:

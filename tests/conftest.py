@@ -184,9 +184,8 @@ def accepts_connections(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture(scope="session")
-def start_service(tmp_path_factory):
-    """Starts a process of ours, by its command, and stops it at the end: start_service(name, command, **variables)."""
+@contextlib.contextmanager
+def _keep_services(tmp_path_factory):
     started = []
 
     def start(name: str, command: list[str], **environment: str) -> Service:
@@ -194,16 +193,26 @@ def start_service(tmp_path_factory):
         started.append(service)
         return service
 
-    yield start
-    for service in reversed(started):
-        service.stop()
+    try:
+        yield start
+    finally:
+        for service in reversed(started):
+            service.stop()
+
+
+@pytest.fixture(scope="module")
+def start_service(tmp_path_factory):
+    """Starts a process of ours, stopped after the module: start_service(name, command, **variables)."""
+    with _keep_services(tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def live_server_url(django_db_setup, start_service):
+def live_server_url(django_db_setup, tmp_path_factory):
     """The web server as in production, on the test's database; it sees what was committed."""
     port = find_free_port()
     command = locate_program(list_services(host="127.0.0.1", port=port)["web"])
-    service = start_service("web", command, PORT=str(port))
-    service.wait_until(lambda log: "Started worker" in log and accepts_connections(port))
-    return f"http://127.0.0.1:{port}"
+    with _keep_services(tmp_path_factory) as start:
+        service = start("web", command, PORT=str(port))
+        service.wait_until(lambda log: "Started worker" in log and accepts_connections(port))
+        yield f"http://127.0.0.1:{port}"

@@ -38,16 +38,15 @@ def test_one_check_may_be_asked_alone(committed_db, capsys):
     assert capsys.readouterr().out == "ok     append-only   every trigger refuses, in replica mode too\n"
 
 
-def test_a_job_a_minute_ago_is_recent_and_one_before_is_not(committed_db, owner_connection):
-    began = datetime(2026, 7, 1, 12, tzinfo=UTC)
+def test_a_heart_that_beat_a_minute_ago_beats_and_one_before_does_not(committed_db, owner_connection):
+    beat_at = datetime(2026, 7, 1, 12, tzinfo=UTC)
     owner_connection.execute("TRUNCATE job_run")
-    owner_connection.execute(
-        "INSERT INTO job_run VALUES ('some job', %(began)s, %(began)s, NULL, '')", {"began": began}
-    )
-    assert examine_one("beat", now=began + timedelta(seconds=60)).is_well
-    late = examine_one("beat", now=began + timedelta(seconds=61))
+    insert = "INSERT INTO job_run VALUES ('heartbeat', %(beat_at)s, %(beat_at)s, %(beat_at)s, '')"
+    owner_connection.execute(insert, {"beat_at": beat_at})
+    assert examine_one("beat", now=beat_at + timedelta(seconds=60)).is_well
+    late = examine_one("beat", now=beat_at + timedelta(seconds=61))
     owner_connection.execute("TRUNCATE job_run")
-    assert (late.detail, late.is_well) == ("the last job began 61 s ago", False)
+    assert (late.detail, late.is_well) == ("its heart beat 61 s ago", False)
 
 
 def test_months_without_partition_are_named_with_the_cure(committed_db):
