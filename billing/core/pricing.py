@@ -11,7 +11,7 @@ from fractions import Fraction
 import msgspec
 
 from billing.core.rate_documents import METER_BY_USAGE
-from billing.core.rates import CompiledRate, Meter, PriceList, RateBook, UnitPrice
+from billing.core.rates import CompiledRate, Meter, RateBook, TokenPrices, UnitPrice
 from billing.core.usage import INSIDE_CACHE_READ, INSIDE_INPUT, Usage, UsageEvent
 from ledger.core.entries import MONEY_PICO_MAX, PICO
 
@@ -51,38 +51,50 @@ class Price(msgspec.Struct, frozen=True, gc=False):
 def price_event(event: UsageEvent, *, rate_book: RateBook, tenant_id: int) -> Price:
     """The price of `event` at its own time by the rate book, or why it has none. Never raises for an event."""
     rate = rate_book.find(event.provider, event.model, event.time, event.service_tier, event.region, tenant_id)
-    if isinstance(rate, str):
-        return _answer_no_rate(event, rate)
+    if rate is None:
+        return _answer_no_rate(event, rate_book, tenant_id)
     usage = event.usage
-    if rate.by_report:
-        return _take_reported(event, rate)
-    prices = rate.base
-    reached = 0
-    if rate.tiers and not rate.marginal:
-        total = count_input(usage)
-        for above, tier in rate.tiers:
-            if total <= above:
-                break
-            prices = tier
-            reached += 1
-    if not prices.plain or usage.other or event.cache_hit or rate.marginal:
-        return _price_by_meter(event, rate, prices, reached)
-
+    prices, tier = rate.tokens, 0
+    if prices is None:
+        prices, tier = _reach_tier(usage, rate)
+    if prices is None or event.cache_hit or usage.other:
+        return _price_by_meter(event, rate, tier)
+    of_input, of_read, of_write, of_write_1h, of_output, reasoning_more = prices
     cache_read = usage.cache_read_tokens
     cache_write = usage.cache_write_tokens
     cache_write_1h = usage.cache_write_1h_tokens
-    input_cost = usage.input_tokens * prices.input
-    cache_read_cost = cache_read * prices.cache_read
-    cache_write_cost = cache_write * prices.cache_write + cache_write_1h * prices.cache_write_1h
-    output_cost = usage.output_tokens * prices.output + usage.reasoning_tokens * prices.reasoning_more
-    billed = input_cost + cache_read_cost + cache_write_cost + output_cost
-    saved = cache_read * prices.saved_read + cache_write * prices.saved_write + cache_write_1h * prices.saved_write_1h
-    if billed > MONEY_PICO_MAX or saved > MONEY_PICO_MAX:
-        return refuse_price(COST_TOO_LARGE)
+    input_cost = usage.input_tokens * of_input
+    output_cost = usage.output_tokens * of_output
+    if reasoning_more:
+        output_cost += usage.reasoning_tokens * reasoning_more
+    billed = input_cost + output_cost
+    cache_read_cost = cache_write_cost = saved = 0
+    if cache_read:
+        if of_read is None:
+            return _price_by_meter(event, rate, tier)
+        cache_read_cost = cache_read * of_read
+        billed += cache_read_cost
+        saved = cache_read * of_input - cache_read_cost
+    if cache_write or cache_write_1h:
+        if of_write is None or of_write_1h is None:
+            return _price_by_meter(event, rate, tier)
+        cache_write_cost = cache_write * of_write + cache_write_1h * of_write_1h
+        billed += cache_write_cost
+        saved += (cache_write + cache_write_1h) * of_input - cache_write_cost
     return Price(
-        "priced", "", rate.rate_version_id, rate.content_hash, reached, input_cost, cache_read_cost,
-        cache_write_cost, output_cost, 0, billed, billed, saved,
+        "priced", "", rate.rate_version_id, rate.content_hash, tier, input_cost, cache_read_cost, cache_write_cost,
+        output_cost, 0, billed, billed, saved,
     )  # fmt: skip
+
+
+def _reach_tier(usage: Usage, rate: CompiledRate) -> tuple[TokenPrices | None, int]:
+    """The token prices of the context tier that the whole request reaches, and its number."""
+    tier = 0
+    if rate.tiers and not rate.marginal:
+        total = count_input(usage)
+        while tier < len(rate.tiers) and total > rate.tiers[tier][0]:
+            tier += 1
+    return (rate.tiers[tier - 1][1] if tier else rate.base).tokens, tier
 
 
 def refuse_price(reason: str) -> Price:
@@ -111,11 +123,13 @@ def list_quantities(usage: Usage) -> Iterator[tuple[str, int | Decimal]]:
     yield from sorted(usage.other.items())
 
 
-def _answer_no_rate(event: UsageEvent, reason: str) -> Price:
+def _answer_no_rate(event: UsageEvent, rate_book: RateBook, tenant_id: int) -> Price:
     """A failed call that used nothing costs nothing by any list, even where its model has none."""
     if is_failed_without_usage(event):
         return Price("priced", FAILED_WITHOUT_USAGE, None, "", 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    return refuse_price(reason)
+    return refuse_price(
+        rate_book.tell_absence(event.provider, event.model, event.time, event.service_tier, event.region, tenant_id)
+    )
 
 
 def _take_reported(event: UsageEvent, rate: CompiledRate) -> Price:
@@ -132,8 +146,11 @@ def _take_reported(event: UsageEvent, rate: CompiledRate) -> Price:
     )  # fmt: skip
 
 
-def _price_by_meter(event: UsageEvent, rate: CompiledRate, prices: PriceList, reached: int) -> Price:
+def _price_by_meter(event: UsageEvent, rate: CompiledRate, tier: int) -> Price:
     """The general way: any meter, prices that need rounding, list prices, fees a request, marginal tiers."""
+    if rate.by_report:
+        return _take_reported(event, rate)
+    prices = rate.tiers[tier - 1][1] if tier else rate.base
     meters = prices.meters
     columns = [0, 0, 0, 0, 0]
     listed = uncached = 0
@@ -147,8 +164,8 @@ def _price_by_meter(event: UsageEvent, rate: CompiledRate, prices: PriceList, re
         if quantity < meter.minimum_per_call:
             quantity = meter.minimum_per_call
         if rate.marginal:
-            cost, at_list, tier = _cost_by_part(quantity, meter_name, rate)
-            reached = max(reached, tier)
+            cost, at_list, reached = _cost_by_part(quantity, meter_name, rate)
+            tier = max(tier, reached)
         else:
             cost, at_list = multiply(quantity, meter.price), multiply(quantity, meter.list_price)
         columns[_COLUMN_BY_USAGE.get(name, _OTHER_COLUMN)] += cost
@@ -159,10 +176,10 @@ def _price_by_meter(event: UsageEvent, rate: CompiledRate, prices: PriceList, re
     if max(billed, listed, abs(uncached - billed)) > MONEY_PICO_MAX:
         return refuse_price(COST_TOO_LARGE)
     if event.cache_hit:  # answered from a cache of responses: nobody was paid
-        return Price("priced", "", rate.rate_version_id, rate.content_hash, reached, 0, 0, 0, 0, 0, 0, 0, uncached)
+        return Price("priced", "", rate.rate_version_id, rate.content_hash, tier, 0, 0, 0, 0, 0, 0, 0, uncached)
     of_input, of_read, of_write, of_output, of_other = columns
     return Price(
-        "priced", "", rate.rate_version_id, rate.content_hash, reached, of_input, of_read, of_write, of_output,
+        "priced", "", rate.rate_version_id, rate.content_hash, tier, of_input, of_read, of_write, of_output,
         of_other, billed, listed, uncached - billed,
     )  # fmt: skip
 

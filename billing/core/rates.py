@@ -10,27 +10,32 @@ tier must be met by the name that won: another name's tier is another product's 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from billing.core.model_names import canonical_names, canonical_provider, canonical_tier
 from billing.core.rate_documents import leading_literal, window_minutes
-from ledger.core.entries import PICO
+from billing.core.usage import QUANTITY_MAX
+from ledger.core.entries import MONEY_PICO_MAX, PICO
 
 ALWAYS = datetime.max.replace(tzinfo=UTC)
-CHOICES_MAX = 8192
+CALLS_MAX = 8192  # kinds of calls whose lists are remembered
 
 NO_RATE_FOR_MODEL = "no_rate_for_model"
 NO_RATE_AT_TIME = "no_rate_at_time"
 
 UnitPrice = int | Fraction  # pico-USD a unit
+_Call = tuple[str, str, str, str, int]  # provider, model, service tier, region, tenant with rates of its own or 0
+
+
+_Shared = TypeVar("_Shared", bound=Hashable)
 
 
 class PublishedRate(msgspec.Struct, frozen=True, gc=False):
@@ -59,30 +64,27 @@ class Meter(msgspec.Struct, frozen=True):
     minimum_per_call: int = 0
 
 
+# The price of one token: input, cache read, cache write, cache write for an hour, output, reasoning beyond output.
+TokenPrices = tuple[int, int | None, int | None, int | None, int, int]
+
+
 class PriceList(msgspec.Struct, frozen=True):
     """A base list or a context tier's, complete.
 
-    `plain` lists price the five token buckets by integers and nothing per request: their costs are five products.
-    The differences below are for them alone: what reasoning costs beyond output, and a token's price at the input
-    rate less its own.
+    `tokens` stands where integers price input and output and whichever cached tokens have a price, nothing is charged
+    per request, no list price differs, and no quantity that may be sent overflows the ledger's money: then the cost
+    is five products.
     """
 
     meters: Mapping[str, Meter]
-    plain: bool = False
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    output: int = 0
-    reasoning_more: int = 0
-    saved_read: int = 0
-    saved_write: int = 0
-    saved_write_1h: int = 0
-    discounted: bool = False  # some list price differs
+    tokens: TokenPrices | None
 
 
 class CompiledRate(msgspec.Struct, frozen=True):
-    """A published rate, ready to multiply. `tiers` holds (tokens above which it applies, list), lowest first."""
+    """A published rate, ready to multiply. `tiers` holds (tokens above which it applies, list), lowest first.
+
+    `tokens` is the base list's where nothing but it can apply.
+    """
 
     rate_version_id: int
     content_hash: str
@@ -93,6 +95,7 @@ class CompiledRate(msgspec.Struct, frozen=True):
     marginal: bool
     base: PriceList
     tiers: tuple[tuple[int, PriceList], ...]
+    tokens: TokenPrices | None
 
     def covers(self, time: datetime) -> bool:
         if not self.start <= time < self.end:
@@ -111,13 +114,6 @@ class _Name(msgspec.Struct, frozen=True):
     rates: tuple[CompiledRate, ...]
     in_force: tuple[tuple[datetime, datetime], ...]
     reason: str
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    """What may price one (provider, model, tier, region, tenant), best first."""
-
-    first: tuple[CompiledRate, ...]
-    names: tuple[_Name, ...]
 
 
 class RateBook:
@@ -143,34 +139,50 @@ class RateBook:
                 self._loose[rate.provider][rate.match, rate.model].append(rate)
             if rate.tenant_id:
                 self._tenants.add(rate.tenant_id)
-        self._choices: dict[tuple[str, str, str, str, int], _Choice] = {}
+        self._best: dict[_Call, CompiledRate] = {}
+        self._names: dict[_Call, tuple[_Name, ...]] = {}
         self._compiled: dict[int, CompiledRate] = {}
         self._lock = Lock()
 
     def find(
         self, provider: str, model: str, time: datetime, service_tier: str, region: str, tenant_id: int
-    ) -> CompiledRate | str:
-        """The rate that prices such a call at `time` (UTC), or the reason why there is none."""
-        key = (provider, model, service_tier, region, tenant_id if tenant_id in self._tenants else 0)
-        choice = self._choices.get(key)
-        if choice is None:
-            choice = self._choose(key)
-        for rate in choice.first:
-            if rate.start <= time < rate.end and (rate.window is None or rate.covers(time)):
-                return rate
-        return _find_further(choice.names, time)
+    ) -> CompiledRate | None:
+        """The rate that prices such a call at `time` (UTC); None where `tell_absence` tells why there is none."""
+        if tenant_id not in self._tenants:
+            tenant_id = 0
+        best = self._best.get((provider, model, service_tier, region, tenant_id))
+        if best is not None and best.start <= time < best.end:
+            return best
+        found = _search(self._list_names(provider, model, service_tier, region, tenant_id), time)
+        return None if isinstance(found, str) else found
 
-    def _choose(self, key: tuple[str, str, str, str, int]) -> _Choice:
-        provider, model, service_tier, region, tenant_id = key
+    def tell_absence(
+        self, provider: str, model: str, time: datetime, service_tier: str, region: str, tenant_id: int
+    ) -> str:
+        """Why `find` finds nothing: a code, and what is missing behind a colon."""
+        found = _search(self._list_names(provider, model, service_tier, region, tenant_id), time)
+        return found if isinstance(found, str) else ""
+
+    def _list_names(
+        self, provider: str, model: str, service_tier: str, region: str, tenant_id: int
+    ) -> tuple[_Name, ...]:
+        """What may price such a call, the most specific name first; remembered, for the latest callers."""
+        call = (provider, model, service_tier, region, tenant_id if tenant_id in self._tenants else 0)
+        names = self._names.get(call)
+        if names is not None:
+            return names
         matches = self._match_names(provider, model, tenant_id)
         tier, place = canonical_tier(service_tier), region.strip().lower()
         with self._lock:
             names = tuple(self._narrow(owner, rates, tier, place) for owner, rates in matches)
-            choice = _Choice(names[0].rates if names else (), names)
-            if len(self._choices) >= CHOICES_MAX:
-                del self._choices[next(iter(self._choices))]
-            self._choices[key] = choice
-        return choice
+            if len(self._names) >= CALLS_MAX:
+                oldest = next(iter(self._names))
+                del self._names[oldest]
+                self._best.pop(oldest, None)
+            self._names[call] = names
+            if names and names[0].rates and not names[0].rates[0].window:
+                self._best[call] = names[0].rates[0]
+        return names
 
     def _match_names(self, provider: str, model: str, tenant_id: int) -> list[tuple[int, list[PublishedRate]]]:
         """The lists of each matching name with their owner's rank, most specific name first."""
@@ -220,7 +232,7 @@ class RateBook:
         return compiled
 
 
-def _find_further(names: Sequence[_Name], time: datetime) -> CompiledRate | str:
+def _search(names: Sequence[_Name], time: datetime) -> CompiledRate | str:
     """The best list in force; a name in force that lacks the conditions hides its owner's less specific names."""
     reason = NO_RATE_AT_TIME if names else NO_RATE_FOR_MODEL
     hidden: set[int] = set()
@@ -267,24 +279,28 @@ def _by_owner(rates: Sequence[PublishedRate], tenant_id: int) -> list[tuple[int,
 def compile_rate(rate: PublishedRate) -> CompiledRate:
     """The arithmetic of a published rate. Its content is trusted: it was checked before it was published."""
     content = json.loads(rate.content)
-    meters = _read_meters(content.get("meters", {}))
-    base = _compile_list(meters)
-    tiers = []
     context_tiers = content.get("context_tiers", ())
+    marginal = any(tier["scope"] == "marginal" for tier in context_tiers)
+    meters = _read_meters(content.get("meters", {}))
+    base = _compile_list(meters, in_parts=marginal)
+    tiers = []
     for tier in context_tiers:
         meters = meters | _read_meters(tier["meters"])
-        above = tier["input_tokens"] - (tier["compare"] == ">=" and tier["scope"] == "request")
-        tiers.append((above, _compile_list(meters)))
+        # A part's price begins at the threshold; a whole request's above it, or from it on.
+        above = tier["input_tokens"] - (tier["compare"] == ">=" and not marginal)
+        tiers.append((above, _compile_list(meters, in_parts=marginal)))
+    by_report = content.get("price_from") == "reported_cost"
     return CompiledRate(
         rate_version_id=rate.rate_version_id,
         content_hash=rate.content_hash,
-        start=rate.effective_from,
-        end=rate.effective_to or ALWAYS,
+        start=_share(rate.effective_from),
+        end=_share(rate.effective_to or ALWAYS),
         window=window_minutes(rate.time_window) if rate.time_window else None,
-        by_report=content.get("price_from") == "reported_cost",
-        marginal=any(tier["scope"] == "marginal" for tier in context_tiers),
+        by_report=by_report,
+        marginal=marginal,
         base=base,
         tiers=tuple(tiers),
+        tokens=None if tiers or by_report else base.tokens,
     )
 
 
@@ -304,33 +320,33 @@ def _unit_price(price: str, per: int) -> UnitPrice:
     return pico.numerator if pico.denominator == 1 else pico
 
 
-_PLAIN_METERS = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
+_TOKEN_METERS = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
+_TOKEN_PRICE_MAX = MONEY_PICO_MAX // (len(_TOKEN_METERS) * QUANTITY_MAX)
 
 
-def _compile_list(meters: Mapping[str, Meter]) -> PriceList:
-    named = [meters.get(name) for name in (*_PLAIN_METERS, "reasoning")]
-    exact = [meter.price for meter in named[:5] if meter is not None and _is_plain(meter)]
-    more = named[5]
-    if len(exact) < 5 or "request" in meters or (more is not None and not _is_plain(more)):
-        return PriceList(meters)
-    of_input, of_read, of_write, of_write_1h, of_output = (int(price) for price in exact)
-    return PriceList(
-        meters=meters,
-        plain=True,
-        input=of_input,
-        cache_read=of_read,
-        cache_write=of_write,
-        cache_write_1h=of_write_1h,
-        output=of_output,
-        reasoning_more=0 if more is None else int(more.price) - of_output,
-        saved_read=of_input - of_read,
-        saved_write=of_input - of_write,
-        saved_write_1h=of_input - of_write_1h,
-    )
+def _compile_list(meters: Mapping[str, Meter], *, in_parts: bool) -> PriceList:
+    exact = {name: _exact_price(meters[name]) for name in (*_TOKEN_METERS, "reasoning") if name in meters}
+    of_input, of_output = exact.get("input"), exact.get("output")
+    reasoning = exact.get("reasoning", of_output)
+    if in_parts or None in exact.values() or "request" in meters:
+        return PriceList(meters, None)
+    if of_input is None or of_output is None or reasoning is None:
+        return PriceList(meters, None)
+    cached = (exact.get("cache_read"), exact.get("cache_write"), exact.get("cache_write_1h"))
+    prices = (of_input, *cached, of_output, reasoning - of_output)
+    return PriceList(meters, _share(cast("TokenPrices", tuple(map(_share, prices)))))
 
 
-def _is_plain(meter: Meter) -> bool:
-    return isinstance(meter.price, int) and meter.list_price == meter.price and not meter.minimum_per_call
+@lru_cache(maxsize=8192)
+def _share(value: _Shared) -> _Shared:
+    """The first object of equal ones: what many lists have in common stays in the processor's cache."""
+    return value
+
+
+def _exact_price(meter: Meter) -> int | None:
+    if meter.list_price != meter.price or meter.minimum_per_call:
+        return None
+    return meter.price if isinstance(meter.price, int) and meter.price <= _TOKEN_PRICE_MAX else None
 
 
 # --- before publication ---
