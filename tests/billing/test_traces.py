@@ -174,6 +174,12 @@ def test_the_command_refuses_a_tenant_that_does_not_exist(tmp_path):
         call_command("load_trace", "azure", str(write(tmp_path, AZURE)), tenant="nobody")
 
 
+def test_the_command_refuses_a_start_without_a_zone(acme, tmp_path):
+    path = str(write(tmp_path, AZURE))
+    with pytest.raises(CommandError, match="has no zone; write it as 2026-01-01T00:00:00Z"):
+        call_command("load_trace", "azure", path, f"--tenant={acme.slug}", "--start=2026-01-01T00:00:00")
+
+
 REAL = [
     ("azure", "azure_conv_2023", 15_606),
     ("azure", "azure_code_2023", 7_717),

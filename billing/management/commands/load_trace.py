@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from argparse import ArgumentTypeError
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,9 +82,13 @@ class Command(BaseCommand):
 
 
 def _parse_start(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    """An ISO 8601 time with its zone, in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
     if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
+        raise ArgumentTypeError(f"{text!r} has no zone; write it as 2026-01-01T00:00:00Z")
     return moment.astimezone(UTC)
 
 

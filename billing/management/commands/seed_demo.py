@@ -1,6 +1,7 @@
 """`seed_demo`: a demo to look at. Prints its logins and keys once, and alone on the last line the same as JSON."""
 
 import json
+from argparse import ArgumentTypeError
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -39,7 +40,11 @@ class Command(BaseCommand):
 
 
 def _parse_now(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    """An ISO 8601 time with its zone, in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
     if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
+        raise ArgumentTypeError(f"{text!r} has no zone; write it as 2026-01-01T00:00:00Z")
     return moment.astimezone(UTC)

@@ -418,7 +418,7 @@ def test_what_cannot_be_read_is_refused_by_name(provider, body, error, text):
 
 def test_cache_reads_above_the_input_are_left_for_the_split_to_refuse():
     body = {"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 900}}
-    with pytest.raises(UsageInconsistent, match="cache_read_tokens 900 exceeds input_tokens 100"):
+    with pytest.raises(UsageInconsistent, match="cache_read_tokens 900 exceeds? input_tokens 100"):
         split_usage(read_provider_usage("openai", body).usage)
 
 
