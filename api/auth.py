@@ -46,13 +46,14 @@ def find_access(request: HttpRequest | Request) -> Access | None:
     holder = find_api_key(token.strip())
     if holder is None:
         raise Problem("key_invalid", headers={"WWW-Authenticate": f'{REALM}, error="invalid_token"'})
-    return _act_for(holder, slug=request.META.get("HTTP_X_TENANT", "").strip())
+    named = request.META.get("HTTP_X_TENANT")
+    return _act_for(holder, slug=holder.slug if named is None else named.strip())
 
 
 def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
-    """The access of a key that names the tenant `slug`, or none."""
+    """The access of a key that acts for the tenant `slug`. A header that is sent and empty names nobody."""
     tenant_id, timezone = holder.tenant_id, holder.timezone
-    if slug and slug != holder.slug:
+    if slug != holder.slug:
         if not holder.is_operator:
             raise Problem("tenant_forbidden", "Only an operator's key may name a tenant other than its own.")
         tenant = get_tenant(slug) if slug.isprintable() else None
@@ -65,7 +66,7 @@ def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
         scopes=holder.scopes,
         is_operator=holder.is_operator,
         tenant_id=tenant_id,
-        slug=slug or holder.slug,
+        slug=slug,
         timezone=timezone,
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON
+from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, EVENTS_PER_REQUEST_MAX, JSON, NDJSON
 from api.parsing.events import DEPTH_MAX, FIELDS, LATENCY_MS_MAX, REQUIRED, TAG_VALUE_LENGTH_MAX, TAGS_MAX
 from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX
 
@@ -77,6 +77,15 @@ EVENT: Schema = {
     "required": list(REQUIRED),
     "oneOf": [{"required": ["usage"]}, {"required": ["provider_usage"]}],
     "additionalProperties": False,
+    "example": {
+        "id": "req-8f1c",
+        "source": "checkout",
+        "time": "2026-11-22T05:00:00.123456Z",
+        "provider": "openai",
+        "model": "gpt-4o-2024-08-06",
+        "usage": {"input_tokens": 1200, "cache_read_tokens": 1000, "output_tokens": 300, "reasoning_tokens": 120},
+        "feature": "summarizer",
+    },
 }
 
 CLOUD_EVENT: Schema = {
@@ -93,11 +102,12 @@ CLOUD_EVENT: Schema = {
     "required": ["specversion", "id", "source", "type", "data"],
 }
 
+_SOME_EVENTS: Schema = {"minItems": 1, "maxItems": EVENTS_PER_REQUEST_MAX}
 EVENTS_BODIES: dict[str, Schema] = {
-    JSON: {"oneOf": [_refer("Event"), _list_of(_refer("Event"))]},
+    JSON: {"oneOf": [_refer("Event"), _list_of(_refer("Event")) | _SOME_EVENTS]},
     NDJSON: {"type": "string", "description": "One event a line."},
     CLOUDEVENT: _refer("CloudEvent"),
-    CLOUDEVENTS: _list_of(_refer("CloudEvent")),
+    CLOUDEVENTS: _list_of(_refer("CloudEvent")) | _SOME_EVENTS,
 }
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}

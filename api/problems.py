@@ -16,6 +16,7 @@ from django.http.request import UnreadablePostError
 from rest_framework import exceptions as drf
 
 from api.renderers import encode_json
+from billing.selectors import QueryRefused
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +135,8 @@ def find_problem(error: Exception) -> Problem:
             return error
         case django.db.Error() | psycopg.Error():
             return _find_database_problem(error)
+        case QueryRefused():
+            return Problem("query_refused", f"{str(error)[:1].upper()}{str(error)[1:]}.")
         case Http404() | drf.NotFound():
             return Problem("path_unknown")
         case RequestDataTooBig():

@@ -9,7 +9,6 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from api.event_shapes import EVENT_COMPONENTS
 from api.parameters import Parameter, describe_parameters
 from api.problems import CONTENT_TYPE, PROBLEM_TYPES
 from api.shapes import COMPONENTS, Schema, refer
@@ -86,5 +85,5 @@ def build_schema() -> dict[str, Any]:
     """The whole document, made once in a process."""
     document = SchemaGenerator(urlconf="api.urls").get_schema(request=None, public=True)
     components = document.setdefault("components", {})
-    components["schemas"] = {name: dict(schema) for name, schema in ({**COMPONENTS, **EVENT_COMPONENTS}).items()}
+    components["schemas"] = {name: dict(schema) for name, schema in COMPONENTS.items()}
     return document

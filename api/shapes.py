@@ -5,6 +5,7 @@ from typing import Any
 
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.problems import PROBLEM_TYPES
+from billing.selectors import DIMENSIONS
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
 from tenants.models import SCOPES
 
@@ -99,7 +100,6 @@ COVERAGE = describe_object(
     {"priced": COUNT, "unpriced": COUNT},
     description="Events whose cost is in the totals, and events whose cost is not known and therefore is not.",
 )
-DIMENSIONS = ("feature", "model", "provider", "environment", "cost_center", "user", "operation", "key")
 COST_ROW = describe_object(
     {"period_start": or_null(TIME), **dict.fromkeys(DIMENSIONS, TEXT), **QUANTITIES},
     optional=DIMENSIONS,

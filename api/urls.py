@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from api.views.costs import Costs
 from api.views.entries import Entries, Entry
 from api.views.events import Events
 from api.views.health import Health, Readiness
@@ -14,6 +15,7 @@ urlpatterns = [
     path("v1/events", Events.as_view(), name="post_events"),
     path("v1/rejected", RejectedEvents.as_view(), name="list_rejected_events"),
     path("v1/rejected/<uuid:rejected_id>/replay", RejectedReplay.as_view(), name="replay_rejected_event"),
+    path("v1/costs", Costs.as_view(), name="get_costs"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
     path("v1/me", Me.as_view(), name="get_me"),

@@ -140,6 +140,7 @@ def list_entries(
 
     Pages never overlap and never miss an entry that stood when the first was read; 1 <= limit <= ENTRIES_PER_PAGE_MAX.
     """
+    user_refs = find_user_refs(tenant_id=tenant_id, users=filters.users, using=using)
     with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(
             LIST_ENTRIES_SQL,
@@ -156,7 +157,7 @@ def list_entries(
                 "environments": list(filters.environments),
                 "cost_centers": list(filters.cost_centers),
                 "operations": list(filters.operations),
-                "user_refs": _find_user_refs(cursor, tenant_id, filters.users),
+                "user_refs": user_refs,
                 "keys": list(filters.keys),
                 "statuses": list(filters.statuses),
                 "pricing_statuses": list(filters.pricing_statuses),
@@ -176,12 +177,24 @@ FIND_USER_REFS_SQL = """
     SELECT user_ref FROM person WHERE tenant_id = %(tenant_id)s AND external_id = ANY(%(external_ids)s)"""
 
 
-def _find_user_refs(cursor: Any, tenant_id: int, users: Sequence[str]) -> list[str]:
-    """The references that `users` mean: their own, where they are references, and those of the people they name."""
+def find_user_refs(*, tenant_id: int, users: Sequence[str], using: str = "default") -> list[str]:
+    """The references that `users` mean: themselves, where they are references, and those of the people they name."""
     if not users:
         return []
-    cursor.execute(FIND_USER_REFS_SQL, {"tenant_id": tenant_id, "external_ids": list(users)})
-    return [*users, *(user_ref for (user_ref,) in cursor.fetchall())]
+    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(FIND_USER_REFS_SQL, {"tenant_id": tenant_id, "external_ids": list(users)})
+        return [*users, *(user_ref for (user_ref,) in cursor.fetchall())]
+
+
+NAME_USERS_SQL = """
+    SELECT user_ref, external_id FROM person WHERE tenant_id = %(tenant_id)s AND user_ref = ANY(%(user_refs)s)"""
+
+
+def name_users(*, tenant_id: int, user_refs: Sequence[str], using: str = "default") -> dict[str, str]:
+    """By reference, the id under which each user was sent; a person who was erased has none."""
+    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(NAME_USERS_SQL, {"tenant_id": tenant_id, "user_refs": list(user_refs)})
+        return dict(cursor.fetchall())
 
 
 def _read_entry(row: Sequence[Any]) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from api.parameters import (
 from api.problems import Problem
 from api.renderers import write_money, write_time
 from api.schema import describe_call
-from api.shapes import COST_COLUMNS, DIMENSIONS, PERIODS_PER_QUESTION_MAX, USAGE_COLUMNS
+from api.shapes import COST_COLUMNS, PERIODS_PER_QUESTION_MAX, USAGE_COLUMNS
 from billing.core.periods import GRANULARITIES, previous_period
-from billing.selectors import CostQuery, Quantities, get_costs
+from billing.selectors import DIMENSIONS, CostQuery, Quantities, get_costs
 from billing.selectors import Costs as CostAnswer
+from ledger.selectors import find_user_refs, name_users
 
 CURRENCY = "USD"
 DIMENSIONS_PER_QUESTION_MAX = 3
@@ -92,7 +93,7 @@ class Costs(APIView):
             "group_by": list(query.group_by),
         }
         costs = get_costs(query)
-        answer |= _write_costs(costs, query.group_by)
+        answer |= _write_costs(costs, query)
         answer |= {"currency": CURRENCY, "complete_to": write_time(costs.complete_to)}
         if values["compare"]:
             answer["previous"] = _answer_previous(query)
@@ -110,15 +111,10 @@ def _read_question(values: Mapping[str, Any], *, access: Access) -> CostQuery:
         _refuse("granularity", f"At most {PERIODS_PER_QUESTION_MAX:,} periods are answered at once.")
     if len(set(values["group_by"])) < len(values["group_by"]):
         _refuse("group_by", "Each dimension is named once.")
-    return CostQuery(
-        tenant_id=access.tenant_id,
-        start=start,
-        end=end,
-        granularity=granularity,
-        timezone=timezone,
-        group_by=values["group_by"],
-        filters={name: values[name] for name in DIMENSIONS if values[name]},
-    )
+    filters = {name: values[name] for name in DIMENSIONS if values[name]}
+    if "user" in filters:
+        filters["user"] = tuple(find_user_refs(tenant_id=access.tenant_id, users=filters["user"]))
+    return CostQuery(access.tenant_id, start, end, granularity, timezone, values["group_by"], filters)
 
 
 def _refuse(field: str, detail: str) -> None:
@@ -133,15 +129,22 @@ def _answer_previous(query: CostQuery) -> dict[str, Any]:
     else:
         start, end = previous_period(query.start, query.end, zone)
     costs = get_costs(replace(query, start=start, end=end))
-    return {"from": write_time(start), "to": write_time(end), **_write_costs(costs, query.group_by)}
+    return {"from": write_time(start), "to": write_time(end), **_write_costs(costs, query)}
 
 
-def _write_costs(costs: CostAnswer, group_by: tuple[str, ...]) -> dict[str, Any]:
+def _write_costs(costs: CostAnswer, query: CostQuery) -> dict[str, Any]:
+    user_names: Mapping[str, str] = {}
+    if "user" in query.group_by:
+        place = query.group_by.index("user")
+        user_names = name_users(tenant_id=query.tenant_id, user_refs=sorted({row.group[place] for row in costs.rows}))
     return {
         "rows": [
             {
                 "period_start": write_time(row.period_start),
-                **dict(zip(group_by, row.group, strict=True)),
+                **{
+                    name: user_names.get(value, value) if name == "user" else value
+                    for name, value in zip(query.group_by, row.group, strict=True)
+                },
                 **write_quantities(row.quantities),
             }
             for row in costs.rows

@@ -4,6 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from api.parameters import read_query
 from api.parsing.bodies import BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX
 from api.schema import describe_call
 from api.shapes import PERIODS_PER_QUESTION_MAX
@@ -15,9 +16,14 @@ class Me(APIView):
     required_scope = None  # any live key
 
     @describe_call(
-        operation_id="get_me", summary="The key, its tenant, scopes and limits", tag="reading", answers={200: "Me"}
+        operation_id="get_me",
+        summary="The key, its tenant, scopes and limits",
+        tag="reading",
+        answers={200: "Me"},
+        problems=["query_invalid"],
     )
     def get(self, request: Request) -> Response:
+        read_query(request.query_params, ())
         access = request.auth
         return Response(
             {

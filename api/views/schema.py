@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from api.parameters import read_query
 from api.schema import build_schema, describe_call
 
 # The page draws with inline styles; its scripts are files of ours, and it talks to us alone.
@@ -25,9 +26,11 @@ class Schema(APIView):
         summary="This document",
         tag="running",
         needs_key=False,
+        problems=["query_invalid"],
         answers={200: {"type": "object"}},
     )
     def get(self, request: Request) -> Response:
+        read_query(request.query_params, ())
         return Response(build_schema())
 
 

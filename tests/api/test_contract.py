@@ -1,0 +1,33 @@
+"""Requests made from the schema, right ones and wrong ones: no answer of 5xx, and each as the schema says.
+
+CONTRACT_EXAMPLES scales the number of requests for each call: `CONTRACT_EXAMPLES=2000 pytest tests/api/test_contract.py`.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from schemathesis import openapi
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from django.core.handlers.wsgi import WSGIHandler
+from tests.factories import make_key, make_tenant
+
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "25"))
+ALL_SCOPES = "ingest,backfill,read,audit,quota,admin"
+
+load_all_checks()
+schema = openapi.from_wsgi("/v1/schema", WSGIHandler())
+
+
+@pytest.fixture(scope="module")
+def headers(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        yield {"Authorization": f"Bearer {make_key(make_tenant('acme'), ALL_SCOPES)}"}
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_call_answers_what_the_schema_says(case, headers):
+    case.call_and_validate(headers=headers, excluded_checks=[negative_data_rejection, positive_data_acceptance])
