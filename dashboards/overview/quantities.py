@@ -22,8 +22,8 @@ def sum_by(costs: Costs, choose: Callable[[Group], Group | None] = lambda group:
 
 
 def get_known_cost(quantities: Quantities) -> Decimal | None:
-    """What the calls cost; None where none of them has a price: unknown, not zero."""
-    if quantities.calls and quantities.unpriced_calls >= quantities.calls:
+    """What the calls cost; None where only unpriced ones could have cost something: unknown, not zero."""
+    if quantities.unpriced_calls and not quantities.billed_cost:
         return None
     return quantities.billed_cost
 

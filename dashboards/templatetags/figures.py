@@ -120,34 +120,26 @@ def moment(time: datetime | None) -> SafeString | str:
     """4 Nov 2026 09:41:07.318204 UTC: every digit, for one entry."""
     if time is None:
         return "–"
-    shown = f"{time.day} {time:%b %Y %H:%M:%S}" + (f".{time.microsecond:06d}" if time.microsecond else "")
-    return format_html('<time datetime="{}">{} UTC</time>', time.isoformat(), shown)
-
-
-@register.filter
-def moment_short(time: datetime) -> SafeString:
-    """4 Nov 09:41:07, under a heading that names the zone."""
-    return format_html('<time datetime="{0}" title="{0}">{1} {2:%b %H:%M:%S}</time>', time.isoformat(), time.day, time)
+    fraction = f".{time.microsecond:06d}" if time.microsecond else ""
+    return _time(time, f"{time.day} {time:%b %Y %H:%M:%S}{fraction} UTC")
 
 
 @register.filter
 def moment_second(time: datetime) -> SafeString:
-    """4 Nov 2026 09:41:07, under a heading that names the zone."""
-    return format_html(
-        '<time datetime="{0}" title="{0}">{1} {2:%b %Y %H:%M:%S}</time>', time.isoformat(), time.day, time
-    )
+    """4 Nov 2026 09:41:07, where a heading or the sentence names the zone."""
+    return _time(time, f"{time.day} {time:%b %Y %H:%M:%S}")
 
 
 @register.filter
 def minute(time: datetime) -> SafeString:
-    """14:32 UTC, with the day where it is not the same."""
-    return format_html('<time datetime="{}">{:%H:%M} UTC</time>', time.isoformat(), time)
+    """14:32 UTC, of today."""
+    return _time(time, f"{time:%H:%M} UTC")
 
 
 @register.filter
 def minute_and_day(time: datetime) -> SafeString:
     """4 Nov 14:32 UTC."""
-    return format_html('<time datetime="{}">{} {:%b %H:%M} UTC</time>', time.isoformat(), time.day, time)
+    return _time(time, f"{time.day} {time:%b %H:%M} UTC")
 
 
 @register.filter
@@ -166,6 +158,10 @@ def duration(length: timedelta) -> str:
 def abbreviated(identifier: str, ends: int = 8) -> str:
     """The two ends of a long id: 01a1a5ef…e0a3c4."""
     return identifier if len(identifier) <= 2 * ends else f"{identifier[:ends]}…{identifier[-6:]}"
+
+
+def _time(time: datetime, shown: str) -> SafeString:
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', time.isoformat(), shown)
 
 
 def _with_sign(text: str) -> str:

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from billing.selectors import CostQuery, Quantities, get_costs
 from dashboards.access import Seat, member_required
 from dashboards.entries import (
     FILTER_WORDS,
@@ -70,6 +71,7 @@ def show_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
             "next": page.next,
             "sums": add_up_entries(page.entries),
             "timezone": seat.tenant.timezone,
+            "totals": _read_totals(asked, seat),
         },
     )
 
@@ -126,6 +128,16 @@ def find_entry(request: HttpRequest, seat: Seat) -> HttpResponse:
         },
         status=404,
     )
+
+
+def _read_totals(asked: EntryQuery, seat: Seat) -> Quantities | None:
+    """What all entries of the filter add up to; None where the rollups do not know."""
+    filters = asked.rolled_up_filters
+    if filters is None:
+        return None
+    start, end = asked.period.get_bounds(seat.tenant.timezone)
+    query = CostQuery(seat.tenant.id, start, end, "total", seat.tenant.timezone, filters=filters)
+    return get_costs(query).totals
 
 
 def _make_rows(entries: Sequence[Mapping[str, Any]], seat: Seat) -> list[dict[str, Any]]:

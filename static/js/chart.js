@@ -4,6 +4,10 @@
 const chart = document.getElementById("chart");
 const data = JSON.parse(document.getElementById("chart-data").textContent);
 const probe = document.getElementById("chart-probe");
+// The bundle carries a map library that puts its styles into every page, unless an element has this id. No map is drawn.
+const MAP_STYLES_ID = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+const GRID_LINES = 3;
+
 const amount = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 // A custom property reads back as the text light-dark(…), so colours are read off elements that wear them.
@@ -30,6 +34,15 @@ const makeTrace = (series, paper) => {
       line: { color: series.color === "none" ? color : paper, width: 1 },
     },
   };
+};
+
+// Round steps, and no label at the zero line, which the base of the bars shows.
+const chooseTicks = () => {
+  const totals = data.days.map((_, day) => data.series.reduce((sum, series) => sum + Math.max(0, Number(series.amounts[day])), 0));
+  const rough = Math.max(...totals, 1e-12) / GRID_LINES;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.8);
+  return Array.from({ length: GRID_LINES + 1 }, (_, i) => (i + 1) * step);
 };
 
 const makeLayout = (paper) => {
@@ -60,7 +73,8 @@ const makeLayout = (paper) => {
     yaxis: {
       side: "right",
       fixedrange: true,
-      nticks: 4,
+      tickmode: "array",
+      tickvals: chooseTicks(),
       tickformat: ",~r",
       ticklabelposition: "inside top",
       gridcolor: readColor("grid"),
@@ -88,6 +102,9 @@ const begin = () => {
 };
 
 addEventListener("load", () => {
+  const stand = document.createElement("meta");
+  stand.id = MAP_STYLES_ID;
+  document.head.append(stand);
   const script = document.createElement("script");
   script.src = chart.dataset.plotly;
   script.addEventListener("load", begin);
