@@ -19,7 +19,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ import pytest
 from finops.embedded import get_socket_folder, redis_url, start_postgresql, start_redis, stop_server
 from finops.roles import derive_urls, ensure_roles
 from finops.services import list_services, locate_program
+from finops.unprivileged import start_as
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="tl-test-"))
@@ -140,13 +140,15 @@ class Service:
         # Like the supervisor: web and worker never hold the owner's URL.
         inherited = {**os.environ, "DATABASE_OWNER_URL": ""} if inherit else {}
         with log.open("wb") as file:
-            self.process = subprocess.Popen(
+            # Ends with this process too, should it be killed.
+            self.process = start_as(
+                None,
                 command,
-                stdin=subprocess.DEVNULL,
+                last_signal=signal.SIGTERM,
                 stdout=file,
                 stderr=file,
-                start_new_session=True,
                 env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
+                cwd=ROOT,
             )
 
     def wait_until(self, condition, *, seconds: float = 60) -> None:
