@@ -38,7 +38,7 @@ def describe_call(
     operation_id: str,
     summary: str,
     tag: str,
-    answers: Mapping[int, str | Schema],
+    answers: Mapping[int | tuple[int, str], str | Schema],
     description: str = "",
     scope: str | None = None,
     needs_key: bool = True,
@@ -46,7 +46,8 @@ def describe_call(
     problems: Iterable[str] = (),
     request: Mapping[str, Schema] | None = None,
 ) -> Callable[[Any], Any]:
-    """A view's method in the schema. answers: by status, a component's name or a schema; problems: further codes."""
+    """A view's method in the schema. answers: by status, or status and
+    media type, a component's name or a schema; problems: further codes."""
     codes = [*problems, *(KEY_PROBLEMS if needs_key else ()), *ANY_PROBLEMS]
     if parameters:
         codes = ["query_invalid", *codes]

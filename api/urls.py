@@ -8,6 +8,7 @@ from api.views.events import Events
 from api.views.health import Health, Readiness
 from api.views.keys import PublicKeys
 from api.views.me import Me
+from api.views.metrics import Metrics
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
 
@@ -24,4 +25,5 @@ urlpatterns = [
     path(".well-known/tokenledger-keys", PublicKeys.as_view(), name="list_public_keys"),
     path("healthz", Health.as_view(), name="get_health"),
     path("readyz", Readiness.as_view(), name="get_readiness"),
+    path("metrics", Metrics.as_view(), name="get_metrics"),
 ]

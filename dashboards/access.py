@@ -106,11 +106,14 @@ def find_seat(user: User, *, slug: str) -> Seat | None:
     return Seat(user.pk, user.name, user.email, user.role, user.is_operator, tenant, tenants)
 
 
+TAKE_SNAPSHOT_SQL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
 def _take_snapshot(request: HttpRequest) -> None:
     """Let everything that a page reads be of one moment; inside an outer transaction that one's moment counts."""
     if request.method in ("GET", "HEAD") and len(connection.atomic_blocks) == 1:
         with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(TAKE_SNAPSHOT_SQL)
 
 
 def _keep_private(response: HttpResponse) -> HttpResponse:

@@ -14,7 +14,7 @@ from billing.selectors.costs import (
 )
 from billing.selectors.coverage import Coverage, UnpricedModel, get_coverage, list_unpriced_models
 from billing.selectors.dimensions import list_dimension_values
-from billing.selectors.intake import IntakeRow, get_intake
+from billing.selectors.intake import IntakeRow, TenantIntake, get_intake, sum_intake_by_tenant
 from billing.selectors.percentiles import MEASURES, get_percentiles
 from billing.selectors.state import (
     LastReconciliation,
@@ -38,6 +38,7 @@ __all__ = [
     "QueryRefused",
     "RollupLag",
     "TenantCosts",
+    "TenantIntake",
     "UnpricedModel",
     "get_costs",
     "get_coverage",
@@ -49,4 +50,5 @@ __all__ = [
     "list_dimension_values",
     "list_unpriced_models",
     "sum_costs_by_tenant",
+    "sum_intake_by_tenant",
 ]

@@ -1,17 +1,18 @@
 """Requests made from the schema, right ones and wrong ones: no answer of 5xx, and each as the schema says.
 
-CONTRACT_EXAMPLES scales the number of requests for each call: `CONTRACT_EXAMPLES=2000 pytest tests/api/test_contract.py`.
+CONTRACT_EXAMPLES scales the number of requests for each call, as in
+`CONTRACT_EXAMPLES=2000 pytest --timeout 0 tests/api/test_contract.py`.
 """
 
 import os
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from hypothesis import HealthCheck, settings
 from schemathesis import openapi
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from django.core.handlers.wsgi import WSGIHandler
 from tests.factories import make_key, make_tenant
 
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "25"))
