@@ -7,9 +7,9 @@ from django.views.decorators.http import require_POST
 from dashboards.views.appearance import choose_theme
 from dashboards.views.entry import show_entry, show_entry_json
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
-from dashboards.views.overview import await_first_entry, export_overview, show_overview
+from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rejected import show_rejected
-from dashboards.views.tenants import export_tenants, show_tenants
+from dashboards.views.tenants import export_tenants, open_home, show_tenants
 
 
 class EntryIdConverter:
@@ -27,7 +27,7 @@ class EntryIdConverter:
 register_converter(EntryIdConverter, "entry_id")
 
 urlpatterns = [
-    path("", show_overview, name="overview"),
+    path("", open_home, name="overview"),
     path("overview.csv", export_overview, name="overview_csv"),
     path("first-entry", await_first_entry, name="first_entry"),
     path("tenants", show_tenants, name="tenants"),

@@ -43,13 +43,13 @@ def write_signed(amount: Decimal) -> str:
     return text if amount <= 0 else f"+{text}"
 
 
-def write_quantity(quantity: Decimal | int) -> str:
-    """Whole thousands apart; from ten million on, millions to a tenth.
+def write_quantity(quantity: Decimal | int, *, in_millions_from: int = WRITTEN_IN_MILLIONS_FROM) -> str:
+    """Thousands apart; from ten million on, millions to a tenth.
 
     >>> write_quantity(22296), write_quantity(5118240000), write_quantity(-3)
     ('22,296', '5,118.2 M', '−3')
     """
-    if abs(quantity) >= WRITTEN_IN_MILLIONS_FROM:
+    if abs(quantity) >= in_millions_from:
         millions = (Decimal(quantity) / MILLION).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
         return f"{millions:,f} M".replace("-", MINUS)
     if isinstance(quantity, Decimal) and quantity != quantity.to_integral_value():

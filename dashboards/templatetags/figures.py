@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from dashboards.core.changes import Change
 from dashboards.core.figures import (
+    MILLION,
     MINUS,
     write_amount,
     write_duration,
@@ -50,12 +51,10 @@ def dollars(amount: Decimal | None, currency: str = "USD") -> SafeString:
 
 @register.filter
 def dollars_large(amount: Decimal | None, currency: str = "USD") -> SafeString:
-    """Money as a page's figure: the cents stand smaller."""
-    if amount is None:
-        return UNKNOWN
-    whole, _, cents = write_amount(amount).partition(".")
-    if len(cents) != 2:
+    """Money as a page's figure: the cents stand smaller, unless they are all there is."""
+    if amount is None or abs(amount) < 1:
         return dollars(amount, currency)
+    whole, _, cents = write_amount(amount).partition(".")
     shown = format_html('{}<span class="cents">.{}</span>', _with_sign(whole), cents)
     return _data(amount, shown, currency)
 
@@ -78,6 +77,12 @@ def quantity(number: Decimal | int | None, unit: str = "") -> SafeString:
     if number is None:
         return UNKNOWN
     return _data(number, write_quantity(number), unit)
+
+
+@register.filter
+def quantity_short(number: int) -> SafeString:
+    """A page's figure: millions from the first one on; the title has every digit."""
+    return _data(number, write_quantity(number, in_millions_from=MILLION), "tokens")
 
 
 tokens = register.filter("tokens", lambda number: quantity(number, "tokens"))

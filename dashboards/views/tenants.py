@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -19,6 +19,17 @@ from dashboards.frame import (
     read_environment,
     read_page_period,
 )
+from dashboards.views.overview import show_overview
+from tenants.selectors import list_tenants
+
+
+@require_safe
+def open_home(request: HttpRequest) -> HttpResponse:
+    """An operator's person begins with all tenants where there are several, everybody else with the Overview."""
+    is_operator = request.user.is_authenticated and request.user.is_operator
+    if is_operator and "tenant" not in request.GET and len(list_tenants()) != 1:
+        return redirect("tenants")
+    return show_overview(request)
 
 
 @require_safe

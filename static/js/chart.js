@@ -76,6 +76,7 @@ const makeLayout = (paper) => {
       tickmode: "array",
       tickvals: chooseTicks(),
       tickformat: ",~r",
+      tickfont: label,
       ticklabelposition: "inside top",
       gridcolor: readColor("grid"),
       zeroline: true,
