@@ -133,12 +133,11 @@ def _answer_no_rate(event: UsageEvent, rate_book: RateBook, tenant_id: int) -> P
 
 
 def _take_reported(event: UsageEvent, rate: CompiledRate) -> Price:
-    if event.cache_hit or is_failed_without_usage(event):
-        reported = 0
-    elif event.reported_cost is None:
-        return refuse_price(NO_REPORTED_COST)
-    else:
+    reported = 0
+    if event.reported_cost is not None and not event.cache_hit:
         reported = round(Fraction(event.reported_cost) * PICO)
+    elif not event.cache_hit and not is_failed_without_usage(event):
+        return refuse_price(NO_REPORTED_COST)
     if abs(reported) > MONEY_PICO_MAX:
         return refuse_price(COST_TOO_LARGE)
     return Price(

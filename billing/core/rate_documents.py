@@ -394,6 +394,8 @@ class _Reader:
             self.refuse(path, "do not rise", "List the lowest threshold first, each once")
         if len({tier["scope"] for tier in tiers}) > 1:
             self.refuse(path, "mix the scopes request and marginal", "Give all tiers of a list the same scope")
+        if tiers and tiers[0]["scope"] == "marginal" and any("minimum_per_call" in meter for meter in base.values()):
+            self.refuse(path, "are marginal beside a minimum_per_call", "Leave one of the two out")
         return tiers
 
     def _context_tier(self, value: Any, path: str, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,354 @@
+"""Why an entry costs what it costs: recomputed from its rate version's document, line by line.
+
+This is the second arithmetic on purpose. It reads the document itself, in fractions, and shares no multiplication with
+the engine that booked the entry; so a difference of zero says something.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from billing.core.rate_documents import METER_BY_USAGE, hash_content
+from billing.models import RateVersion
+from ledger.core.entries import PICO
+
+COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
+         "saved_cost")  # fmt: skip
+ROUNDING = "each meter half-even at 12 decimals"
+FORMULA = "quantity × price / per"
+
+_COST_BY_USAGE = {
+    "input_tokens": "input_cost",
+    "cache_read_tokens": "cache_read_cost",
+    "cache_write_tokens": "cache_write_cost",
+    "cache_write_1h_tokens": "cache_write_cost",
+    "output_tokens": "output_cost",
+    "reasoning_tokens": "output_cost",
+}
+# Every modality's tokens count towards a context tier: they are all in the window.
+_INPUT_USAGE = (
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens",
+    "image_input_tokens", "video_input_tokens", "audio_cache_read_tokens", "image_cache_read_tokens",
+    "video_cache_read_tokens",
+)  # fmt: skip
+_METER_WITHOUT_CACHE = {
+    "cache_read": "input",
+    "cache_write": "input",
+    "cache_write_1h": "input",
+    "audio_cache_read": "audio_input",
+    "image_cache_read": "image_input",
+    "video_cache_read": "video_input",
+}
+
+_REASONS = {
+    "no_rate_for_model": "No published rate matches this provider and model.",
+    "no_rate_at_time": "Rates match this model, but none was in force at the time of the call.",
+    "no_rate_for_service_tier": "The model has rates, but none for the service tier {detail}.",
+    "no_rate_for_region": "The model has rates, but none for the region {detail}.",
+    "no_price_for_meter": "The model's rate has no price for {detail}.",
+    "no_reported_cost": "The rate takes the provider's own figure, and the event brought none.",
+    "cost_too_large": "The cost has more than 12 digits before the point.",
+    "failed_without_usage": "The call failed and used nothing, so it costs nothing.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationLine:
+    """One meter's cost: `quantity` × `price` / `per`, in USD. `is_exact`: nothing was rounded."""
+
+    usage: str
+    meter: str
+    quantity: Decimal
+    price: Decimal
+    list_price: Decimal
+    per: int
+    cost: Decimal
+    list_cost: Decimal
+    column: str  # the entry's cost that this is part of
+    formula: str
+    is_exact: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateSummary:
+    """The rate version behind an entry, in words; `is_intact`: its document still has the hash of its publication."""
+
+    id: int
+    name: str  # openai gpt-4o
+    match: str
+    conditions: str  # standard, 00:30-16:30 UTC; '' never
+    effective_from: datetime | None  # None where the version was replaced whole
+    effective_to: datetime | None
+    state: str
+    origin: str
+    source: Mapping[str, str]  # name, url, read_on, note
+    created_by: str
+    approved_by: str
+    published_at: datetime | None
+    content_hash: str
+    is_intact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An entry's costs, recomputed. `stored`, `total` and `difference` are its `billed_cost`; None where unpriced.
+
+    `recomputed` and `differences` hold every cost by its column. `tier` says which context tier applied and why.
+    """
+
+    status: str
+    reason: str
+    lines: tuple[ExplanationLine, ...]
+    total: Decimal | None
+    stored: Decimal | None
+    difference: Decimal | None
+    recomputed: Mapping[str, Decimal]
+    differences: Mapping[str, Decimal]
+    context_tier: int
+    tier: str
+    formula: str
+    rounding: str
+    rate: RateSummary | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every stored cost is what its rate says, to the last digit."""
+        return not any(self.differences.values()) and (self.rate is None or self.rate.is_intact)
+
+
+def explain_entry(*, entry: Mapping[str, Any]) -> Explanation:
+    """Recompute `entry`, a row of the ledger by column name, from the document of its rate version."""
+    version = RateVersion.objects.filter(id=entry["rate_version_id"]).first() if entry["rate_version_id"] else None
+    if version is None:
+        return _explain_without_rate(entry)
+    content = version.document
+    if content.get("price_from") == "reported_cost":
+        lines, tier, words = [_explain_report(entry)], 0, ""
+    else:
+        lines, tier, words = _explain_meters(entry, content)
+    recomputed = _add_up(entry, lines, content)
+    differences = {name: (entry[name] or Decimal(0)) - recomputed[name] for name in COSTS}
+    return Explanation(
+        status=entry["pricing_status"],
+        reason=explain_reason(entry["pricing_reason"]),
+        lines=tuple(lines),
+        total=recomputed["billed_cost"],
+        stored=entry["billed_cost"],
+        difference=differences["billed_cost"],
+        recomputed=recomputed,
+        differences=differences,
+        context_tier=tier,
+        tier=words,
+        formula=FORMULA,
+        rounding=ROUNDING,
+        rate=summarise_rate(version),
+    )
+
+
+def explain_reason(code: str) -> str:
+    """A pricing reason as a sentence; '' for none."""
+    name, _, detail = code.partition(":")
+    return _REASONS.get(name, name.replace("_", " ")).format(detail=detail) if code else ""
+
+
+def summarise_rate(version: RateVersion) -> RateSummary:
+    """What a person asks of a rate: whose, when, from where, and whether it is still what was published."""
+    content = version.document
+    conditions = [
+        version.service_tier,
+        version.region and f"region {version.region}",
+        version.time_window and f"{version.time_window} UTC",
+        content.get("tenant") and f"tenant {content['tenant']}",
+    ]
+    return RateSummary(
+        id=version.id,
+        name=f"{version.provider} {version.model}",
+        match=version.match,
+        conditions=", ".join(part for part in conditions if part),
+        effective_from=version.effective.lower,
+        effective_to=version.effective.upper,
+        state=version.state,
+        origin=version.origin,
+        source=content.get("source", {}),
+        created_by=version.created_by,
+        approved_by=version.approved_by,
+        published_at=version.published_at,
+        content_hash=bytes(version.content_hash).hex(),
+        is_intact=hash_content(content) == bytes(version.content_hash),
+    )
+
+
+def _explain_without_rate(entry: Mapping[str, Any]) -> Explanation:
+    stored = entry["billed_cost"]
+    costs = {} if stored is None else {name: Decimal(0) for name in COSTS}
+    return Explanation(
+        status=entry["pricing_status"],
+        reason=explain_reason(entry["pricing_reason"]),
+        lines=(),
+        total=None if stored is None else Decimal(0),
+        stored=stored,
+        difference=stored,
+        recomputed=costs,
+        differences={name: entry[name] for name in costs},
+        context_tier=0,
+        tier="",
+        formula=FORMULA,
+        rounding=ROUNDING,
+        rate=None,
+    )
+
+
+# --- the arithmetic ---
+
+
+def _explain_meters(entry: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[list[ExplanationLine], int, str]:
+    """The lines, the context tier that was reached, and why in words."""
+    tiers = content.get("context_tiers", [])
+    prompt = sum(_quantity(entry, name) for name in _INPUT_USAGE)
+    if tiers and tiers[0]["scope"] == "marginal":
+        lines = [
+            line
+            for usage, quantity in _list_charged(entry, content)
+            for line in _explain_parts(usage, quantity, content)
+        ]
+        reached = max((int(line.note.removeprefix("tier ") or 0) for line in lines), default=0)
+        return lines, reached, "each part of a meter at the price of its own tier"
+    reached, meters = 0, dict(content["meters"])
+    for number, tier in enumerate(tiers, 1):
+        if prompt > tier["input_tokens"] or (tier["compare"] == ">=" and prompt == tier["input_tokens"]):
+            reached, meters = number, meters | tier["meters"]
+    lines = [
+        _explain_line(usage, quantity, meters[METER_BY_USAGE.get(usage, usage)])
+        for usage, quantity in _list_charged(entry, content)
+    ]
+    return lines, reached, _say_tier(tiers, reached, prompt)
+
+
+def _list_charged(entry: Mapping[str, Any], content: Mapping[str, Any]) -> list[tuple[str, Decimal]]:
+    """What was charged, by usage name: reasoning apart where it has its own price, the call where it has a fee."""
+    meters = content["meters"]
+    own_reasoning = _quantity(entry, "reasoning_tokens") if "reasoning" in meters else Decimal(0)
+    charged = {name: _quantity(entry, name) for name in _COST_BY_USAGE}
+    charged["output_tokens"] -= own_reasoning
+    charged["reasoning_tokens"] = own_reasoning
+    charged |= {name: _quantity(entry, name) for name in sorted(entry["other_usage"])}
+    used_nothing = not any(charged.values())
+    if "request" in meters and "requests" not in charged and not (used_nothing and entry["status"] == "error"):
+        charged["requests"] = Decimal(1)
+    return [(name, quantity) for name, quantity in charged.items() if quantity]
+
+
+def _quantity(entry: Mapping[str, Any], usage: str) -> Decimal:
+    value = entry[usage] if usage in _COST_BY_USAGE else entry["other_usage"].get(usage, 0)
+    return Decimal(str(value))
+
+
+def _explain_line(usage: str, quantity: Decimal, meter: Mapping[str, Any], *, note: str = "") -> ExplanationLine:
+    least = meter.get("minimum_per_call", 0)
+    notes = [note, meter.get("note", ""), f"at least {least} a call" if quantity < least else ""]
+    charged = max(quantity, Decimal(least))
+    price, per = Decimal(meter["price"]), meter["per"]
+    list_price = Decimal(meter.get("list_price", meter["price"]))
+    cost = Fraction(charged) * Fraction(price) / per
+    return ExplanationLine(
+        usage=usage,
+        meter=METER_BY_USAGE.get(usage, usage),
+        quantity=charged,
+        price=price,
+        list_price=list_price,
+        per=per,
+        cost=_round(cost),
+        list_cost=_round(Fraction(charged) * Fraction(list_price) / per),
+        column=_COST_BY_USAGE.get(usage, "other_cost"),
+        formula=f"{charged:,} × {price} / {per:,}",
+        is_exact=(cost * PICO).denominator == 1,
+        note="; ".join(part for part in notes if part),
+    )
+
+
+def _explain_parts(usage: str, quantity: Decimal, content: Mapping[str, Any]) -> list[ExplanationLine]:
+    """A meter's parts, each at its tier's price; together they are rounded once."""
+    name = METER_BY_USAGE.get(usage, usage)
+    tiers = content["context_tiers"]
+    starts = [0, *(tier["input_tokens"] for tier in tiers)]
+    lines: list[ExplanationLine] = []
+    meter = content["meters"][name]
+    exact, listed = Fraction(0), Fraction(0)
+    for number, start in enumerate(starts):
+        if number:
+            meter = tiers[number - 1]["meters"].get(name, meter)
+        end = starts[number + 1] if number + 1 < len(starts) else quantity
+        part = min(quantity, Decimal(end)) - start
+        if part <= 0:
+            break
+        line = _explain_line(usage, part, meter, note=f"tier {number}" if number else "")
+        before, listed_before = _round(exact), _round(listed)
+        exact += Fraction(part) * Fraction(line.price) / line.per
+        listed += Fraction(part) * Fraction(line.list_price) / line.per
+        lines.append(replace(line, cost=_round(exact) - before, list_cost=_round(listed) - listed_before))
+    return lines
+
+
+def _explain_report(entry: Mapping[str, Any]) -> ExplanationLine:
+    """The provider's own figure, taken as the price."""
+    reported = Decimal(0) if entry["cache_hit"] else (entry["reported_cost"] or Decimal(0))
+    return ExplanationLine(
+        usage="reported_cost", meter="reported_cost", quantity=Decimal(1), price=reported, list_price=reported, per=1,
+        cost=reported, list_cost=reported, column="other_cost", formula="as the provider reported it", is_exact=True,
+        note="",
+    )  # fmt: skip
+
+
+def _add_up(
+    entry: Mapping[str, Any], lines: Sequence[ExplanationLine], content: Mapping[str, Any]
+) -> dict[str, Decimal]:
+    """Every cost of the entry from its lines."""
+    costs = {name: Decimal(0) for name in COSTS}
+    without_cache = Decimal(0)
+    for line in lines:
+        costs[line.column] += line.cost
+        costs["list_cost"] += line.list_cost
+        without_cache += _cost_without_cache(line, lines, content, entry)
+    costs["billed_cost"] = sum((line.cost for line in lines), Decimal(0))
+    if entry["cache_hit"]:
+        costs = dict.fromkeys(COSTS, Decimal(0))
+    if content.get("price_from") != "reported_cost":
+        costs["saved_cost"] = without_cache - costs["billed_cost"]
+    return costs
+
+
+def _cost_without_cache(
+    line: ExplanationLine, lines: Sequence[ExplanationLine], content: Mapping[str, Any], entry: Mapping[str, Any]
+) -> Decimal:
+    """What a cached token would have cost as an ordinary one, at the tier that the request reached."""
+    name = _METER_WITHOUT_CACHE.get(line.meter, "")
+    meters = dict(content.get("meters", {}))
+    tiers = content.get("context_tiers", [])
+    if tiers and tiers[0]["scope"] == "request":
+        prompt = sum(_quantity(entry, usage) for usage in _INPUT_USAGE)
+        for tier in tiers:
+            if prompt > tier["input_tokens"] or (tier["compare"] == ">=" and prompt == tier["input_tokens"]):
+                meters |= tier["meters"]
+    full = meters.get(name)
+    if full is None:
+        return line.cost
+    return _round(Fraction(line.quantity) * Fraction(full["price"]) / full["per"])
+
+
+def _say_tier(tiers: Sequence[Mapping[str, Any]], reached: int, prompt: Decimal) -> str:
+    if not tiers:
+        return ""
+    if not reached:
+        first = tiers[0]
+        return f"base prices: {prompt:,} input tokens are not {first['compare']} {first['input_tokens']:,}"
+    tier = tiers[reached - 1]
+    return f"tier {reached}: {prompt:,} input tokens are {tier['compare']} {tier['input_tokens']:,}"
+
+
+def _round(cost: Fraction) -> Decimal:
+    """Half-even at 12 decimals."""
+    return Decimal(round(cost * PICO)).scaleb(-12)
