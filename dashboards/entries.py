@@ -112,7 +112,7 @@ def _read_batch_id(query: QueryDict) -> UUID | None:
 
 def _read_cursor(query: QueryDict) -> EntryCursor | None:
     try:
-        return EntryCursor.read(query["before"]) if query.get("before") else None
+        return EntryCursor.read(query["cursor"]) if query.get("cursor") else None
     except EntryIdInvalid as error:
         raise BadRequest(str(error)) from error
 
@@ -128,7 +128,7 @@ def list_chips(path: str, query: QueryDict) -> list[Chip]:
     for name, word in FILTER_WORDS.items():
         for value in query.getlist(name):
             rest = query.copy()
-            rest.pop("before", None)
+            rest.pop("cursor", None)
             rest.setlist(name, [other for other in query.getlist(name) if other != value])
             chips.append(Chip(word, value or "none", f"{path}?{rest.urlencode()}"))
     return chips

@@ -16,7 +16,7 @@ from tenants.models import User
 PRODUCTION = "production"
 ALL_ENVIRONMENTS = "all"
 ANY_TIME = "any"
-PLACE_PARAMETERS = ("before", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
+PLACE_PARAMETERS = ("cursor", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
 
 @dataclass(frozen=True, slots=True)

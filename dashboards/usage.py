@@ -1,10 +1,12 @@
 """One entry's usage by meter: quantities, shares, and the bars that show them."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from billing.explanations import Explanation
 from dashboards.core.shares import split_shares
 
 # A bucket's column, its word, its cost's column, and its colour.
@@ -56,10 +58,43 @@ class Usage:
     cost_bar: Sequence[Segment]
 
 
-def describe_usage(entry: Mapping[str, Any]) -> Usage:
-    """The usage of an entry as `ledger.selectors` gives it."""
+@dataclass(frozen=True, slots=True)
+class ExplainedLine:
+    """A line of the explanation with its meter in words."""
+
+    word: str
+    quantity: Decimal
+    price: Decimal
+    per: int
+    cost: Decimal
+    is_exact: bool
+    note: str
+
+
+def describe_lines(explanation: Explanation) -> list[ExplainedLine]:
+    """The explanation's lines as the page shows them."""
+    return [
+        ExplainedLine(_name_meter(line.usage), line.quantity, line.price, line.per, line.cost, line.is_exact, line.note)
+        for line in explanation.lines
+    ]
+
+
+def find_not_charged(explanation: Explanation) -> Decimal | None:
+    """What the lines say above what is billed, as a negative amount: a call that our own cache answered."""
+    if explanation.total is None or not explanation.lines:
+        return None
+    return explanation.total - sum((line.cost for line in explanation.lines), Decimal(0)) or None
+
+
+def _name_meter(usage: str) -> str:
+    words = {column: word for column, word, _, _ in BUCKETS} | {"reasoning_tokens": "Reasoning"}
+    return words.get(usage) or usage.removesuffix("_tokens").replace("_", " ").capitalize()
+
+
+def describe_usage(entry: Mapping[str, Any], explanation: Explanation) -> Usage:
+    """The usage of an entry as `ledger.selectors` gives it, each meter with what the explanation says it cost."""
     used = [bucket for bucket in BUCKETS if entry[bucket[0]]]
-    costs = _split_costs(entry, used)
+    costs = _split_costs(entry, used, explanation)
     quantities = [entry[column] for column, *_ in used]
     shares = split_shares([Decimal(quantity) for quantity in quantities]) if used else []
     other_cost = entry["other_cost"]
@@ -86,7 +121,7 @@ def describe_usage(entry: Mapping[str, Any]) -> Usage:
         )
     ]
     lines += [
-        UsageLine(meter.replace("_", " ").capitalize(), "other", quantity, False, None, None, None)
+        UsageLine(_name_meter(meter), "other", quantity, False, None, None, None)
         for meter, quantity in entry["other_usage"].items()
     ]
     if other_cost:
@@ -106,8 +141,17 @@ def _describe_reasoning(entry: Mapping[str, Any]) -> str:
     return f"{entry['reasoning_tokens']:,d} of them reasoning" if entry["reasoning_tokens"] else ""
 
 
-def _split_costs(entry: Mapping[str, Any], used: Sequence[tuple[str, str, str, str]]) -> list[Decimal | None]:
-    """Each used bucket's cost; the two cache writes have one cost together, which stands on the first of them."""
+def _split_costs(
+    entry: Mapping[str, Any], used: Sequence[tuple[str, str, str, str]], explanation: Explanation
+) -> list[Decimal | None]:
+    """Each used bucket's cost. The columns keep one cost for both cache writes: the explanation, where it agrees,
+    tells them apart; else it stands on the first of them.
+    """
+    if explanation.agrees and explanation.lines and find_not_charged(explanation) is None:
+        explained: dict[str, Decimal] = defaultdict(Decimal)
+        for line in explanation.lines:
+            explained["output_tokens" if line.usage == "reasoning_tokens" else line.usage] += line.cost
+        return [explained[column] for column, *_ in used]
     costs: list[Decimal | None] = []
     taken: set[str] = set()
     for _, _, column, _ in used:

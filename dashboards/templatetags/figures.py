@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from dashboards.core.changes import Change
 from dashboards.core.figures import (
+    CENT,
     MILLION,
     MINUS,
     write_amount,
@@ -86,6 +87,18 @@ def quantity_short(number: int) -> SafeString:
 
 
 tokens = register.filter("tokens", lambda number: quantity(number, "tokens"))
+
+
+@register.filter
+def quantity_exact(number: Decimal | int) -> str:
+    """Every digit, thousands apart: a factor of an equation."""
+    return write_quantity(number, in_millions_from=10**30)
+
+
+@register.filter
+def price(amount: Decimal) -> str:
+    """A unit price with every digit, two decimals at least."""
+    return format(max(amount.normalize(), amount.quantize(CENT), key=_count_decimals), ",f").replace("-", MINUS)
 
 
 @register.filter
@@ -167,6 +180,10 @@ def abbreviated(identifier: str, ends: int = 8) -> str:
 
 def _time(time: datetime, shown: str) -> SafeString:
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', time.isoformat(), shown)
+
+
+def _count_decimals(amount: Decimal) -> int:
+    return -amount.as_tuple().exponent
 
 
 def _with_sign(text: str) -> str:

@@ -9,10 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
 from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
 from dashboards.proofs import check_receipt
-from dashboards.usage import describe_usage
+from dashboards.usage import describe_lines, describe_usage, find_not_charged
 from ledger.selectors import get_batch, get_entry, list_corrections, prove_entry
 from tenants.selectors import list_api_keys
 
@@ -25,6 +26,7 @@ def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
     batch = get_batch(tenant_id=seat.tenant.id, batch_id=entry["batch_id"])
     proof = prove_entry(tenant_id=seat.tenant.id, entry=entry)
     receipt = check_receipt(batch.receipt)
+    explanation = explain_entry(entry=entry)
     bookings = [entry, *list_corrections(tenant_id=seat.tenant.id, entry=entry)]
     return render(
         request,
@@ -34,7 +36,10 @@ def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
             "entry": entry,
             "batch": batch,
             "delay": entry["recorded_at"] - entry["charge_period_start"],
-            "usage": describe_usage(entry),
+            "explanation": explanation,
+            "explained_lines": describe_lines(explanation),
+            "not_charged": find_not_charged(explanation),
+            "usage": describe_usage(entry, explanation),
             "bookings": bookings,
             "net": _add_up(bookings),
             "proof": proof,

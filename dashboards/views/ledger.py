@@ -94,7 +94,7 @@ def export_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
 def count_newer(request: HttpRequest, seat: Seat) -> HttpResponse:
     """A fragment: how many entries were booked since the first one of the page, at most NEWER_MAX."""
     asked = _read_query(request, seat)
-    after = _read_place(request.GET.get("after", ""))
+    after = _read_place(request.GET.get("than", ""))
     page = list_entries(tenant_id=seat.tenant.id, filters=asked.filters, limit=NEWER_MAX)
     newer = 0
     for entry in page.entries:
@@ -102,7 +102,7 @@ def count_newer(request: HttpRequest, seat: Seat) -> HttpResponse:
             break
         newer += 1
     query = request.GET.copy()
-    query.pop("after", None)
+    query.pop("than", None)
     return render(request, "ledger/newer.html", {"newer": newer, "newer_max": NEWER_MAX, "query": query.urlencode()})
 
 

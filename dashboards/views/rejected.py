@@ -37,6 +37,6 @@ def show_rejected(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 def _read_place(request: HttpRequest) -> UUID | None:
     try:
-        return UUID(request.GET["before"]) if request.GET.get("before") else None
+        return UUID(request.GET["cursor"]) if request.GET.get("cursor") else None
     except ValueError as error:
         raise BadRequest("a place is a UUID") from error
