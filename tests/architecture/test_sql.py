@@ -17,9 +17,9 @@ UTILITY = ("CREATE TEMPORARY TABLE", "COPY ", "LOCK ", "SET LOCAL ", "SET TRANSA
 
 # SQL that reads tenants' tables without a tenant, and why it may.
 WITHOUT_TENANT: dict[str, str] = {
-    "billing.selectors.intake.SUM_INTAKE_BY_TENANT_SQL": "metrics of all tenants, through the reader and its own policy",
+    "billing.selectors.intake.SUM_INTAKE_BY_TENANT_SQL": "metrics of all tenants, through the reader",
     "billing.rollups.intake.LIST_TALLIED_TENANTS_SQL": "whose turn it is, through the reader",
-    "finops.doctor.LIST_UNPRICED_MODELS_SQL": "models of all tenants, through the reader and its own policy",
+    "finops.doctor.LIST_UNPRICED_MODELS_SQL": "models of all tenants, through the reader",
 }
 
 

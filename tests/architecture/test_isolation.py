@@ -1,0 +1,322 @@
+"""Every route, enumerated from the URLconf: as *globex*, with *acme*'s own ids in hand, nothing of *acme*'s shows.
+
+A route that `ROUTES` does not name fails the test, so a new page says here which ids it takes.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from billing.ingestion import RejectedItem, ingest_events
+from billing.rollups import apply_batches
+from ledger.rejected import list_rejected
+from ledger.selectors import EntryFilters, list_entries
+from tenants.keys import revoke_api_key
+from tenants.models import User
+from tenants.people import create_user
+from tests.factories import make_event, make_key, make_tenant, make_wire_event, publish_test_rates
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+NOW = datetime.now(UTC)
+NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Route:
+    """How *globex* would ask for what is *acme*'s.
+
+    path: with {placeholders} of the world. queries: what else to try; each is sent alone. scope: of a key. is_open:
+    answers anybody, and holds nothing of a tenant's. operators_only: a page that a tenant's people do not get.
+    shows: answers *acme* itself with something that *globex* must not see.
+    """
+
+    path: str
+    queries: tuple[str, ...] = ()
+    scope: str | None = None
+    is_open: bool = False
+    operators_only: bool = False
+    method: str = "GET"
+    shows: bool = True
+
+
+EVERY_FILTER = (
+    "feature={feature}", "user={user}", "key={key_id}", "batch_id={batch_id}", "event_id={event_id}",
+    "response_id={response_id}", "trace_id={trace_id}", "cursor={entry_id}", "from=2000-01-01",
+)  # fmt: skip
+COSTS = "from=2026-01-01&to=2027-01-01&granularity=month"
+MACHINE_ROUTES = {
+    "v1/events": Route("/v1/events", scope="ingest", method="POST", shows=False),
+    "v1/rejected": Route("/v1/rejected", ("cursor={rejected_id}", "limit=500"), scope="read"),
+    "v1/rejected/<uuid:rejected_id>/replay": Route(
+        "/v1/rejected/{rejected_id}/replay", scope="ingest", method="POST", shows=False
+    ),
+    "v1/costs": Route(
+        "/v1/costs",
+        (
+            COSTS,
+            f"{COSTS}&group_by=feature&group_by=model&group_by=key",
+            f"{COSTS}&group_by=user",
+            f"{COSTS}&feature={{feature}}",
+            f"{COSTS}&key={{key_id}}",
+            f"{COSTS}&user={{user}}",
+        ),
+        scope="read",
+    ),
+    "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
+    "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
+    "v1/me": Route("/v1/me", scope="any"),
+    "v1/schema": Route("/v1/schema", is_open=True),
+    "v1/docs": Route("/v1/docs", is_open=True),
+    ".well-known/tokenledger-keys": Route("/.well-known/tokenledger-keys", is_open=True),
+    "healthz": Route("/healthz", is_open=True),
+    "readyz": Route("/readyz", is_open=True),
+    "metrics": Route("/metrics", scope="operator", shows=False),
+}
+PERIOD = "period=month"
+PEOPLES_ROUTES = {
+    "": Route("/", ("tenant={slug}", PERIOD, "from=2026-01-01&to=2026-12-31", "environment=all")),
+    "overview.csv": Route(
+        "/overview.csv",
+        ("tenant={slug}", *(f"table={table}" for table in ("feature", "model", "cost_center", "days", "savings"))),
+    ),
+    "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
+    "tenants": Route("/tenants", operators_only=True),
+    "tenants.csv": Route("/tenants.csv", operators_only=True),
+    "ledger": Route("/ledger", ("tenant={slug}", *EVERY_FILTER)),
+    "ledger.csv": Route("/ledger.csv", ("tenant={slug}", *EVERY_FILTER)),
+    "ledger/newer": Route("/ledger/newer", ("tenant={slug}", f"than={NOBODYS_BATCH}.0"), shows=False),
+    "ledger/<entry_id:entry_id>": Route("/ledger/{entry_id}", ("tenant={slug}",)),
+    "ledger/<entry_id:entry_id>.json": Route("/ledger/{entry_id}.json", ("tenant={slug}",)),
+    "find": Route("/find", ("q={entry_id}", "q={event_id}", "q={feature}", "q={slug}", "tenant={slug}")),
+    "rejected": Route("/rejected", ("tenant={slug}", "cursor={rejected_id}")),
+    "sign-in": Route("/sign-in", is_open=True),
+    "sign-out": Route("/sign-out", is_open=True),
+    "theme": Route("/theme", is_open=True),
+}
+ROUTES = MACHINE_ROUTES | PEOPLES_ROUTES
+
+
+def list_routes(patterns=None, before=""):
+    """Every route of the URLconf, as it is written there."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from list_routes(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup, django_db_blocker):
+    """*acme* with entries of every kind, rolled up and waiting, and *globex* with a key and people of its own.
+
+    Committed, so that what reads through another role or connection sees it as well.
+    """
+    with django_db_blocker.unblock():
+        yield make_world()
+
+
+def make_world():
+    publish_test_rates()
+    acme, globex = make_tenant("acme"), make_tenant("globex")
+    acme_key = make_key(acme, "ingest,backfill,read,audit,quota,admin", name="acme-pipeline")
+    key_id = acme_key.split("_")[1]
+
+    def book(number):
+        events = [
+            make_event(
+                event_id=f"acme-event-{number}",
+                feature="acme-feature",
+                user="acme-user",
+                cost_center="acme-cost-center",
+                response_id=f"acme-response-{number}",
+                trace_id=f"acmetrace{number}",
+                session_id="acme-session",
+                tags={"plan": "acme-plan"},
+                time=NOW,
+            ),
+            make_event(feature="acme-feature", model="acme-own-model", time=NOW),
+        ]
+        rejected = [RejectedItem(2, "acme-rejected", "wrong_type", "acme-detail", '{"id":"acme-rejected"}')]
+        return ingest_events(
+            tenant_id=acme.id, api_key_id=key_id, events=list(enumerate(events)), rejected=rejected, now=NOW
+        )
+
+    first = book(1)
+    apply_batches(now=NOW)
+    book(2)
+    entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
+    people = {
+        role: create_user(
+            email=f"{role}@{globex.slug}.example", password=PASSWORD, role=role, tenant_slug=globex.slug, name=role
+        )
+        for role in ("owner", "viewer")
+    }
+    people["acme"] = create_user(
+        email=f"boss@{acme.slug}.example", password=PASSWORD, role="owner", tenant_slug=acme.slug, name="Acme Boss"
+    )
+    ours = {
+        "slug": acme.slug,
+        "feature": "acme-feature",
+        "user": "acme-user",
+        "user_ref": entry["user_ref"],
+        "key_id": key_id,
+        "batch_id": str(first.batch_id),
+        "entry_id": f"{first.batch_id}.0",
+        "event_id": "acme-event-1",
+        "response_id": "acme-response-1",
+        "trace_id": "acmetrace1",
+        "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
+    }
+    secrets = {*ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "0.00475", "0.0095", "0.01"}
+    return SimpleNamespace(
+        acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,
+        key=make_key(globex, ALL_SCOPES),
+    )  # fmt: skip
+
+
+ALL_SCOPES = "ingest,backfill,read,audit,quota,admin"
+
+
+def make_paths(route, world):
+    """The addresses at which to ask for what is *acme*'s, each with the values of *acme*'s that it names itself."""
+    quoted = {name: quote(value) for name, value in world.ours.items()}
+    for query in ("", *route.queries):
+        yield (
+            route.path.format(**quoted) + (f"?{query.format(**quoted)}" if query else ""),
+            {value for name, value in world.ours.items() if f"{{{name}}}" in route.path + query},
+        )
+
+
+def find_leaks(response, world, named):
+    """What a body holds of *acme*'s, apart from what the question named."""
+    body = b"".join(response.streaming_content) if response.streaming else response.content
+    text = body.decode() + str(response.headers)
+    for value in sorted(named, key=len, reverse=True):
+        text = text.replace(quote(value), "").replace(value, "")
+    return sorted(secret for secret in world.secrets if secret in text)
+
+
+def sign_in(world, role):
+    client = Client()
+    client.force_login(
+        User.objects.get(pk=world.people[role]), backend="allauth.account.auth_backends.AuthenticationBackend"
+    )
+    return client
+
+
+def test_every_route_of_the_urlconf_is_covered_here():
+    routes = list(list_routes())
+    assert len(routes) == len(set(routes))
+    assert set(routes) == set(ROUTES)
+
+
+@pytest.mark.parametrize("name", MACHINE_ROUTES)
+def test_with_a_key_of_globex_nothing_of_acme_is_answered(world, name):
+    route = MACHINE_ROUTES[name]
+    client = Client()
+    for path, named in make_paths(route, world):
+        for method in METHODS:
+            for headers in ({}, {"X-Tenant": world.acme.slug}):
+                response = client.generic(
+                    method, path, "{}", "application/json", headers={"Authorization": f"Bearer {world.key}"} | headers,
+                    REMOTE_ADDR="192.0.2.7",
+                )  # fmt: skip
+                assert response.status_code < 500, (method, path)
+                assert find_leaks(response, world, named | {world.acme.slug}) == [], (method, path, response.content)
+
+
+@pytest.mark.parametrize("name", [name for name, route in MACHINE_ROUTES.items() if not route.is_open])
+def test_without_a_key_with_a_revoked_one_and_with_another_scope_a_machine_gets_nothing(world, name):
+    route = MACHINE_ROUTES[name]
+    revoked = make_key(world.acme, ALL_SCOPES)
+    revoke_api_key(tenant_id=world.acme.id, key_id=revoked.split("_")[1], now=NOW)
+    other = make_key(world.acme, "quota")
+    attempts = [({}, 401), ({"Authorization": f"Bearer {revoked}"}, 401), ({"Authorization": f"Bearer {other}"}, 403)]
+    for path, named in make_paths(route, world):
+        for headers, status in attempts if route.scope != "any" else attempts[:2]:
+            response = Client().generic(
+                route.method, path, "{}", "application/json", headers=headers, REMOTE_ADDR="192.0.2.7"
+            )
+            assert response.status_code == status, (path, response.content)
+            assert find_leaks(response, world, named) == [], path
+
+
+@pytest.mark.parametrize("name", [name for name, route in ROUTES.items() if route.shows and not route.is_open])
+def test_acme_itself_is_shown_what_globex_is_not(world, name):
+    # Else the tests above could look for what no page ever shows.
+    route = ROUTES[name]
+    if route.operators_only:
+        return
+    client = sign_in(world, "acme")
+    headers = {"Authorization": f"Bearer {world.acme_key}"} if name in MACHINE_ROUTES else {}
+    shown = [
+        find_leaks(client.generic(route.method, path, headers=headers), world, named)
+        for path, named in make_paths(route, world)
+    ]
+    assert any(shown)
+
+
+def test_nothing_is_booked_for_acme_with_a_key_of_globex(world):
+    before = len(list_entries(tenant_id=world.acme.id, filters=EntryFilters(), limit=1000).entries)
+    event = make_wire_event(tenant=world.acme.slug)
+    response = Client().post(
+        "/v1/events", json.dumps(event), "application/json", headers={"Authorization": f"Bearer {world.key}"}
+    )
+    assert response.status_code == 207
+    (result,) = response.json()["results"]
+    assert result["problems"][0]["code"] == "tenant_forbidden"
+    after = list_entries(tenant_id=world.acme.id, filters=EntryFilters(), limit=1000).entries
+    assert len(after) == before
+
+
+@pytest.mark.parametrize("role", ["owner", "viewer"])
+@pytest.mark.parametrize("name", PEOPLES_ROUTES)
+def test_signed_in_to_globex_nothing_of_acme_is_shown(world, name, role):
+    route = PEOPLES_ROUTES[name]
+    client = sign_in(world, role)
+    for path, named in make_paths(route, world):
+        for method in METHODS:
+            response = client.generic(method, path)
+            assert response.status_code < 500, (method, path)
+            assert find_leaks(response, world, named) == [], (method, path)
+            if route.operators_only or (f"tenant={world.acme.slug}" in path):
+                assert response.status_code in (404, 405), (method, path, response.status_code)
+        if name == "sign-out":
+            client = sign_in(world, role)
+
+
+@pytest.mark.parametrize("name", [name for name, route in PEOPLES_ROUTES.items() if not route.is_open])
+def test_without_signing_in_every_page_asks_to_sign_in(world, name):
+    for path, _ in make_paths(PEOPLES_ROUTES[name], world):
+        response = Client().get(path)
+        assert response.status_code == 302, path
+        assert response["Location"].startswith("/sign-in?"), path
+        assert response.content == b""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, route in ROUTES.items() if re.search(r"\{(entry_id|rejected_id)\}", route.path)]
+)
+def test_what_is_acmes_and_what_is_nobodys_are_answered_alike(world, name):
+    # Else one could find out which ids exist.
+    route = ROUTES[name]
+    client = sign_in(world, "owner")
+    headers = {"Authorization": f"Bearer {world.key}"} if name in MACHINE_ROUTES else {}
+    answers = []
+    for ids in (world.ours, {"entry_id": f"{NOBODYS_BATCH}.0", "rejected_id": NOBODYS_BATCH}):
+        response = client.generic(route.method, route.path.format(**ids), headers=headers | {"X-Request-Id": "same"})
+        text = response.content.decode()
+        for value in ids.values():
+            text = text.replace(value, "").replace(urlencode({"": value})[1:], "")
+        answers.append((response.status_code, re.sub(r"csrf\w*\W+\w+", "", text)))
+    assert answers[0][0] == 404
+    assert answers[0] == answers[1]
