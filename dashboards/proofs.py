@@ -1,13 +1,17 @@
-"""Whether a batch's receipt is what our receipt key signed, and says what the ledger says."""
+"""Checking what the ledger keeps: a row against its leaf, a receipt against the key that signed it."""
 
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from ledger.core.merkle import hash_leaf
+from ledger.core.rows import encode_row, rebuild_entry, write_place
 from ledger.receipts import load_receipt_key
 
 
@@ -22,6 +26,18 @@ class ReceiptCheck:
     is_own_key: bool
     is_valid: bool | None
     root: str
+
+
+def check_leaf(entry: Mapping[str, Any], *, rate_version_hash: str) -> bool:
+    """Whether the stored row still hashes to its leaf. rate_version_hash: '' of an entry without a rate."""
+    place = write_place(
+        tenant_id=entry["tenant_id"],
+        batch_id=entry["batch_id"],
+        recorded_at=entry["recorded_at"],
+        api_key_id=entry["api_key_id"],
+    )
+    row = encode_row(rebuild_entry(entry, rate_version_hash=rate_version_hash), place=place)
+    return hash_leaf(row).hex() == entry["leaf"]
 
 
 def check_receipt(receipt: str) -> ReceiptCheck:

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
 from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
-from dashboards.proofs import check_receipt
+from dashboards.proofs import check_leaf, check_receipt
 from dashboards.usage import describe_lines, describe_usage, find_not_charged
-from ledger.selectors import get_batch, get_entry, list_corrections, prove_entry
+from ledger.selectors import get_batch, get_entry, list_corrections, name_users, prove_entry
 from tenants.selectors import list_api_keys
 
 
@@ -27,6 +27,7 @@ def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
     proof = prove_entry(tenant_id=seat.tenant.id, entry=entry)
     receipt = check_receipt(batch.receipt)
     explanation = explain_entry(entry=entry)
+    leaf_agrees = check_leaf(entry, rate_version_hash=explanation.rate.content_hash if explanation.rate else "")
     bookings = [entry, *list_corrections(tenant_id=seat.tenant.id, entry=entry)]
     return render(
         request,
@@ -44,8 +45,13 @@ def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
             "net": _add_up(bookings),
             "proof": proof,
             "receipt": receipt,
-            "is_proved": proof.is_included and receipt.root == proof.root and receipt.is_valid is not False,
+            "leaf_agrees": leaf_agrees,
+            "is_proved": leaf_agrees
+            and proof.is_included
+            and receipt.root == proof.root
+            and receipt.is_valid is not False,
             "key_name": _find_key_name(seat, entry["api_key_id"]),
+            "user_name": name_users(tenant_id=seat.tenant.id, user_refs=[entry["user_ref"]]).get(entry["user_ref"], ""),
             "links": _make_links(seat, entry),
         },
     )
