@@ -54,7 +54,8 @@ BEGIN
         RETURN name;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('ensure_partition', 0));
-    IF to_regclass('public.' || name) IS NOT NULL THEN
+    -- Not to_regclass again: this session remembers that there was no such table, and waiting did not tell it better.
+    IF EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'public'::regnamespace) THEN
         RETURN name;
     END IF;
     EXECUTE format('CREATE TABLE public.%I PARTITION OF public.ledger_entry FOR VALUES FROM (%L) TO (%L)',
