@@ -16,8 +16,8 @@ help:
 up: $(VENV)/installed  ## run everything: PostgreSQL, Redis, web, worker, beat; Ctrl-C stops, the data stays
 	@exec $(RUN) up
 
-test: $(VENV)/installed-dev  ## run every test on its own throw-away PostgreSQL and Redis
-	@$(BIN)/python -m pytest
+test: $(VENV)/installed-dev  ## run every test on its own throw-away PostgreSQL and Redis; ARGS=tests/api names some
+	@$(BIN)/python -m pytest $(ARGS)
 
 fast: lint  ## run what one runs before each commit: lint, import contracts, core and architecture tests
 	@$(BIN)/python -m pytest -q $(wildcard tests/*/core) tests/architecture
