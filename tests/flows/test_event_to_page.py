@@ -86,5 +86,5 @@ def test_an_event_travels_from_the_request_to_the_page(acme):
     )
     overview = browser.get("/")
     assert overview.status_code == 200
-    assert 'value="0.004750000000"' in overview.content.decode()
+    assert 'value="0.00475"' in overview.content.decode()
     assert "summarizer" in browser.get("/ledger").content.decode()
