@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
 from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
-from dashboards.proofs import check_leaf, check_receipt
 from dashboards.usage import describe_lines, describe_usage, find_not_charged
+from ledger.proofs import check_leaf, check_receipt
 from ledger.selectors import get_batch, get_entry, list_corrections, name_users, prove_entry
 from tenants.selectors import list_api_keys
 
