@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django import template
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from dashboards.core.changes import Change
 from dashboards.core.figures import (
@@ -23,7 +23,7 @@ from dashboards.core.figures import (
 register = template.Library()
 
 ALMOST_ALL = Decimal("99.9")
-UNKNOWN = format_html('<span class="signal">unknown</span>')
+UNKNOWN = mark_safe('<span class="signal">unknown</span>')
 
 
 @register.filter
@@ -123,11 +123,11 @@ def absolute(amount: Decimal) -> Decimal:
 def delta(change: Change) -> SafeString:
     """The change in words: ▲ 12.0 % more. Colour is never its only sign."""
     if change.direction == "same":
-        return format_html('<span class="delta">no change</span>')
+        return mark_safe('<span class="delta">no change</span>')
     if change.direction == "new":
-        return format_html('<span class="delta up">▲ new</span>')
+        return mark_safe('<span class="delta up">▲ new</span>')
     if change.direction == "gone":
-        return format_html('<span class="delta">▼ gone</span>')
+        return mark_safe('<span class="delta">▼ gone</span>')
     if change.direction == "up":
         return format_html('<span class="delta up">▲ {} more</span>', write_percent(change.percent))
     return format_html('<span class="delta">▼ {} less</span>', write_percent(change.percent))
