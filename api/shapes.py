@@ -45,6 +45,7 @@ TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+DECIMAL: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 MONEY, TIME = refer("Money"), refer("Time")
 REJECTED_EVENT_BODY = refer("Event")  # the corrected event of a replay
@@ -138,6 +139,9 @@ ENTRIES = describe_object(
 PROOF = describe_object(
     {
         "status": {"enum": ["receipted", "broken"]},
+        "row_agrees": FLAG,
+        "path_agrees": FLAG,
+        "receipt_agrees": or_null(FLAG),
         "leaf": HASH,
         "leaf_index": COUNT,
         "tree_size": COUNT,
@@ -147,9 +151,62 @@ PROOF = describe_object(
     },
     description="That the entry is in the batch whose receipt was signed when it was booked (RFC 9162, 2.1.3).",
 )
+EXPLANATION_LINE = describe_object(
+    {
+        "usage": TEXT,
+        "meter": TEXT,
+        "quantity": {"type": "number"},
+        "price": DECIMAL,
+        "list_price": DECIMAL,
+        "per": COUNT,
+        "cost": MONEY,
+        "list_cost": MONEY,
+        "column": TEXT,
+        "formula": TEXT,
+        "is_exact": FLAG,
+        "note": TEXT,
+    },
+    description="`quantity` × `price` / `per` = `cost`, which is part of the entry's `column`.",
+)
+RATE_SUMMARY = describe_object(
+    {
+        "id": COUNT,
+        **dict.fromkeys(("name", "match", "conditions"), TEXT),
+        "effective_from": or_null(TIME),
+        "effective_to": or_null(TIME),
+        **dict.fromkeys(("state", "origin"), TEXT),
+        "source": {"type": "object", "additionalProperties": TEXT},
+        **dict.fromkeys(("created_by", "approved_by"), TEXT),
+        "published_at": or_null(TIME),
+        "content_hash": HASH,
+        "is_intact": FLAG,
+    }
+)
+EXPLANATION = describe_object(
+    {
+        "status": TEXT,
+        "reason": TEXT,
+        "lines": list_of(EXPLANATION_LINE),
+        **dict.fromkeys(("total", "stored", "difference"), or_null(MONEY)),
+        "differences": {"type": "object", "additionalProperties": MONEY},
+        "agrees": FLAG,
+        "context_tier": COUNT,
+        **dict.fromkeys(("tier", "formula", "rounding"), TEXT),
+        "rate": or_null(RATE_SUMMARY),
+    },
+    description="The entry's cost computed again from its rate version. `difference` is what is stored less that.",
+)
+RATES = describe_object(
+    {
+        "rates": list_of({"type": "object", "description": "A rate as docs/rates.md writes it."}),
+        "versions": list_of(describe_object({"id": COUNT, "content_hash": HASH, "origin": TEXT, "published_at": TIME})),
+        "next": or_null(TEXT),
+    }
+)
 EXPLAINED_ENTRY = describe_object(
     {
         "entry": refer("Entry"),
+        "explanation": refer("Explanation"),
         "corrections": list_of(refer("Entry")),
         "proof": refer("Proof"),
     }
@@ -208,6 +265,8 @@ COMPONENTS: Mapping[str, Schema] = {
     "Entries": ENTRIES,
     "Proof": PROOF,
     "ExplainedEntry": EXPLAINED_ENTRY,
+    "Explanation": EXPLANATION,
+    "Rates": RATES,
     "Coverage": COVERAGE,
     "CostRow": COST_ROW,
     "Totals": describe_object(QUANTITIES),

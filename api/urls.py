@@ -9,6 +9,7 @@ from api.views.health import Health, Readiness
 from api.views.keys import PublicKeys
 from api.views.me import Me
 from api.views.metrics import Metrics
+from api.views.rates import Rates
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("v1/costs", Costs.as_view(), name="get_costs"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
+    path("v1/rates", Rates.as_view(), name="list_rates"),
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),
     path("v1/docs", Docs.as_view(), name="show_docs"),

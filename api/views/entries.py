@@ -26,6 +26,8 @@ from api.parameters import (
 from api.problems import Problem
 from api.renderers import write_money, write_time
 from api.schema import describe_call
+from billing.explanations import Explanation, explain_entry
+from ledger.proofs import check_leaf, check_receipt
 from ledger.selectors import (
     ENTRIES_PER_PAGE_MAX,
     EntryCursor,
@@ -132,16 +134,64 @@ class Entry(APIView):
         entry = get_entry(tenant_id=tenant_id, entry_id=entry_id)
         if entry is None:
             raise Problem("entry_unknown", "No entry of this tenant has this id.")
-        proof = asdict(prove_entry(tenant_id=tenant_id, entry=entry))
+        explanation = explain_entry(entry=entry)
         return Response(
             {
                 "entry": write_entry(entry),
+                "explanation": write_explanation(explanation),
                 "corrections": [
                     write_entry(correction) for correction in list_corrections(tenant_id=tenant_id, entry=entry)
                 ],
-                "proof": {"status": "receipted" if proof.pop("is_included") else "broken", **proof},
+                "proof": write_proof(entry, explanation),
             }
         )
+
+
+def write_explanation(explanation: Explanation) -> dict[str, Any]:
+    """Costs with all twelve decimals, prices and quantities as they are written in the rate and in the entry."""
+    return {
+        "status": explanation.status,
+        "reason": explanation.reason,
+        "lines": [
+            {
+                "usage": line.usage,
+                "meter": line.meter,
+                "quantity": line.quantity,
+                "price": f"{line.price:f}",
+                "list_price": f"{line.list_price:f}",
+                "per": line.per,
+                "cost": write_money(line.cost),
+                "list_cost": write_money(line.list_cost),
+                "column": line.column,
+                "formula": line.formula,
+                "is_exact": line.is_exact,
+                "note": line.note,
+            }
+            for line in explanation.lines
+        ],
+        "total": write_money(explanation.total),
+        "stored": write_money(explanation.stored),
+        "difference": write_money(explanation.difference),
+        "differences": {name: write_money(difference) for name, difference in explanation.differences.items()},
+        "agrees": explanation.agrees,
+        "context_tier": explanation.context_tier,
+        "tier": explanation.tier,
+        "formula": explanation.formula,
+        "rounding": explanation.rounding,
+        "rate": write_entry(asdict(explanation.rate)) if explanation.rate else None,
+    }
+
+
+def write_proof(entry: Mapping[str, Any], explanation: Explanation) -> dict[str, Any]:
+    """The proof, checked now from what is stored: row to leaf, leaf to root, root to receipt."""
+    proof = asdict(prove_entry(tenant_id=entry["tenant_id"], entry=entry))
+    receipt = check_receipt(proof["receipt"])
+    checks = {
+        "row_agrees": check_leaf(entry, rate_version_hash=explanation.rate.content_hash if explanation.rate else ""),
+        "path_agrees": proof.pop("is_included"),
+        "receipt_agrees": receipt.is_valid if receipt.root == proof["root"] else False,
+    }
+    return {"status": "broken" if False in checks.values() else "receipted", **checks, **proof}
 
 
 def write_entry(entry: Mapping[str, Any]) -> dict[str, Any]:

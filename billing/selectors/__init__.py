@@ -16,6 +16,7 @@ from billing.selectors.coverage import Coverage, UnpricedModel, get_coverage, li
 from billing.selectors.dimensions import list_dimension_values
 from billing.selectors.intake import IntakeRow, TenantIntake, get_intake, sum_intake_by_tenant
 from billing.selectors.percentiles import MEASURES, get_percentiles
+from billing.selectors.rates import RateInForce, list_rates_in_force
 from billing.selectors.state import (
     LastReconciliation,
     RollupLag,
@@ -36,6 +37,7 @@ __all__ = [
     "LastReconciliation",
     "Quantities",
     "QueryRefused",
+    "RateInForce",
     "RollupLag",
     "TenantCosts",
     "TenantIntake",
@@ -48,6 +50,7 @@ __all__ = [
     "get_percentiles",
     "get_rollup_lag",
     "list_dimension_values",
+    "list_rates_in_force",
     "list_unpriced_models",
     "sum_costs_by_tenant",
     "sum_intake_by_tenant",

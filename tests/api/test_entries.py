@@ -191,8 +191,55 @@ def test_an_entry_is_explained_and_proved(machine, acme, book):
         path=[bytes.fromhex(sibling) for sibling in proof["path"]],
         root=bytes.fromhex(proof["root"]),
     )
+    assert (proof["row_agrees"], proof["path_agrees"], proof["receipt_agrees"]) == (True, True, True)
     explanation = answer["explanation"]
-    assert explanation["difference"] == "0.000000000000"
+    assert [
+        (line["meter"], line["quantity"], line["price"], line["per"], line["cost"]) for line in explanation["lines"]
+    ] == [
+        ("input", 200, "2.5", 1_000_000, "0.000500000000"),
+        ("cache_read", 1000, "1.25", 1_000_000, "0.001250000000"),
+        ("output", 300, "10", 1_000_000, "0.003000000000"),
+    ]
+    assert (explanation["total"], explanation["stored"]) == ("0.004750000000", "0.004750000000")
+    assert (explanation["difference"], explanation["agrees"]) == ("0.000000000000", True)
+    assert explanation["rate"]["name"] == "openai gpt-4o-2024-08-06"
+
+
+def test_an_unpriced_entry_is_explained_by_its_reason(machine, acme, book):
+    receipt = book(acme, make_event(model="unheard-of"))
+    answer = machine.get(f"/v1/entries/{receipt.batch_id}.0").json()
+    explanation = answer["explanation"]
+    assert (explanation["status"], explanation["lines"], explanation["total"]) == ("unpriced", [], None)
+    assert explanation["reason"] == "No published rate matches this provider and model."
+    assert answer["proof"]["status"] == "receipted"
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken"),
+    [
+        ("UPDATE ledger_entry SET billed_cost = 0, input_cost = 0, cache_read_cost = 0, output_cost = 0", "row_agrees"),
+        ("UPDATE ledger_entry SET leaf = sha256('x'::bytea)", "path_agrees"),
+        ("UPDATE ledger_batch SET root = sha256('x'::bytea)", "receipt_agrees"),
+    ],
+)
+def test_a_row_that_was_changed_behind_our_back_is_called_broken(committed_db, administrator_url, statement, broken):
+    import psycopg
+
+    from billing.ingestion import ingest_events
+    from tests.api.conftest import Machine
+    from tests.conftest import DATABASE
+    from tests.factories import make_key, make_tenant, publish_test_rates
+
+    publish_test_rates()
+    acme = make_tenant("acme")
+    receipt = ingest_events(tenant_id=acme.id, api_key_id="k", events=[(0, make_event())], now=datetime.now(UTC))
+    with psycopg.connect(administrator_url, dbname=DATABASE) as connection:  # a superuser, past every trigger
+        table = statement.split()[1]
+        connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER refuse_change")
+        connection.execute(f"{statement} WHERE tenant_id = {acme.id}")
+        connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER refuse_change")
+    proof = Machine(make_key(acme, "read")).get(f"/v1/entries/{receipt.batch_id}.0").json()["proof"]
+    assert (proof["status"], proof[broken]) == ("broken", False)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,16 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from billing.core.rate_documents import read_rates
 from billing.ingestion import RejectedItem, ingest_events
+from billing.rates import publish_rates
 from billing.rollups import apply_batches
 from ledger.rejected import list_rejected
 from ledger.selectors import EntryFilters, list_entries
 from tenants.keys import revoke_api_key
 from tenants.models import User
 from tenants.people import create_user
-from tests.factories import make_event, make_key, make_tenant, make_wire_event, publish_test_rates
+from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NOW = datetime.now(UTC)
@@ -72,6 +74,7 @@ MACHINE_ROUTES = {
     ),
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
+    "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),
     "v1/me": Route("/v1/me", scope="any"),
     "v1/schema": Route("/v1/schema", is_open=True),
     "v1/docs": Route("/v1/docs", is_open=True),
@@ -127,6 +130,9 @@ def world(django_db_setup, django_db_blocker):
 def make_world():
     publish_test_rates()
     acme, globex = make_tenant("acme"), make_tenant("globex")
+    (rate,) = RATES_DOCUMENT["rates"]
+    agreed = rate | {"provider": "acme-provider", "model": "acme-agreed-model", "tenant": acme.slug}
+    publish_rates(read_rates({"rates": [agreed]}), origin="file", created_by="one", approved_by="another", now=NOW)
     acme_key = make_key(acme, "ingest,backfill,read,audit,quota,admin", name="acme-pipeline")
     key_id = acme_key.split("_")[1]
 
