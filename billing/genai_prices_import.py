@@ -108,11 +108,19 @@ def read_genai_prices(providers: Sequence[types.Provider] = PROVIDERS) -> Import
     rounded: list[str] = []
     for provider in providers:
         borrowed = [by_id[name] for name in provider.fallback_model_providers or () if name in by_id]
-        models = [*provider.models, *(model for other in borrowed for model in other.models)]
-        own = {id(model) for model in provider.models}
-        for model, match, name, priority in _list_names(provider.id, models, own, unreachable):
-            for price_list in _list_prices(model, with_variants=id(model) in own):
-                documents.append(_write_document(provider.id, model, match, name, priority, price_list, rounded))
+        names = _Names(provider.id, [*provider.models, *(model for other in borrowed for model in other.models)])
+        for index, model in enumerate(names.models):
+            is_own = index < len(provider.models)
+            lists = [
+                (price_list, _write_terms(provider.id, model, price_list, rounded))
+                for price_list in _list_prices(model, with_variants=is_own)
+            ]
+            for match, name, priority in names.list_names(index):
+                documents += [
+                    RateDocument(each.start, each.end, _name_terms(terms, model, match, name, priority))
+                    for each, terms in lists
+                ]
+        unreachable += [name for index, name in names.unreachable if index < len(provider.models)]
     return Import(
         tuple(documents), sum(len(provider.models) for provider in providers),
         tuple(sorted(set(rounded))), tuple(unreachable),
@@ -122,43 +130,65 @@ def read_genai_prices(providers: Sequence[types.Provider] = PROVIDERS) -> Import
 # --- names ---
 
 
-def _list_names(
-    provider: str, models: Sequence[types.ModelInfo], own: set[int], unreachable: list[str]
-) -> Iterator[tuple[types.ModelInfo, str, str, int]]:
-    """(model, match, name, priority): the library takes the first model that matches, we the most specific name.
+class _Names:
+    """One provider's models in the library's order, and the names that the library finds each by.
 
-    So an exact name goes to the model that the library finds for it, a prefix behind a pattern becomes a pattern,
-    and patterns have their place in the library's order as their priority.
+    The library takes the first model that matches, we the most specific name. So an exact name goes to the model that
+    the library finds for it, a prefix behind a pattern becomes a pattern, and patterns have their place in the
+    library's order as their priority.
     """
-    taken: set[str] = set()
-    prefixes: list[str] = []
-    behind_pattern = False
-    for index, model in enumerate(models):
+
+    def __init__(self, provider: str, models: Sequence[types.ModelInfo]) -> None:
+        self.provider = provider
+        self.models = models
+        self.unreachable: list[tuple[int, str]] = []
+        self._exact: dict[str, int] = {}
+        self._loose: list[tuple[int, Any]] = []
+        for index, model in enumerate(models):
+            for clause in _spread(model.match):
+                if isinstance(clause, types.ClauseEquals):
+                    self._exact.setdefault(clause.equals.lower(), index)
+                else:
+                    self._loose.append((index, clause))
+        self._taken: set[str] = set()
+        self._prefixes: list[str] = []
+        self._is_behind_pattern = False
+
+    def list_names(self, index: int) -> Iterator[tuple[str, str, int]]:
+        """(match, name, priority) of the model at `index`; to be asked for each index once, in order."""
+        model = self.models[index]
         clauses = list(_spread(model.match))
-        exact = dict.fromkeys(
-            [*(c.equals.lower() for c in clauses if isinstance(c, types.ClauseEquals)), model.id.lower()]
-        )
-        for name in exact:
-            first = next((other for other in models if other.is_match(name)), model)
-            spelled = name_spellings(provider, name)[0]
-            if first is not model:
-                if id(model) in own:
-                    unreachable.append(f"{provider}/{name}")
-            elif spelled not in taken:
-                taken.add(spelled)
-                yield model, "exact", spelled, 0
         loose = [clause for clause in clauses if not isinstance(clause, types.ClauseEquals)]
-        starts = [clause.starts_with.lower() for clause in loose if isinstance(clause, types.ClauseStartsWith)]
-        if not behind_pattern:
+        yield from self._list_exact(index, [c.equals.lower() for c in clauses if isinstance(c, types.ClauseEquals)])
+        if not self._is_behind_pattern:
+            starts = [clause.starts_with.lower() for clause in loose if isinstance(clause, types.ClauseStartsWith)]
             for name in dict.fromkeys(starts):
-                if any(name.startswith(earlier) for earlier in prefixes):
-                    continue
-                yield model, "prefix", name, 0
+                if not any(name.startswith(earlier) for earlier in self._prefixes):
+                    yield "prefix", name, 0
+            self._prefixes += starts
             loose = [clause for clause in loose if not isinstance(clause, types.ClauseStartsWith)]
-            prefixes += starts
         if loose:
-            behind_pattern = True
-            yield model, "pattern", _write_pattern(loose), len(models) - index
+            self._is_behind_pattern = True
+            yield "pattern", _write_pattern(loose), len(self.models) - index
+
+    def _list_exact(self, index: int, names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+        for name in dict.fromkeys([*names, self.models[index].id.lower()]):
+            spelled = name_spellings(self.provider, name)[0]
+            if self._find_first(name) not in (index, None):
+                self.unreachable.append((index, f"{self.provider}/{name}"))
+            elif spelled not in self._taken:
+                self._taken.add(spelled)
+                yield "exact", spelled, 0
+
+    def _find_first(self, name: str) -> int | None:
+        """The first model that the library finds by `name`."""
+        exact = self._exact.get(name)
+        for index, clause in self._loose:
+            if exact is not None and index >= exact:
+                break
+            if clause.is_match(name):
+                return index
+        return exact
 
 
 def _spread(clause: Any) -> Iterator[Any]:
@@ -288,44 +318,36 @@ def _is_said_to_be_free(model: types.ModelInfo) -> bool:
     )
 
 
-def _write_document(
-    provider: str,
-    model: types.ModelInfo,
-    match: str,
-    name: str,
-    priority: int,
-    price_list: _List,
-    rounded: list[str],
-) -> RateDocument:
+def _write_terms(provider: str, model: types.ModelInfo, price_list: _List, rounded: list[str]) -> dict[str, Any]:
+    """The content of a document, but for the name that it matches."""
     prices = {
         key: _round_price(price, f"{provider}/{model.id} {key}", rounded) for key, price in price_list.prices.items()
     }
-    note = "" if name == model.id.lower() else f"model {model.id}"
     if not prices and _is_said_to_be_free(model):
-        prices, note = {"input_mtok": Decimal(0), "output_mtok": Decimal(0)}, f"model {model.id}, said to be free"
-    starts = sorted({tier.start for price in prices.values() for tier in _tiers(price)})
+        prices = {"input_mtok": Decimal(0), "output_mtok": Decimal(0)}
     minimum = MINIMUM_SECONDS.get((provider, model.id))
-    base = _write_meters(prices, 0, minimum)
-    content: dict[str, Any] = {
+    terms: dict[str, Any] = {
         "provider": canonical_provider(provider),
-        "model": name,
-        "match": match,
         "currency": "USD",
         "service_tier": price_list.service_tier,
         "region": "",
-        "source": {**SOURCE, "note": note} if note else SOURCE,
-        "meters": base,
+        "meters": _write_meters(prices, 0, minimum),
     }
-    if priority:
-        content["priority"] = priority
     if price_list.time_window:
-        content["time_window"] = price_list.time_window
-    if starts:
-        content["context_tiers"] = [
+        terms["time_window"] = price_list.time_window
+    if starts := sorted({tier.start for price in prices.values() for tier in _tiers(price)}):
+        terms["context_tiers"] = [
             {"input_tokens": start, "compare": ">", "scope": "request", "meters": _write_meters(prices, start, minimum)}
             for start in starts
         ]
-    return RateDocument(price_list.start, price_list.end, content)
+    return terms
+
+
+def _name_terms(
+    terms: Mapping[str, Any], model: types.ModelInfo, match: str, name: str, priority: int
+) -> dict[str, Any]:
+    source = SOURCE if name == model.id.lower() else {**SOURCE, "note": f"model {model.id}"}
+    return {**terms, "model": name, "match": match, "source": source} | ({"priority": priority} if priority else {})
 
 
 def _write_meters(prices: Mapping[str, Any], tier_start: int, minimum_seconds: int | None) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def canonical_tier(raw: str) -> str:
 def canonical_names(provider: str, model: str) -> tuple[str, tuple[str, ...]]:
     """The provider's id and the model's spellings, the one to be tried first in front.
 
-    >>> canonical_names("litellm", "azure/gpt-4o")
-    ('azure', ('gpt-4o',))
+    >>> canonical_names("azure.ai.openai", "azure/gpt-4o")
+    ('azure', ('gpt-4o', 'azure/gpt-4o'))
     """
     provider = canonical_provider(provider)
     if provider in GATEWAYS and "/" in model:
@@ -101,14 +101,14 @@ def canonical_names(provider: str, model: str) -> tuple[str, tuple[str, ...]]:
 
 
 def name_spellings(provider: str, model: str) -> tuple[str, ...]:
-    """What the model of a canonical provider may be called: as sent without its envelope, then with a dashed date.
+    """What the model of a canonical provider may be called: without its envelope, with a dashed date, as it was sent.
 
     >>> name_spellings("openai", "openai/gpt-5.2-20251211")
-    ('gpt-5.2-20251211', 'gpt-5.2-2025-12-11')
+    ('gpt-5.2-20251211', 'gpt-5.2-2025-12-11', 'openai/gpt-5.2-20251211')
     """
-    name = _without_envelope(provider, model.strip().lower()[:NAME_LENGTH_MAX])
-    dashed = _COMPACT_DATE.sub(_dash_date, name)
-    return (name,) if dashed == name else (name, dashed)
+    sent = model.strip().lower()[:NAME_LENGTH_MAX]
+    name = _without_envelope(provider, sent)
+    return tuple(dict.fromkeys((name, _COMPACT_DATE.sub(_dash_date, name), sent)))
 
 
 def _without_envelope(provider: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""`import_rates genai-prices|FILE [--approve]`: shows what differs; on the last line, how many were published or drafted."""
+"""`import_rates genai-prices|FILE [--approve]`: what differs, and last how many rates were published or drafted."""
 
 from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
