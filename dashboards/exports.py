@@ -16,8 +16,7 @@ def answer_csv(filename: str, *, heading: Sequence[str], rows: Iterable[Sequence
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(heading)
-    writer.writerows([_write_field(field) for field in row] for row in rows)
+    writer.writerows([_write_field(field) for field in row] for row in (heading, *rows))
     response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response

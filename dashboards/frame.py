@@ -133,7 +133,8 @@ def list_environment_options(
     if current and current not in names:
         names.append(current)
     options = [Option(name, _change(path, query, environment=name), name == current, costs.get(name)) for name in names]
-    total = sum((cost for cost in costs.values() if cost is not None), Decimal(0)) if costs else None
+    known = [cost for cost in costs.values() if cost is not None]
+    total = sum(known, Decimal(0)) if known else None
     return [
         *options,
         Option("all environments", _change(path, query, environment=ALL_ENVIRONMENTS), not current, total),

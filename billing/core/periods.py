@@ -16,10 +16,11 @@ def is_day_start(moment: datetime, zone: ZoneInfo) -> bool:
 
 
 def is_period_start(moment: datetime, granularity: str, zone: ZoneInfo) -> bool:
-    """Whether a period begins here. A total may begin at any full hour."""
+    """Whether a period begins here. A total may begin at any full hour, and with any day."""
     local = moment.astimezone(zone)
-    if granularity in ("hour", "total"):
-        return (moment.minute, moment.second, moment.microsecond) == (0, 0, 0)
+    is_full_hour = (moment.minute, moment.second, moment.microsecond) == (0, 0, 0)
+    if granularity == "hour" or (granularity == "total" and is_full_hour):
+        return is_full_hour
     if granularity == "week" and local.weekday() != 0:
         return False
     if granularity == "month" and local.day != 1:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from billing.core.periods import previous_period, start_of_day
 
 PERIOD_DAYS_MAX = 400
 LAST_DAYS = {"7d": 7, "30d": 30, "90d": 90}
@@ -44,8 +46,7 @@ class Period:
     def get_bounds(self, timezone: str) -> tuple[datetime, datetime]:
         """The instants, in UTC, at which it begins and ends where the days are those of `timezone`."""
         zone = ZoneInfo(timezone)
-        begin, end = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (self.first, self.after))
-        return begin, end
+        return start_of_day(self.first, zone), start_of_day(self.after, zone)
 
     def get_query(self) -> dict[str, str]:
         """The parameters of an address that mean this period."""
@@ -105,12 +106,9 @@ def _read_dates(first: str, last: str, *, today: date) -> Period:
 
 
 def find_previous_period(period: Period) -> Period:
-    """What a period is compared with: the same days of the month before for days that begin a month, else as many
-    days as it has, just before it. A whole month is compared with the whole one before.
+    """What a period is compared with, by the rule of the API: the same days of the month before for a month up to
+    some day, a whole month with the whole one before, else as many days just before.
     """
-    if period.first.day != 1 or (period.last.year, period.last.month) != (period.first.year, period.first.month):
-        return Period(period.first - timedelta(days=period.days), period.first)
-    before = (period.first - ONE_DAY).replace(day=1)
-    if period.after.day == 1:
-        return Period(before, period.first)
-    return Period(before, min(before + timedelta(days=period.days), period.first))
+    zone = ZoneInfo("UTC")  # the rule is about days of a calendar, whatever their zone
+    begin, end = previous_period(start_of_day(period.first, zone), start_of_day(period.after, zone), zone)
+    return Period(begin.date(), end.date())

@@ -19,4 +19,4 @@ def split_shares(amounts: Sequence[Decimal]) -> list[Decimal | None]:
     by_remainder = sorted(range(len(amounts)), key=lambda i: tenths[i] - exact[i])
     for i in by_remainder[: TENTHS_OF_PERCENT - sum(tenths)]:
         tenths[i] += 1
-    return [Decimal(share) / 10 for share in tenths]
+    return [Decimal(share).scaleb(-1) for share in tenths]

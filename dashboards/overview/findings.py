@@ -5,24 +5,27 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from dashboards.overview.links import EntryLinks
-from dashboards.overview.quantities import Groups, count_input, get_share
+from dashboards.overview.quantities import Groups, count_input, get_known_cost, get_share
 
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What caching did for one model. read_share: of its input tokens, in percent. paid: for reading and writing."""
+    """What caching did for one model. read_share: of its input tokens, in percent. paid: for reading and writing.
+
+    paid and saved: None where no call has a price.
+    """
 
     name: str
     provider: str
     href: str
     cache_read_tokens: int
     read_share: Decimal | None
-    paid: Decimal
-    saved: Decimal
+    paid: Decimal | None
+    saved: Decimal | None
 
     @property
-    def at_full_rate(self) -> Decimal:
-        return self.paid + self.saved
+    def at_full_rate(self) -> Decimal | None:
+        return None if self.paid is None or self.saved is None else self.paid + self.saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +47,26 @@ def list_savings(models: Groups, links: EntryLinks) -> list[Saving]:
             href=links.make(model=model, provider=provider),
             cache_read_tokens=q.cache_read_tokens,
             read_share=get_share(q.cache_read_tokens, count_input(q)),
-            paid=q.cache_read_cost + q.cache_write_cost,
-            saved=q.saved_cost,
+            paid=None if get_known_cost(q) is None else q.cache_read_cost + q.cache_write_cost,
+            saved=None if get_known_cost(q) is None else q.saved_cost,
         )
         for (model, provider), q in models.items()
         if q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens or q.saved_cost
     ]
-    return sorted(savings, key=lambda saving: (-saving.saved, saving.name))
+    return sorted(savings, key=lambda saving: (-(saving.saved or 0), saving.name))
 
 
 def add_up_savings(savings: Sequence[Saving]) -> Saving:
-    """The total of the table."""
+    """The total of the table; None where all of it is unknown."""
+    known = [saving for saving in savings if saving.saved is not None]
     return Saving(
         name="Total",
         provider="",
         href="",
         cache_read_tokens=sum(saving.cache_read_tokens for saving in savings),
         read_share=None,
-        paid=sum((saving.paid for saving in savings), Decimal(0)),
-        saved=sum((saving.saved for saving in savings), Decimal(0)),
+        paid=sum((saving.paid for saving in known), Decimal(0)) if known else None,
+        saved=sum((saving.saved for saving in known), Decimal(0)) if known else None,
     )
 
 

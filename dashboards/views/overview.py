@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from billing.selectors import get_last_reconciliation
 from dashboards.access import Seat, member_required
-from dashboards.core.periods import PERIOD_NAMES, Period
+from dashboards.core.periods import ONE_DAY, PERIOD_NAMES, Period
 from dashboards.exports import answer_csv
 from dashboards.frame import (
     ALL_ENVIRONMENTS,
@@ -82,7 +82,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
         return render(request, "overview/nothing_sent.html", context | _make_first_step(seat, now=now))
     if newest:
         used = newest[0]["charge_period_start"].astimezone(ZoneInfo(seat.tenant.timezone)).date()
-        month = Period(used.replace(day=1), used).get_dates()
+        month = Period(used.replace(day=1), used + ONE_DAY).get_dates()
         query = seat.link_query | {"environment": ALL_ENVIRONMENTS} | month
         return render(
             request,
