@@ -12,12 +12,11 @@ from billing.rollups.intake import fold_tallies
 from billing.rollups.retention import first_minute_kept
 from billing.rollups.tables import (
     CALLS_MINUTE,
-    COST_DAY,
-    COST_HOUR,
     COST_USER_HOUR,
     ENTRIES_OF_BATCHES,
     HISTOGRAM,
     add_batches_to,
+    add_batches_to_costs,
 )
 from tenants.scope import tenant_scope
 
@@ -128,8 +127,7 @@ def _claim_batches(tenant_id: int, *, now: datetime, outbox_id: int | None) -> _
 # Summing 100,000 entries in memory; the server's own default would write them to disk.
 SET_WORK_MEMORY_SQL = "SELECT set_config('work_mem', '64MB', true)"
 COUNT_ENTRIES_SQL = SQL("SELECT count(*) FROM ({}) AS entry").format(ENTRIES_OF_BATCHES)
-ADD_TO_COST_HOUR_SQL = add_batches_to(COST_HOUR)
-ADD_TO_COST_DAY_SQL = add_batches_to(COST_DAY)
+ADD_TO_COST_HOUR_AND_DAY_SQL = add_batches_to_costs()
 ADD_TO_COST_USER_HOUR_SQL = add_batches_to(COST_USER_HOUR)
 ADD_TO_CALLS_MINUTE_SQL = add_batches_to(CALLS_MINUTE)
 ADD_TO_HISTOGRAM_SQL = add_batches_to(HISTOGRAM)
@@ -150,8 +148,7 @@ def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
         if entry_count != claim.entry_count:
             raise BatchIncomplete(f"{entry_count} of {claim.entry_count} entries of tenant {tenant_id} are visible")
         for statement in (
-            ADD_TO_COST_HOUR_SQL,
-            ADD_TO_COST_DAY_SQL,
+            ADD_TO_COST_HOUR_AND_DAY_SQL,
             ADD_TO_COST_USER_HOUR_SQL,
             ADD_TO_CALLS_MINUTE_SQL,
             ADD_TO_HISTOGRAM_SQL,

@@ -203,6 +203,34 @@ def add_batches_to(table: RollupTable) -> Composed:
     )
 
 
+SUM_BY_HOUR_AND_DAY = SQL("""
+        SELECT date_trunc('hour', charge_period_start, 'UTC') AS hour, {local_day}, {dimensions}, {quantities}
+        FROM entry GROUP BY hour, day, {dimensions}""").format(
+    local_day=LOCAL_DAY, dimensions=list_names(DIMENSIONS), quantities=sum_quantities()
+)
+
+
+def add_batches_to_costs() -> Composed:
+    """Add the entries of batches to hours and days at once: the entries are many, their sums by hour and day few."""
+    return SQL("""
+    WITH entry AS ({entries}),
+    cost AS MATERIALIZED ({sums}),
+    add_hours AS (
+        INSERT INTO cost_hour AS stored (tenant_id, hour, {dimensions}, {quantities})
+        SELECT %(tenant_id)s, hour, {dimensions}, {totals} FROM cost GROUP BY hour, {dimensions}
+        ON CONFLICT (tenant_id, hour, {dimensions}) DO UPDATE SET {addition})
+    INSERT INTO cost_day AS stored (tenant_id, day, {dimensions}, {quantities})
+    SELECT %(tenant_id)s, day, {dimensions}, {totals} FROM cost GROUP BY day, {dimensions}
+    ON CONFLICT (tenant_id, day, {dimensions}) DO UPDATE SET {addition}""").format(
+        entries=ENTRIES_OF_BATCHES,
+        sums=SUM_BY_HOUR_AND_DAY,
+        dimensions=list_names(DIMENSIONS),
+        quantities=list_names(QUANTITIES),
+        totals=SQL(", ").join(SQL("sum({0}) AS {0}").format(Identifier(name)) for name in QUANTITIES),
+        addition=add_each(QUANTITIES),
+    )
+
+
 def compare_with_ledger(table: RollupTable) -> Composed:
     """One row for each group in which the ledger (first) and the rollup (second) differ, each as JSON, or null."""
     return SQL("""
