@@ -12,11 +12,12 @@ from genai_prices.data import providers as PROVIDERS
 from genai_prices.types import ClauseContains, ClauseEquals, ClauseStartsWith
 
 from billing.core.pricing import price_event
-from billing.core.rate_documents import canonical_json, read_rates
-from billing.core.rates import PublishedRate, RateBook, find_ties
+from billing.core.rate_documents import read_rates
+from billing.core.rates import RateBook, find_ties
 from billing.core.usage import UsageEvent, split_usage
 from billing.genai_prices_import import BEGINNING, _spread, read_genai_prices
 from ledger.core.entries import PICO
+from tests.billing.core.rate_books import number_documents
 
 LAST_DIGIT = Decimal(1) / PICO
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
@@ -36,24 +37,7 @@ def imported():
 
 @pytest.fixture(scope="module")
 def published(imported):
-    return [
-        PublishedRate(
-            rate_version_id=number,
-            provider=document.content["provider"],
-            model=document.content["model"],
-            match=document.content["match"],
-            tenant_id=0,
-            service_tier=document.content["service_tier"],
-            region="",
-            time_window=document.content.get("time_window", ""),
-            imported=True,
-            effective_from=document.effective_from,
-            effective_to=document.effective_to,
-            content_hash=document.content_hash.hex(),
-            content=canonical_json(document.content),
-        )
-        for number, document in enumerate(imported.documents, 1)
-    ]
+    return number_documents(imported.documents, imported=True)
 
 
 @pytest.fixture(scope="module")

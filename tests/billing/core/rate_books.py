@@ -1,8 +1,9 @@
 """Rate books for tests, made of documents as a person writes them."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from billing.core.rate_documents import canonical_json, read_rates
+from billing.core.rate_documents import RateDocument, canonical_json, read_rates
 from billing.core.rates import PublishedRate, RateBook
 
 MILLION = 1_000_000
@@ -40,6 +41,18 @@ def make_rate_book(
 def make_published(
     *rates: dict[str, Any], imported: bool = False, tenants: dict[str, int] | None = None, first: int = 1
 ) -> list[PublishedRate]:
+    documents = [read_rates({"rates": [rate]})[0] for rate in rates]
+    return number_documents(documents, imported=imported, tenants=tenants, first=first)
+
+
+def number_documents(
+    documents: Iterable[RateDocument],
+    *,
+    imported: bool = False,
+    tenants: dict[str, int] | None = None,
+    first: int = 1,
+) -> list[PublishedRate]:
+    """The documents as if they were published, without a database."""
     return [
         PublishedRate(
             rate_version_id=number,
@@ -56,5 +69,5 @@ def make_published(
             content_hash=document.content_hash.hex(),
             content=canonical_json(document.content),
         )
-        for number, document in enumerate((read_rates({"rates": [rate]})[0] for rate in rates), first)
+        for number, document in enumerate(documents, first)
     ]
