@@ -139,7 +139,7 @@ def test_what_has_no_price_is_unknown_and_never_zero(acme):
     assert re.search(r'<dd class="number"><a [^>]*><span class="signal">unknown</span></a></dd>', html)
     assert "1 model has calls without a price." in html
     assert "None of the" in html and "$0.00" not in html
-    for table in read_tables(html)[1:]:
+    for table in read_tables(html)[1:4]:
         assert table[1][1] == table[-1][1] == "unknown"
 
 
