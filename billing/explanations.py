@@ -71,6 +71,7 @@ class ExplanationLine:
     formula: str
     is_exact: bool
     note: str
+    tier: int = 0  # of a marginal list: the tier of this part
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +126,10 @@ def explain_entry(*, entry: Mapping[str, Any]) -> Explanation:
     version = RateVersion.objects.filter(id=entry["rate_version_id"]).first() if entry["rate_version_id"] else None
     if version is None:
         return _explain_without_rate(entry)
-    content = version.document
-    if content.get("price_from") == "reported_cost":
-        lines, tier, words = [_explain_report(entry)], 0, ""
-    else:
-        lines, tier, words = _explain_meters(entry, content)
-    recomputed = _add_up(entry, lines, content)
+    meters, tier, words = _choose_list(entry, version.document)
+    lines = _list_lines(entry, version.document, meters)
+    tier = max([tier, *(line.tier for line in lines)])
+    recomputed = _add_up(entry, lines, meters)
     differences = {name: (entry[name] or Decimal(0)) - recomputed[name] for name in COSTS}
     return Explanation(
         status=entry["pricing_status"],
@@ -183,17 +182,21 @@ def summarise_rate(version: RateVersion) -> RateSummary:
 
 
 def _explain_without_rate(entry: Mapping[str, Any]) -> Explanation:
+    """An unpriced call, one that failed and used nothing, or an entry that is not a call: nothing is recomputed there.
+
+    A stored cost that names no rate is a difference.
+    """
     stored = entry["billed_cost"]
-    costs = {} if stored is None else {name: Decimal(0) for name in COSTS}
+    is_call = entry["kind"] == "usage" and stored is not None
     return Explanation(
         status=entry["pricing_status"],
         reason=explain_reason(entry["pricing_reason"]),
         lines=(),
-        total=None if stored is None else Decimal(0),
+        total=Decimal(0) if is_call else stored,
         stored=stored,
-        difference=stored,
-        recomputed=costs,
-        differences={name: entry[name] for name in costs},
+        difference=stored if is_call or stored is None else Decimal(0),
+        recomputed=dict.fromkeys(COSTS, Decimal(0)) if is_call else {},
+        differences={name: entry[name] for name in COSTS} if is_call else {},
         context_tier=0,
         tier="",
         formula=FORMULA,
@@ -205,27 +208,38 @@ def _explain_without_rate(entry: Mapping[str, Any]) -> Explanation:
 # --- the arithmetic ---
 
 
-def _explain_meters(entry: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[list[ExplanationLine], int, str]:
-    """The lines, the context tier that was reached, and why in words."""
+def _choose_list(entry: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[dict[str, Mapping[str, Any]], int, str]:
+    """The meters of the context tier that the whole request reached, its number, and why in words."""
+    meters = dict(content.get("meters", {}))
     tiers = content.get("context_tiers", [])
+    if not tiers or _is_in_parts(content):
+        return meters, 0, "each part of a meter at the price of its own tier" if tiers else ""
     prompt = sum(_quantity(entry, name) for name in _INPUT_USAGE)
-    if tiers and tiers[0]["scope"] == "marginal":
-        lines = [
-            line
-            for usage, quantity in _list_charged(entry, content)
-            for line in _explain_parts(usage, quantity, content)
-        ]
-        reached = max((int(line.note.removeprefix("tier ") or 0) for line in lines), default=0)
-        return lines, reached, "each part of a meter at the price of its own tier"
-    reached, meters = 0, dict(content["meters"])
+    reached = 0
     for number, tier in enumerate(tiers, 1):
         if prompt > tier["input_tokens"] or (tier["compare"] == ">=" and prompt == tier["input_tokens"]):
             reached, meters = number, meters | tier["meters"]
-    lines = [
-        _explain_line(usage, quantity, meters[METER_BY_USAGE.get(usage, usage)])
-        for usage, quantity in _list_charged(entry, content)
-    ]
-    return lines, reached, _say_tier(tiers, reached, prompt)
+    if not reached:
+        words = f"base prices: {prompt:,} input tokens are not {tiers[0]['compare']} {tiers[0]['input_tokens']:,}"
+    else:
+        tier = tiers[reached - 1]
+        words = f"tier {reached}: {prompt:,} input tokens are {tier['compare']} {tier['input_tokens']:,}"
+    return meters, reached, words
+
+
+def _list_lines(
+    entry: Mapping[str, Any], content: Mapping[str, Any], meters: Mapping[str, Mapping[str, Any]]
+) -> list[ExplanationLine]:
+    if content.get("price_from") == "reported_cost":
+        return [_explain_report(entry)]
+    charged = _list_charged(entry, content)
+    if _is_in_parts(content):
+        return [line for usage, quantity in charged for line in _explain_parts(usage, quantity, content)]
+    return [_explain_line(usage, quantity, meters[METER_BY_USAGE.get(usage, usage)]) for usage, quantity in charged]
+
+
+def _is_in_parts(content: Mapping[str, Any]) -> bool:
+    return any(tier["scope"] == "marginal" for tier in content.get("context_tiers", ()))
 
 
 def _list_charged(entry: Mapping[str, Any], content: Mapping[str, Any]) -> list[tuple[str, Decimal]]:
@@ -247,9 +261,13 @@ def _quantity(entry: Mapping[str, Any], usage: str) -> Decimal:
     return Decimal(str(value))
 
 
-def _explain_line(usage: str, quantity: Decimal, meter: Mapping[str, Any], *, note: str = "") -> ExplanationLine:
+def _explain_line(usage: str, quantity: Decimal, meter: Mapping[str, Any], *, tier: int = 0) -> ExplanationLine:
     least = meter.get("minimum_per_call", 0)
-    notes = [note, meter.get("note", ""), f"at least {least} a call" if quantity < least else ""]
+    notes = [
+        f"tier {tier}" if tier else "",
+        meter.get("note", ""),
+        f"at least {least} a call" if quantity < least else "",
+    ]
     charged = max(quantity, Decimal(least))
     price, per = Decimal(meter["price"]), meter["per"]
     list_price = Decimal(meter.get("list_price", meter["price"]))
@@ -267,6 +285,7 @@ def _explain_line(usage: str, quantity: Decimal, meter: Mapping[str, Any], *, no
         formula=f"{charged:,} × {price} / {per:,}",
         is_exact=(cost * PICO).denominator == 1,
         note="; ".join(part for part in notes if part),
+        tier=tier,
     )
 
 
@@ -285,7 +304,7 @@ def _explain_parts(usage: str, quantity: Decimal, content: Mapping[str, Any]) ->
         part = min(quantity, Decimal(end)) - start
         if part <= 0:
             break
-        line = _explain_line(usage, part, meter, note=f"tier {number}" if number else "")
+        line = _explain_line(usage, part, meter, tier=number)
         before, listed_before = _round(exact), _round(listed)
         exact += Fraction(part) * Fraction(line.price) / line.per
         listed += Fraction(part) * Fraction(line.list_price) / line.per
@@ -304,49 +323,23 @@ def _explain_report(entry: Mapping[str, Any]) -> ExplanationLine:
 
 
 def _add_up(
-    entry: Mapping[str, Any], lines: Sequence[ExplanationLine], content: Mapping[str, Any]
+    entry: Mapping[str, Any], lines: Sequence[ExplanationLine], meters: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Decimal]:
     """Every cost of the entry from its lines."""
-    costs = {name: Decimal(0) for name in COSTS}
-    without_cache = Decimal(0)
-    for line in lines:
-        costs[line.column] += line.cost
-        costs["list_cost"] += line.list_cost
-        without_cache += _cost_without_cache(line, lines, content, entry)
-    costs["billed_cost"] = sum((line.cost for line in lines), Decimal(0))
-    if entry["cache_hit"]:
-        costs = dict.fromkeys(COSTS, Decimal(0))
-    if content.get("price_from") != "reported_cost":
-        costs["saved_cost"] = without_cache - costs["billed_cost"]
+    costs = dict.fromkeys(COSTS, Decimal(0))
+    if not entry["cache_hit"]:
+        for line in lines:
+            costs[line.column] += line.cost
+            costs["billed_cost"] += line.cost
+            costs["list_cost"] += line.list_cost
+    costs["saved_cost"] = sum((_cost_without_cache(line, meters) for line in lines), -costs["billed_cost"])
     return costs
 
 
-def _cost_without_cache(
-    line: ExplanationLine, lines: Sequence[ExplanationLine], content: Mapping[str, Any], entry: Mapping[str, Any]
-) -> Decimal:
-    """What a cached token would have cost as an ordinary one, at the tier that the request reached."""
-    name = _METER_WITHOUT_CACHE.get(line.meter, "")
-    meters = dict(content.get("meters", {}))
-    tiers = content.get("context_tiers", [])
-    if tiers and tiers[0]["scope"] == "request":
-        prompt = sum(_quantity(entry, usage) for usage in _INPUT_USAGE)
-        for tier in tiers:
-            if prompt > tier["input_tokens"] or (tier["compare"] == ">=" and prompt == tier["input_tokens"]):
-                meters |= tier["meters"]
-    full = meters.get(name)
-    if full is None:
-        return line.cost
-    return _round(Fraction(line.quantity) * Fraction(full["price"]) / full["per"])
-
-
-def _say_tier(tiers: Sequence[Mapping[str, Any]], reached: int, prompt: Decimal) -> str:
-    if not tiers:
-        return ""
-    if not reached:
-        first = tiers[0]
-        return f"base prices: {prompt:,} input tokens are not {first['compare']} {first['input_tokens']:,}"
-    tier = tiers[reached - 1]
-    return f"tier {reached}: {prompt:,} input tokens are {tier['compare']} {tier['input_tokens']:,}"
+def _cost_without_cache(line: ExplanationLine, meters: Mapping[str, Mapping[str, Any]]) -> Decimal:
+    """What a cached token would have cost as an ordinary one."""
+    full = meters.get(_METER_WITHOUT_CACHE.get(line.meter, ""))
+    return line.cost if full is None else _round(Fraction(line.quantity) * Fraction(full["price"]) / full["per"])
 
 
 def _round(cost: Fraction) -> Decimal:
