@@ -58,11 +58,14 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "query_invalid": ProblemType(422, "Query parameters are wrong"),
     "query_refused": ProblemType(422, "The question has no exact answer"),
     "internal": ProblemType(500, "Something of ours went wrong"),
+    "too_slow": ProblemType(503, "The database took too long and was stopped"),
     "database_away": ProblemType(503, "The database is away; the same request may be sent again"),
 }
 
 # SQLSTATE classes and codes that a later attempt may not meet: connection, resources, rollback, operator, failover.
 PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57", "58", "25006", "25P03")
+
+STATEMENT_TIMEOUT_SQLSTATE = "57014"
 
 
 class Problem(Exception):
@@ -162,6 +165,8 @@ def _find_database_problem(error: Exception) -> Problem:
     """503 where the same request may succeed later: nothing is booked twice, so it is safe to send it again."""
     cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
     sqlstate = getattr(cause, "sqlstate", None) or ""
+    if sqlstate == STATEMENT_TIMEOUT_SQLSTATE:
+        return Problem("too_slow", "Ask for less at once: a shorter time, fewer groups, a smaller page.")
     away = isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) or isinstance(
         error, (django.db.OperationalError, django.db.InterfaceError)
     )

@@ -14,7 +14,7 @@ from api.problems import CONTENT_TYPE, PROBLEM_TYPES
 from api.shapes import COMPONENTS, Schema, refer
 
 KEY_PROBLEMS = ("key_missing", "key_invalid", "scope_missing", "tenant_forbidden", "tenant_unknown")
-ANY_PROBLEMS = ("request_malformed", "host_unknown", "method_not_allowed", "internal", "database_away")
+ANY_PROBLEMS = ("request_malformed", "host_unknown", "method_not_allowed", "internal", "too_slow", "database_away")
 X_TENANT = OpenApiParameter(
     name="X-Tenant",
     location=OpenApiParameter.HEADER,

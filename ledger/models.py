@@ -92,7 +92,14 @@ class LedgerEntry(models.Model):
 
     class Meta:
         db_table = "ledger_entry"
-        indexes = [models.Index(fields=["tenant_id", "charge_period_start"], name="entry_by_charge_period")]
+        indexes = [
+            models.Index(fields=["tenant_id", "charge_period_start"], name="entry_by_charge_period"),
+            models.Index(
+                fields=["tenant_id", "corrects"],
+                condition=models.Q(corrects__isnull=False),
+                name="entry_by_corrected",
+            ),
+        ]
 
 
 class EventKey(models.Model):

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from tenants.scope import tenant_scope
 
 ENTRIES_PER_PAGE_MAX = 1_000
 LINE_MAX = 2**31 - 1
+FEW_DAYS = timedelta(days=8)
 ENTRY_ID_PATTERN = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.(0|[1-9][0-9]{0,9})")
 
 ENTRY_COLUMNS = (
@@ -98,34 +99,44 @@ class EntryPage:
 
 
 # Django binds parameters on the client, so PostgreSQL plans with the values and drops every test of an absent filter.
-# The order is the primary key's. What was used at `start` was booked at most five minutes earlier (clocks differ;
-# ten are allowed), which lets older partitions go unread.
-LIST_ENTRIES_SQL = sql.SQL("""
-    SELECT {columns}
-    FROM ledger_entry
+# What was used at `start` was booked at most five minutes earlier (clocks differ; ten are allowed), which lets older
+# partitions go unread.
+_MATCHES_SQL = sql.SQL("""
     WHERE tenant_id = %(tenant_id)s
       AND (%(start)s::timestamptz IS NULL
            OR (charge_period_start >= %(start)s AND recorded_at >= %(start)s::timestamptz - interval '10 minutes'))
       AND (%(end)s::timestamptz IS NULL OR charge_period_start < %(end)s)
       AND (%(before_batch_id)s::uuid IS NULL OR (batch_id, line) < (%(before_batch_id)s::uuid, %(before_line)s::int))
       AND (%(batch_id)s::uuid IS NULL OR batch_id = %(batch_id)s)
-      AND (%(features)s::text[] = '{{}}' OR feature = ANY(%(features)s::text[]))
-      AND (%(models)s::text[] = '{{}}' OR model = ANY(%(models)s::text[]))
-      AND (%(providers)s::text[] = '{{}}' OR provider = ANY(%(providers)s::text[]))
-      AND (%(environments)s::text[] = '{{}}' OR environment = ANY(%(environments)s::text[]))
-      AND (%(cost_centers)s::text[] = '{{}}' OR cost_center = ANY(%(cost_centers)s::text[]))
-      AND (%(operations)s::text[] = '{{}}' OR operation = ANY(%(operations)s::text[]))
-      AND (%(user_refs)s::text[] = '{{}}' OR user_ref = ANY(%(user_refs)s::text[]))
-      AND (%(keys)s::text[] = '{{}}' OR api_key_id = ANY(%(keys)s::text[]))
-      AND (%(statuses)s::text[] = '{{}}' OR status = ANY(%(statuses)s::text[]))
-      AND (%(pricing_statuses)s::text[] = '{{}}' OR pricing_status = ANY(%(pricing_statuses)s::text[]))
-      AND (%(kinds)s::text[] = '{{}}' OR kind = ANY(%(kinds)s::text[]))
-      AND (%(event_ids)s::text[] = '{{}}' OR event_id = ANY(%(event_ids)s::text[]))
-      AND (%(response_ids)s::text[] = '{{}}' OR response_id = ANY(%(response_ids)s::text[]))
-      AND (%(trace_ids)s::text[] = '{{}}' OR trace_id = ANY(%(trace_ids)s::text[]))
-      AND (%(session_ids)s::text[] = '{{}}' OR session_id = ANY(%(session_ids)s::text[]))
+      AND (%(features)s::text[] = '{}' OR feature = ANY(%(features)s::text[]))
+      AND (%(models)s::text[] = '{}' OR model = ANY(%(models)s::text[]))
+      AND (%(providers)s::text[] = '{}' OR provider = ANY(%(providers)s::text[]))
+      AND (%(environments)s::text[] = '{}' OR environment = ANY(%(environments)s::text[]))
+      AND (%(cost_centers)s::text[] = '{}' OR cost_center = ANY(%(cost_centers)s::text[]))
+      AND (%(operations)s::text[] = '{}' OR operation = ANY(%(operations)s::text[]))
+      AND (%(user_refs)s::text[] = '{}' OR user_ref = ANY(%(user_refs)s::text[]))
+      AND (%(keys)s::text[] = '{}' OR api_key_id = ANY(%(keys)s::text[]))
+      AND (%(statuses)s::text[] = '{}' OR status = ANY(%(statuses)s::text[]))
+      AND (%(pricing_statuses)s::text[] = '{}' OR pricing_status = ANY(%(pricing_statuses)s::text[]))
+      AND (%(kinds)s::text[] = '{}' OR kind = ANY(%(kinds)s::text[]))
+      AND (%(event_ids)s::text[] = '{}' OR event_id = ANY(%(event_ids)s::text[]))
+      AND (%(response_ids)s::text[] = '{}' OR response_id = ANY(%(response_ids)s::text[]))
+      AND (%(trace_ids)s::text[] = '{}' OR trace_id = ANY(%(trace_ids)s::text[]))
+      AND (%(session_ids)s::text[] = '{}' OR session_id = ANY(%(session_ids)s::text[]))""")
+
+LIST_ENTRIES_SQL = sql.SQL("""
+    SELECT {columns}
+    FROM ledger_entry{matches}
     ORDER BY batch_id DESC, line DESC
-    LIMIT %(limit)s""").format(columns=_COLUMNS_SQL)
+    LIMIT %(limit)s""").format(columns=_COLUMNS_SQL, matches=_MATCHES_SQL)
+
+# A few days that are long past: walking down the primary key would read everything booked since, and the planner does
+# not know it. OFFSET 0 makes it collect the days by their own index and sort what it found.
+LIST_ENTRIES_OF_DAYS_SQL = sql.SQL("""
+    SELECT {columns}
+    FROM (SELECT {columns} FROM ledger_entry{matches} OFFSET 0) AS found
+    ORDER BY batch_id DESC, line DESC
+    LIMIT %(limit)s""").format(columns=_COLUMNS_SQL, matches=_MATCHES_SQL)
 
 
 def list_entries(
@@ -143,7 +154,7 @@ def list_entries(
     user_refs = find_user_refs(tenant_id=tenant_id, users=filters.users, using=using)
     with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(
-            LIST_ENTRIES_SQL,
+            LIST_ENTRIES_OF_DAYS_SQL if _are_days_past(cursor, tenant_id, filters) else LIST_ENTRIES_SQL,
             {
                 "tenant_id": tenant_id,
                 "start": filters.start,
@@ -171,6 +182,21 @@ def list_entries(
         )
         rows = [_read_entry(row) for row in cursor.fetchall()]
     return EntryPage(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
+
+
+GET_NEWEST_SQL = """
+    SELECT recorded_at FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s
+    ORDER BY batch_id DESC, line DESC LIMIT 1"""
+
+
+def _are_days_past(cursor: Any, tenant_id: int, filters: EntryFilters) -> bool:
+    """Whether reading all of the period takes less than reading the ledger from its newest end down to it."""
+    if filters.start is None or filters.end is None or filters.end - filters.start > FEW_DAYS:
+        return False
+    cursor.execute(GET_NEWEST_SQL, {"tenant_id": tenant_id})
+    newest = cursor.fetchone()
+    return newest is not None and newest[0] - filters.end > filters.end - filters.start
 
 
 FIND_USER_REFS_SQL = """

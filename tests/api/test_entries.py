@@ -125,6 +125,17 @@ def test_a_filter_finds_its_entries(machine, acme, book, query, found):
     assert ids(machine.get("/v1/entries", query)) == found
 
 
+def test_days_that_are_long_past_are_paged_like_any_other(machine, acme, book):
+    for start in (0, 2):
+        book(acme, *(make_event(event_id=f"req-{number}", time=NOON) for number in range(start, start + 2)))
+    book(acme, make_event(event_id="later", time=NOON + timedelta(days=1)))
+    day = {"from": "2026-11-02", "to": "2026-11-03", "limit": 3}
+    first = machine.get("/v1/entries", day).json()
+    rest = machine.get("/v1/entries", day | {"cursor": first["next"]}).json()
+    assert [entry["event_id"] for entry in first["entries"] + rest["entries"]] == ["req-3", "req-2", "req-1", "req-0"]
+    assert rest["next"] is None
+
+
 def test_a_batch_is_found_by_its_id(machine, acme, book):
     book(acme, make_event(event_id="a"))
     receipt = book(acme, make_event(event_id="b"))

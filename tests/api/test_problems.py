@@ -79,6 +79,12 @@ def test_what_django_refuses_has_its_code(error, status, code):
     assert f'"code":"{code}"'.encode() in response.content
 
 
+def test_a_statement_that_was_stopped_for_its_time_asks_for_a_smaller_question():
+    response = answer(wrapped(django.db.OperationalError, psycopg.errors.QueryCanceled("statement timeout")))
+    assert response.status_code == 503
+    assert b'"code":"too_slow"' in response.content and b"retry_safe" not in response.content
+
+
 def test_a_problem_names_all_that_is_wrong(machine):
     response = machine.get("/v1/entries?limit=0&kind=gift&colour=red&from=yesterday&limit=3")
     document = response.json()
