@@ -4,6 +4,7 @@ import warnings
 
 from celery import Celery
 from celery.platforms import SecurityWarning
+from celery.signals import beat_init, worker_init
 
 from finops.environment import load_environment
 from finops.schedule import TIMETABLE
@@ -16,3 +17,17 @@ app = Celery("finops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = TIMETABLE
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_strong_role(**options: object) -> None:
+    """Celery runs the system checks and does not mind what they say; an exception of a signal's it would log."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    from finops import checks
+
+    try:
+        checks.refuse_strong_role()
+    except ImproperlyConfigured as error:
+        raise SystemExit(str(error)) from None

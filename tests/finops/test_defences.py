@@ -93,3 +93,12 @@ def test_the_web_server_does_not_serve_as_the_owner(django_db_setup, start_servi
     assert "Started worker" not in service.read_log()
     service.stop()
     assert not accepts_connections(port)
+
+
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_neither_worker_nor_beat_runs_as_the_owner(django_db_setup, start_service, name):
+    command = locate_program(list_services(host="127.0.0.1", port=0)[name])
+    service = start_service(f"{name}-as-owner", command, DATABASE_APP_URL=URLS["DATABASE_OWNER_URL"])
+    assert service.process.wait(60) != 0
+    assert "tokenledger_owner owns" in service.read_log()
+    assert " ready." not in service.read_log()
