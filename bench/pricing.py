@@ -20,9 +20,10 @@ from genai_prices import Usage as LibraryUsage
 from genai_prices import calc_price
 from genai_prices.data import providers
 
+from billing.core.price_lists import PublishedRate
 from billing.core.pricing import price_event
 from billing.core.rate_documents import canonical_json
-from billing.core.rates import PublishedRate, RateBook
+from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent, split_usage
 from billing.genai_prices_import import read_genai_prices
 from ledger.core.entries import PICO

@@ -10,8 +10,9 @@ from fractions import Fraction
 
 import msgspec
 
+from billing.core.price_lists import CompiledRate, Meter, TokenPrices, UnitPrice
 from billing.core.rate_documents import METER_BY_USAGE
-from billing.core.rates import CompiledRate, Meter, RateBook, TokenPrices, UnitPrice
+from billing.core.rates import RateBook
 from billing.core.usage import INSIDE_CACHE_READ, INSIDE_INPUT, Usage, UsageEvent
 from ledger.core.entries import MONEY_PICO_MAX, PICO
 

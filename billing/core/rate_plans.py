@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from billing.core.price_lists import ALWAYS
 from billing.core.rate_documents import RateDocument, canonical_json
-from billing.core.rates import ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

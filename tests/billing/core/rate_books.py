@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from billing.core.price_lists import PublishedRate
 from billing.core.rate_documents import RateDocument, canonical_json, read_rates
-from billing.core.rates import PublishedRate, RateBook
+from billing.core.rates import RateBook
 
 MILLION = 1_000_000
 

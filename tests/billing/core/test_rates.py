@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from billing.core.price_lists import ALWAYS
 from billing.core.rate_documents import RatesRefused, canonical_json, leading_literal, read_rates, read_rates_json
 from billing.core.rate_plans import Piece, Version, plan_versions
-from billing.core.rates import ALWAYS, CALLS_MAX, NO_RATE_AT_TIME, NO_RATE_FOR_MODEL, find_ties
+from billing.core.rates import CALLS_MAX, NO_RATE_AT_TIME, NO_RATE_FOR_MODEL, find_ties
 from tests.billing.core.rate_books import make_meters, make_published, make_rate, make_rate_book
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
