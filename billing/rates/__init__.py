@@ -13,7 +13,7 @@ from billing.rates.book import (
     load_rate_book,
 )
 from billing.rates.changes import RateChange, RateChanges
-from billing.rates.publication import draft_rates, publish_rates, review_rates, set_model_alias
+from billing.rates.publication import draft_rates, publish_rates, review_rates, set_model_aliases
 
 __all__ = [
     "IMPORTED",
@@ -27,5 +27,5 @@ __all__ = [
     "load_rate_book",
     "publish_rates",
     "review_rates",
-    "set_model_alias",
+    "set_model_aliases",
 ]

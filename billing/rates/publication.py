@@ -1,7 +1,7 @@
 """Publishing price lists: laid over what is published, reviewed, drafted, or written in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -82,17 +82,28 @@ def draft_rates(documents: Sequence[RateDocument], *, origin: str, created_by: s
     return len(rows)
 
 
-def set_model_alias(*, provider: str, model: str, means: tuple[str, str]) -> None:
-    """Let (`provider`, `model`), as sent, be priced as the provider and model that it `means`. Safe to repeat."""
+def set_model_aliases(aliases: Mapping[tuple[str, str], tuple[str, str]]) -> int:
+    """Let each (provider, model), as sent, be priced as the pair that it means; how many are new or changed.
+
+    Safe to repeat. What was booked before keeps its price.
+    """
     with transaction.atomic():
         lock_rate_book()
-        ModelAlias.objects.update_or_create(
-            provider=provider.strip().lower(),
-            model=model.strip().lower(),
-            defaults={"canonical_provider": means[0], "canonical_model": means[1]},
-        )
-        raise_version()
+        known = {
+            (alias.provider, alias.model): (alias.canonical_provider, alias.canonical_model)
+            for alias in ModelAlias.objects.all()
+        }
+        changed = {sent: means for sent, means in aliases.items() if known.get(sent) != means}
+        for (provider, model), means in changed.items():
+            ModelAlias.objects.update_or_create(
+                provider=provider,
+                model=model,
+                defaults={"canonical_provider": means[0], "canonical_model": means[1]},
+            )
+        if changed:
+            raise_version()
     forget_rate_book()
+    return len(changed)
 
 
 class _Publication:

@@ -22,7 +22,7 @@ from billing.rates import (
     load_rate_book,
     publish_rates,
     review_rates,
-    set_model_alias,
+    set_model_aliases,
 )
 from tests.billing.core.rate_books import make_meters, make_rate
 from tests.factories import NOW, make_event, make_tenant
@@ -236,7 +236,8 @@ def test_an_alias_is_followed_from_the_next_load_on(db):
     publish(at("2"))
     event = make_event(provider="azure", model="Our-Deployment", usage={"input_tokens": 1_000_000})
     assert price_event(event, rate_book=load_rate_book(), tenant_id=1).reason == "no_rate_for_model"
-    set_model_alias(provider="azure", model="our-deployment", means=(MAKER, "gpt-4o"))
+    assert set_model_aliases({("azure", "our-deployment"): (MAKER, "gpt-4o")}) == 1
+    assert set_model_aliases({("azure", "our-deployment"): (MAKER, "gpt-4o")}) == 0
     assert price_event(event, rate_book=load_rate_book(), tenant_id=1).billed_cost == 2 * 10**12
 
 
@@ -302,6 +303,16 @@ def test_the_command_shows_each_price_that_changes(db, rates_file):
     lines = run(str(rates_file), "--approve")
     assert "  ~ testmaker/gpt-4o (exact, standard) from 2026-06-01: input 2 / 1000000 → 2.5 / 1000000" in lines
     assert "1 backdated: what was booked before keeps its price" in lines
+
+
+def test_a_file_may_name_what_a_deployment_calls_its_models(db, tmp_path):
+    path = tmp_path / "rates.json"
+    alias = {"provider": "azure", "model": "Our-Deployment", "means": {"provider": MAKER, "model": "gpt-4o"}}
+    path.write_text(json.dumps({"rates": [at("2")], "aliases": [alias]}))
+    assert "1 aliases wait for --approve" in run(str(path))
+    assert "1 aliases, 1 of them new or changed" in run(str(path), "--approve")
+    event = make_event(provider="azure", model="our-deployment", usage={"input_tokens": 1_000_000})
+    assert price_event(event, rate_book=load_rate_book(), tenant_id=1).billed_cost == 2 * 10**12
 
 
 @pytest.mark.parametrize(

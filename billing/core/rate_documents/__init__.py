@@ -8,18 +8,26 @@ from billing.core.rate_documents.document import (
     leading_literal,
     window_minutes,
 )
-from billing.core.rate_documents.reading import Problem, RatesRefused, parse_time, read_rates, read_rates_json
+from billing.core.rate_documents.reading import (
+    Problem,
+    RatesFile,
+    RatesRefused,
+    parse_time,
+    read_rates,
+    read_rates_file,
+)
 
 __all__ = [
     "METER_BY_USAGE",
     "Problem",
     "RateDocument",
+    "RatesFile",
     "RatesRefused",
     "canonical_json",
     "hash_content",
     "leading_literal",
     "parse_time",
     "read_rates",
-    "read_rates_json",
+    "read_rates_file",
     "window_minutes",
 ]

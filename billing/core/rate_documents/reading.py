@@ -52,8 +52,16 @@ class RatesRefused(ValueError):
         self.problems = tuple(problems)
 
 
-def read_rates_json(text: str) -> list[RateDocument]:
-    """The rates of a JSON text; raises `RatesRefused` with all problems at once."""
+@dataclass(frozen=True, slots=True)
+class RatesFile:
+    """The rates, and `aliases`: (provider, model) as sent, in lower case, to the provider and model that they mean."""
+
+    rates: tuple[RateDocument, ...]
+    aliases: Mapping[tuple[str, str], tuple[str, str]]
+
+
+def read_rates_file(text: str) -> RatesFile:
+    """What a JSON text says; raises `RatesRefused` with all problems at once."""
     problems: list[Problem] = []
 
     def refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -68,18 +76,22 @@ def read_rates_json(text: str) -> list[RateDocument]:
         raise RatesRefused([Problem("document", f"is not JSON: {error}", "Send a JSON object")]) from None
     if problems:
         raise RatesRefused(problems)
-    return read_rates(value)
+    return _read_document(value)
 
 
 def read_rates(value: Any) -> list[RateDocument]:
     """The rates of `{"rates": [...]}`; raises `RatesRefused` with all problems at once."""
+    return list(_read_document(value).rates)
+
+
+def _read_document(value: Any) -> RatesFile:
     reader = _Reader()
-    rates = reader.read_document(value)
+    read = reader.read_document(value)
     if not reader.problems:
-        reader.problems.extend(_find_overlaps(rates))
+        reader.problems.extend(_find_overlaps(read.rates))
     if reader.problems:
         raise RatesRefused(reader.problems)
-    return rates
+    return read
 
 
 def parse_time(text: object) -> datetime | None:
@@ -102,20 +114,31 @@ class _Reader:
     def refuse(self, path: str, problem: str, cure: str) -> None:
         self.problems.append(Problem(path, problem, cure))
 
-    def read_document(self, value: Any) -> list[RateDocument]:
-        document = self._object(value, "document", required=("rates",), optional=())
-        rates = document.get("rates")
-        if rates is None:
-            return []
-        if not isinstance(rates, list) or not 0 < len(rates) <= RATES_PER_DOCUMENT_MAX:
-            self.refuse(
-                "rates",
-                "is not a list with something in it",
-                f"List 1 to {RATES_PER_DOCUMENT_MAX} rates",
-            )
-            return []
+    def read_document(self, value: Any) -> RatesFile:
+        document = self._object(value, "document", required=(), optional=("rates", "aliases"))
+        rates, aliases = document.get("rates", []), document.get("aliases", [])
+        if not isinstance(rates, list) or len(rates) > RATES_PER_DOCUMENT_MAX:
+            self.refuse("rates", "is no list of rates", f"List at most {RATES_PER_DOCUMENT_MAX}")
+            rates = []
+        if not isinstance(aliases, list) or len(aliases) > RATES_PER_DOCUMENT_MAX:
+            self.refuse("aliases", "is no list of aliases", f"List at most {RATES_PER_DOCUMENT_MAX}")
+            aliases = []
+        if not rates and not aliases and not self.problems:
+            self.refuse("rates", "holds nothing", "List a rate, or an alias beside it")
         read = [self._rate(rate, f"rates[{index}]") for index, rate in enumerate(rates)]
-        return [rate for rate in read if rate is not None]
+        return RatesFile(
+            tuple(rate for rate in read if rate is not None),
+            dict(self._alias(alias, f"aliases[{index}]") for index, alias in enumerate(aliases)),
+        )
+
+    def _alias(self, value: Any, path: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        alias = self._object(value, path, required=("provider", "model", "means"), optional=())
+        means = self._object(alias.get("means", {}), f"{path}.means", required=("provider", "model"), optional=())
+        sent = (self._text(alias, "provider", path).lower(), self._text(alias, "model", path).lower())
+        return sent, (
+            canonical_provider(self._text(means, "provider", f"{path}.means")),
+            self._text(means, "model", f"{path}.means").lower(),
+        )
 
     def _rate(self, value: Any, path: str) -> RateDocument | None:
         before = len(self.problems)

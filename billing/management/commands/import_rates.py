@@ -6,8 +6,16 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing.core.rate_documents import RateDocument, RatesRefused, read_rates_json
-from billing.rates import IMPORTED, RateChange, RateChanges, draft_rates, publish_rates, review_rates
+from billing.core.rate_documents import RatesFile, RatesRefused, read_rates_file
+from billing.rates import (
+    IMPORTED,
+    RateChange,
+    RateChanges,
+    draft_rates,
+    publish_rates,
+    review_rates,
+    set_model_aliases,
+)
 
 LINES_SHOWN = 15
 FILE_BYTES_MAX = 64 * 2**20
@@ -34,8 +42,11 @@ class Command(BaseCommand):
         origin = IMPORTED if source == IMPORTED else "file"
         now = timezone.now()
         try:
-            documents = self._read_genai_prices() if origin == IMPORTED else self._read_file(Path(source))
+            read = self._read_genai_prices() if origin == IMPORTED else self._read_file(Path(source))
+            documents = read.rates
+            aliases = 0
             if approve:
+                aliases = set_model_aliases(read.aliases)
                 changes = publish_rates(
                     documents, origin=origin, created_by=by, approved_by=by, now=now, close_gone=close_gone
                 )
@@ -47,10 +58,14 @@ class Command(BaseCommand):
             count = len(error.problems)
             raise CommandError(f"nothing was imported: {count} problem{'s' * (count > 1)}\n{error}") from None
         self._show(changes, lines=None if options["all"] else LINES_SHOWN, close_gone=close_gone)
+        if approve and read.aliases:
+            self.stdout.write(f"{len(read.aliases):,} aliases, {aliases:,} of them new or changed")
+        elif read.aliases:
+            self.stdout.write(f"{len(read.aliases):,} aliases wait for --approve")
         self._conclude(changes, approve=approve, drafts=result)
         self.stdout.write(str(result))
 
-    def _read_genai_prices(self) -> list[RateDocument]:
+    def _read_genai_prices(self) -> RatesFile:
         # The library stays out of every other process: only an import pays for loading it.
         from billing.genai_prices_import import SOURCE, read_genai_prices
 
@@ -58,13 +73,13 @@ class Command(BaseCommand):
         self.stdout.write(f"{SOURCE['name']}: {imported.models:,} models")
         self._list("rounded to 6 decimals a pricing unit", imported.rounded, 5)
         self._list("taken by an earlier model of the library", imported.unreachable, 5)
-        return list(imported.documents)
+        return RatesFile(imported.documents, {})
 
-    def _read_file(self, path: Path) -> list[RateDocument]:
+    def _read_file(self, path: Path) -> RatesFile:
         try:
             if path.stat().st_size > FILE_BYTES_MAX:
                 raise CommandError(f"{path} has more than {FILE_BYTES_MAX >> 20} MB: import it in parts")
-            return read_rates_json(path.read_text(encoding="utf-8"))
+            return read_rates_file(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billing.core.price_lists import ALWAYS
-from billing.core.rate_documents import RatesRefused, canonical_json, leading_literal, read_rates, read_rates_json
+from billing.core.rate_documents import RatesRefused, canonical_json, leading_literal, read_rates, read_rates_file
 from billing.core.rate_plans import Piece, Version, plan_versions
 from billing.core.rates import CALLS_MAX, NO_RATE_AT_TIME, NO_RATE_FOR_MODEL, find_ties
 from tests.billing.core.rate_books import make_meters, make_published, make_rate, make_rate_book
@@ -169,7 +169,15 @@ def test_two_prices_at_one_time_are_refused_and_a_successor_is_not():
 )
 def test_json_that_is_no_document_is_refused_and_no_error(text):
     with pytest.raises(RatesRefused):
-        read_rates_json(text)
+        read_rates_file(text)
+
+
+def test_an_alias_says_what_a_raw_name_means():
+    means = {"provider": "gcp.vertex_ai", "model": "Gemini-2.5-Pro"}
+    text = json.dumps({"aliases": [{"provider": "Acme", "model": "Fast-One", "means": means}]})
+    assert read_rates_file(text).aliases == {("acme", "fast-one"): ("google", "gemini-2.5-pro")}
+    with pytest.raises(RatesRefused, match=r"aliases\[0\].means.model: is missing"):
+        read_rates_file('{"aliases": [{"provider": "a", "model": "b", "means": {"provider": "c"}}]}')
 
 
 def test_every_optional_part_is_carried_in_the_document():
@@ -189,7 +197,7 @@ def test_every_optional_part_is_carried_in_the_document():
             {"input_tokens": 200_000, "compare": ">=", "scope": "request", "meters": make_meters(input="4")},
         ],
     )  # fmt: skip
-    (read,) = read_rates_json(json.dumps({"rates": [rate]}))
+    (read,) = read_rates_file(json.dumps({"rates": [rate]})).rates
     assert {name: value for name, value in rate.items() if not name.startswith("effective")} == {
         **read.content,
         "minimum": {"amount": "100.00", "period": "month"},
