@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.urls import resolve
 
@@ -13,6 +15,8 @@ from api.problems import Problem, answer_error
 
 MACHINE_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics", "/.well-known/tokenledger-keys"})
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DISCARDED_BYTES_MAX = 64_000_000
+CHUNK_BYTES = 65_536
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -33,6 +37,7 @@ class MachineDoorMiddleware:
             response = call_view(request)
         except Exception as error:
             response = answer_error(error, request=request)
+        discard_body(request)
         response.headers["X-Request-Id"] = request.request_id
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
@@ -52,11 +57,30 @@ def find_request_id(request: HttpRequest) -> str:
 def call_view(request: HttpRequest) -> HttpResponse:
     """The view's answer, rendered. Raises what the view raises, and Problem for what no view should see."""
     request.get_host()  # refuses a foreign name, so that no web page reaches a loopback address by renaming it
-    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise Problem("body_too_large", f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are read.")
+    if _read_content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise Problem("body_too_large", f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes are read.")
     match = resolve(request.path_info)
     request.resolver_match = match
     response = match.func(request, *match.args, **match.kwargs)
     if hasattr(response, "render") and not response.is_rendered:
         response = response.render()
     return response
+
+
+def _read_content_length(request: HttpRequest) -> int:
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Problem("request_malformed", "Content-Length is a number of bytes.")
+    return int(text)
+
+
+def discard_body(request: HttpRequest) -> None:
+    """Read what a refusal left unread, within bounds: a client that is still sending would see a broken connection
+    in place of the answer.
+    """
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if hasattr(request, "_body") or not length.isdecimal() or not 0 < int(length) <= DISCARDED_BYTES_MAX:
+        return
+    with suppress(UnreadablePostError):
+        while request.read(CHUNK_BYTES):
+            pass

@@ -1,4 +1,8 @@
+import http.client
+import json
 import re
+import socket
+import urllib.request
 from pathlib import Path
 
 import django.db
@@ -113,9 +117,36 @@ def test_a_host_that_is_not_ours_is_refused(machine):
     assert (response.status_code, response.json()["code"]) == (400, "host_unknown")
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read(machine):
-    response = machine.client.post("/v1/me", b"{}", content_type="application/json", CONTENT_LENGTH="9000001")
-    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+@pytest.mark.parametrize("length", ["-1", "many", "9" * 30, "1 0"])
+def test_a_length_that_is_no_number_is_malformed(machine, length):
+    response = machine.client.post("/v1/me", b"{}", content_type="application/json", CONTENT_LENGTH=length)
+    assert (response.status_code, response.json()["code"]) == (400, "request_malformed")
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "code"), [(10_000_000, 413, "body_too_large"), (5_000_000, 401, "key_missing")]
+)
+def test_who_sends_a_body_that_is_not_wanted_reads_why(committed_db, live_server_url, size, status, code):
+    connection = http.client.HTTPConnection(live_server_url.removeprefix("http://"), timeout=30)
+    connection.request("POST", "/v1/events", body=b"x" * size, headers={"Content-Type": "application/json"})
+    response = connection.getresponse()
+    assert (response.status, json.loads(response.read())["code"]) == (status, code)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+
+
+def test_half_a_body_harms_nobody(committed_db, live_server_url):
+    host, port = live_server_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as half:
+        half.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 1000\r\n\r\n[{"id": "half'
+        )
+        half.shutdown(socket.SHUT_WR)
+        answer = half.recv(65536)
+    assert answer == b"" or b" 4" in answer.splitlines()[0]
+    with urllib.request.urlopen(f"{live_server_url}/healthz", timeout=30) as response:
+        assert response.status == 200
 
 
 def test_a_request_id_is_given_back_and_a_strange_one_replaced(machine):
