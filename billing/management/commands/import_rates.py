@@ -1,9 +1,11 @@
 """`import_rates genai-prices|FILE [--approve]`: what differs, and last how many rates were published or drafted."""
 
 from argparse import RawDescriptionHelpFormatter
+from datetime import datetime
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.utils import timezone
 
 from billing.core.rate_documents import RatesFile, RatesRefused, read_rates_file
@@ -43,27 +45,37 @@ class Command(BaseCommand):
         now = timezone.now()
         try:
             read = self._read_genai_prices() if origin == IMPORTED else self._read_file(Path(source))
-            documents = read.rates
-            aliases = 0
+            changes = review_rates(read.rates, origin=origin, now=now)
+            self._show(changes, lines=None if options["all"] else LINES_SHOWN, close_gone=close_gone)
             if approve:
-                aliases = set_model_aliases(read.aliases)
-                changes = publish_rates(
-                    documents, origin=origin, created_by=by, approved_by=by, now=now, close_gone=close_gone
-                )
-                result = changes.begins
+                result = self._publish(read, origin=origin, by=by, now=now, close_gone=close_gone)
             else:
-                changes = review_rates(documents, origin=origin, now=now)
-                result = draft_rates(documents, origin=origin, created_by=by, now=now)
+                result = self._draft(read, origin=origin, by=by, now=now)
         except RatesRefused as error:
             count = len(error.problems)
             raise CommandError(f"nothing was imported: {count} problem{'s' * (count > 1)}\n{error}") from None
-        self._show(changes, lines=None if options["all"] else LINES_SHOWN, close_gone=close_gone)
-        if approve and read.aliases:
-            self.stdout.write(f"{len(read.aliases):,} aliases, {aliases:,} of them new or changed")
-        elif read.aliases:
-            self.stdout.write(f"{len(read.aliases):,} aliases wait for --approve")
-        self._conclude(changes, approve=approve, drafts=result)
         self.stdout.write(str(result))
+
+    def _publish(self, read: RatesFile, *, origin: str, by: str, now: datetime, close_gone: bool) -> int:
+        with transaction.atomic():  # the aliases and the rates of one file, or neither
+            aliases = set_model_aliases(read.aliases)
+            changes = publish_rates(
+                read.rates, origin=origin, created_by=by, approved_by=by, now=now, close_gone=close_gone
+            )
+        if read.aliases:
+            self.stdout.write(f"{len(read.aliases):,} aliases, {aliases:,} of them new or changed")
+        self.stdout.write(
+            f"{changes.begins:,} versions begin, {changes.ends:,} end earlier, {changes.gives_way:,} give way; "
+            f"the rate book is at version {changes.version}"
+        )
+        return changes.begins
+
+    def _draft(self, read: RatesFile, *, origin: str, by: str, now: datetime) -> int:
+        drafts = draft_rates(read.rates, origin=origin, created_by=by, now=now)
+        if read.aliases:
+            self.stdout.write(f"{len(read.aliases):,} aliases wait for --approve")
+        self.stdout.write(f"{drafts:,} new drafts; nothing is published without --approve")
+        return drafts
 
     def _read_genai_prices(self) -> RatesFile:
         # The library stays out of every other process: only an import pays for loading it.
@@ -105,15 +117,6 @@ class Command(BaseCommand):
             self.stdout.write(f"  {line}")
         if most is not None and len(lines) > most:
             self.stdout.write(f"  … and {len(lines) - most:,} more")
-
-    def _conclude(self, changes: RateChanges, *, approve: bool, drafts: int) -> None:
-        if approve:
-            self.stdout.write(
-                f"{changes.begins:,} versions begin, {changes.ends:,} end earlier, {changes.gives_way:,} give way; "
-                f"the rate book is at version {changes.version}"
-            )
-        else:
-            self.stdout.write(f"{drafts:,} new drafts; nothing is published without --approve")
 
 
 def _describe(change: RateChange) -> str:
