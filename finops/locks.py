@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 class IsHeld(RuntimeError):
@@ -18,22 +19,20 @@ class IsHeld(RuntimeError):
 @contextmanager
 def hold_lock(path: Path, *, as_whom: str = "") -> Iterator[None]:
     """Hold `path` until the block ends or this process dies; raises IsHeld, with the holder's `as_whom`."""
-    handle = take_lock(path, as_whom=as_whom)
-    try:
+    with take_lock(path, as_whom=as_whom):
         yield
-    finally:
-        os.close(handle)
 
 
-def take_lock(path: Path, *, as_whom: str = "") -> int:
-    """Like `hold_lock`, until the returned file descriptor is closed."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def take_lock(path: Path, *, as_whom: str = "") -> TextIO:
+    """Like `hold_lock`, until the returned file is closed."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(handle, 200).decode().strip()
-        os.close(handle)
+        holder = file.read(200).strip()
+        file.close()
         raise IsHeld(path, holder or "another process") from None
-    os.ftruncate(handle, 0)
-    os.write(handle, (as_whom or f"process {os.getpid()}").encode())
-    return handle
+    file.truncate(0)
+    file.write(as_whom or f"process {os.getpid()}")
+    file.flush()
+    return file

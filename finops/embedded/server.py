@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -33,19 +34,19 @@ class Server:
     name: str
     url: str
     process: subprocess.Popen
-    lock: int  # descriptor; closed when the server has been stopped
+    lock: TextIO  # closed when the server has been stopped
     stop_signal: signal.Signals
 
 
 @contextmanager
-def hold_data(home: Path, name: str) -> Iterator[int]:
-    """The lock of one server's data while it starts; stays held, by the descriptor given, when the start succeeds."""
+def hold_data(home: Path, name: str) -> Iterator[TextIO]:
+    """The lock of one server's data while it starts; stays held when the start succeeds."""
     _make_home(home)
     lock = _take_server_lock(home, name)
     try:
         yield lock
     except BaseException:
-        os.close(lock)
+        lock.close()
         raise
 
 
@@ -55,7 +56,7 @@ def launch_server(
     home: Path,
     data: Path,
     account: Account | None,
-    lock: int,
+    lock: TextIO,
     make_command: Callable[[str, str], list[str]],
     url: str,
     is_ready: Callable[[], bool],
@@ -88,11 +89,7 @@ def launch_server(
 def stop_server(server: Server) -> None:
     """Stop a server cleanly (PostgreSQL: fast shutdown); one that is gone already is no error."""
     _end_process(server.process, server.stop_signal)
-    try:
-        os.close(server.lock)
-    except OSError:
-        # Stopped a second time.
-        return
+    server.lock.close()
 
 
 def _end_process(process: subprocess.Popen, stop_signal: signal.Signals) -> None:
@@ -136,7 +133,7 @@ def belongs_to_another(folder: Path) -> EmbeddedServerRefused:
     )
 
 
-def _take_server_lock(home: Path, name: str) -> int:
+def _take_server_lock(home: Path, name: str) -> TextIO:
     try:
         return take_lock(home / f"{name.lower()}.lock")
     except PermissionError:
