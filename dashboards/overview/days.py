@@ -7,6 +7,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from billing.selectors import CostRow, Costs
+from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.overview.links import EntryLinks
 from dashboards.overview.quantities import Group
@@ -21,12 +22,16 @@ TICKS_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A colour of the chart, 1 to 5, other or none (what names nothing); value: the dimension's, None of Other."""
+    """A colour of the chart, 1 to 5, other or none (what names nothing); value: the dimension's, None of Other.
+
+    href: its entries of all days, '' for a mixture. A later `from` and `to` in it choose a day.
+    """
 
     name: str
     color: str
     value: str | None
     total: Decimal
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,14 @@ def make_daily_costs(
     all_costs: by day alone; what of it is in no chosen value is Other.
     """
     chosen, rest = choose_series(totals)
-    series = [Series(value, str(i), value, totals[value]) for i, value in enumerate(chosen, start=1)]
+    series = [
+        Series(value, str(i), value, totals[value], links.make(**{by: value}))
+        for i, value in enumerate(chosen, start=1)
+    ]
     if rest:
         series.append(Series(f"Other, {len(rest)}", OTHER, None, sum((totals[v] for v in rest), Decimal(0))))
     if "" in totals:
-        series.append(Series(NAMELESS[by], NONE, "", totals[""]))
+        series.append(Series(NAMELESS[by], NONE, "", totals[""], links.make(**{by: ""})))
 
     zone = ZoneInfo(timezone)
     cells = {(_find_day(row, zone), row.group[0]): row.quantities.billed_cost for row in chosen_costs.rows}
@@ -132,8 +140,8 @@ def make_chart_data(daily: DailyCosts) -> dict[str, object]:
             {
                 "name": series.name,
                 "color": series.color,
-                "amounts": [format(day.amounts[i].cost, "f") for day in daily.days],
-                "links": [day.amounts[i].href for day in daily.days],
+                "amounts": [write_exact(day.amounts[i].cost) for day in daily.days],
+                "link": series.href,
             }
             for i, series in enumerate(daily.series)
         ],

@@ -24,7 +24,7 @@ const makeTrace = (series, paper) => {
     name: series.name,
     x: data.days,
     y: values,
-    customdata: series.links,
+    customdata: data.days.map((day) => series.link && `${series.link}&from=${day}&to=${day}`),
     text: values.map(describe),
     textposition: "none",
     hovertemplate: "%{text} %{fullData.name}<extra></extra>",

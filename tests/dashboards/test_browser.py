@@ -1,0 +1,263 @@
+"""The pages in a real browser: both widths, both themes, by keyboard and without scripts."""
+
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ledger.selectors import EntryFilters, list_entries
+from tenants.people import create_user
+from tests.dashboards.bookings import book
+from tests.dashboards.pages import PASSWORD, sign_in
+from tests.factories import make_tenant, publish_test_rates
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+if not CHROMIUM:
+    pytest.skip(
+        "no Chromium is installed: on Debian, apt-get install chromium; or name one in CHROMIUM",
+        allow_module_level=True,
+    )
+
+from axe_playwright_python.sync_playwright import Axe  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
+
+WIDE, PHONE = (1280, 900), (390, 844)
+PAGE_BYTES_MAX = 150_000  # of everything but the chart's script
+LIST_WEIGHTS = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .map((entry) => [entry.name, entry.decodedBodySize])"""
+LIST_TOO_WIDE = """() => {
+    const width = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= width) return [];
+    const clips = (element) => element
+        && (getComputedStyle(element).overflowX !== "visible" || clips(element.parentElement));
+    return [...document.body.querySelectorAll("*")]
+        .filter((element) => element.getBoundingClientRect().right > width && !clips(element.parentElement))
+        .map((element) => element.outerHTML.slice(0, 200)).slice(0, 6);
+}"""
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def acme(chromium, django_db_setup, django_db_blocker):
+    """A month with long names, several cost centres, a model without a price, a failure and a development call."""
+    with django_db_blocker.unblock():
+        publish_test_rates()
+        tenant, now = make_tenant("acme", is_demo=True), datetime.now(UTC)
+        names = [f"feature-with-a-rather-long-name-{i}" for i in range(13)]
+        book(
+            tenant,
+            *(
+                {"feature": name, "cost_center": f"centre {i % 7}" if i % 4 else "", "time": now - timedelta(days=day)}
+                for day in range(40)
+                for i, name in enumerate(names)
+            ),
+            {"model": "a-model-that-nobody-has-ever-put-a-price-on-2026-11-19", "time": now},
+            {"status": "error", "usage": {"input_tokens": 0, "output_tokens": 0}, "time": now},
+            {"environment": "development", "time": now, "event_id": "x" * 200},
+        )
+        return tenant
+
+
+@pytest.fixture
+def open_page(chromium, live_server_url, committed_db):
+    """open_page(path, client=…, size=…, theme=…): a page whose console complaints are in `page.complaints`."""
+    contexts = []
+
+    def open_(path, *, client=None, size=WIDE, theme="light", **options):
+        context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, base_url=live_server_url, **options
+        )
+        contexts.append(context)
+        if client:
+            session = client.cookies["sessionid"].value
+            context.add_cookies([{"name": "sessionid", "value": session, "url": live_server_url}])
+        page = context.new_page()
+        page.complaints = []
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def list_pages(tenant):
+    """Every kind of page, by an address that shows it full."""
+    newest = list_entries(tenant_id=tenant.id, filters=EntryFilters(), limit=100).entries
+    by_status = {entry["pricing_status"]: entry["id"] for entry in newest}
+    return [
+        "/?period=30d",
+        "/?from=2025-01-01&to=2025-01-02",
+        "/ledger?environment=all&feature=feature-with-a-rather-long-name-1&period=90d",
+        "/ledger?feature=nothing",
+        f"/ledger/{by_status['priced']}",
+        f"/ledger/{by_status['unpriced']}",
+        "/rejected",
+        "/find?q=nothing",
+        "/nowhere",
+    ]
+
+
+def wait_for_chart(page):
+    if page.locator("#chart").count():
+        page.wait_for_selector("#chart .bars path", state="attached")
+
+
+def list_violations(page, *, rules=None):
+    """What axe finds by `rules`, by all of them where none is named; nothing for []."""
+    if rules == []:
+        return []
+    options = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    found = Axe().run(page, options=options).response["violations"]
+    return [(violation["id"], [node["html"][:200] for node in violation["nodes"]][:3]) for violation in found]
+
+
+def wait_until(page, is_so, seconds=10):
+    """Playwright's own waiting evaluates text, which the pages' policy forbids."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, theme):
+    # What axe finds depends on the width, but for contrast, which depends on the theme.
+    rules = {("light", WIDE): None, ("light", PHONE): None, ("dark", WIDE): ["color-contrast"]}.get((theme, size), [])
+    page = open_page("/rejected", client=sign_in(acme), size=size, theme=theme)
+    for path in list_pages(acme):
+        page.complaints.clear()
+        page.goto(path)
+        wait_for_chart(page)
+        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        expected = ["404"] if path in ("/nowhere", "/find?q=nothing") else []
+        assert [text for text in page.complaints if not any(word in text for word in expected)] == [], path
+        assert list_violations(page, rules=rules) == [], path
+
+
+def test_pages_of_the_operator_and_before_signing_in_too(open_page, acme):
+    client = sign_in(role="finance")
+    for path, who in (("/tenants?period=30d", client), ("/sign-in", None), (f"/ledger?tenant={acme.slug}", client)):
+        page = open_page(path, client=who, theme="dark")
+        assert list_violations(page) == [], path
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        assert page.complaints == [], path
+
+
+def test_a_page_weighs_little_besides_its_charts_script(open_page, acme):
+    client = sign_in(acme)
+    for path in ("/?period=30d", "/ledger?environment=all"):
+        page = open_page(path, client=client)
+        wait_for_chart(page)
+        weights = page.evaluate(LIST_WEIGHTS)
+        assert any(url.endswith(".css") for url, _ in weights)
+        assert sum(size for url, size in weights if not url.endswith("plotly.min.js")) < PAGE_BYTES_MAX, weights
+
+
+def test_without_scripts_every_figure_and_table_is_there(open_page, acme):
+    page = open_page("/?period=30d", client=sign_in(acme), java_script_enabled=False)
+    assert page.locator(".figures .number").first.is_visible()
+    assert page.locator("table caption", has_text="Cost by feature").is_visible()
+    page.get_by_text("Daily figures as a table").click()
+    assert page.locator("table caption", has_text="Daily cost").is_visible()
+    page.locator("details.menu summary", has_text="production").click()
+    page.get_by_role("link", name="all environments").click()
+    assert "environment=all" in page.url
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_keyboard_reaches_the_search_the_menus_and_the_content(open_page, acme):
+    page = open_page("/?period=30d", client=sign_in(acme))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "find"
+    page.keyboard.type("/")  # in a field it is a character
+    assert page.input_value("#find") == "/"
+    summary = page.locator("details.menu summary", has_text="production")
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details.menu[open]").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("details.menu[open]").count() == 0
+    assert page.evaluate("document.activeElement.textContent") == "production"
+
+
+def test_the_chart_follows_the_theme_and_a_bar_leads_to_its_entries(open_page, acme):
+    page = open_page("/?period=30d&by=feature", client=sign_in(acme))
+    wait_for_chart(page)
+    fill = "getComputedStyle(document.querySelector('#chart .bars path')).fill"
+    light = page.evaluate(fill)
+    page.emulate_media(color_scheme="dark")
+    wait_until(page, lambda: page.evaluate(fill) != light)
+    box = page.locator("#chart .trace.bars").first.locator("path").nth(5).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**/ledger?**feature=**")
+
+
+def test_the_ledger_says_when_entries_are_booked_meanwhile(open_page, acme):
+    page = open_page("/ledger?environment=all", client=sign_in(acme))
+    book(acme, {}, {})
+    page.get_by_text("2 newer entries.").wait_for(timeout=15_000)
+    page.get_by_role("link", name="Show them").click()
+    page.wait_for_load_state()
+    assert page.locator(".newer p").count() == 0
+
+
+def test_the_empty_page_changes_when_the_first_event_is_booked(open_page):
+    publish_test_rates()
+    fresh = make_tenant("acme")
+    page = open_page("/", client=sign_in(fresh))
+    page.get_by_text("Nothing has been sent yet").wait_for()
+    assert list_violations(page) == []
+    book(fresh, {"time": datetime.now(UTC)})
+    page.get_by_role("heading", name="Overview").wait_for(timeout=15_000)
+    assert page.complaints == []
+
+
+def test_a_person_signs_in_and_out(open_page, slow_hasher):
+    tenant = make_tenant("acme")
+    create_user(email=f"maria@{tenant.slug}.example", password=PASSWORD, role="owner", tenant_slug=tenant.slug)
+    page = open_page("/ledger")
+    page.get_by_label("E-mail").fill(f"maria@{tenant.slug}.example")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("That e-mail and password do not belong together.").wait_for()
+    assert page.evaluate("document.activeElement.id") == "password"
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/ledger")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    assert page.complaints == []
+
+
+def test_ids_are_copied_whole(open_page, acme):
+    entry = list_entries(tenant_id=acme.id, filters=EntryFilters(), limit=1).entries[0]
+    page = open_page(f"/ledger/{entry['id']}", client=sign_in(acme), permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the entry's id").click()
+    page.get_by_text("copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == entry["id"]
