@@ -38,6 +38,9 @@ class MachineDoorMiddleware:
         except Exception as error:
             response = answer_error(error, request=request)
         discard_body(request)
+        if not response.streaming:
+            # Else the server would send the answer in chunks.
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         response.headers["X-Request-Id"] = request.request_id
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)

@@ -11,6 +11,7 @@ from api.problems import Problem
 BODY_BYTES_MAX = 8_000_000  # unpacked
 EVENTS_PER_REQUEST_MAX = 5_000
 GZIP_WINDOW_BITS = 31
+CHUNK_BYTES = 65_536
 BLANKS = re.compile(r"[ \t\n\r]*")
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -19,8 +20,11 @@ CONTENT_TYPES = (JSON, NDJSON, CLOUDEVENT, CLOUDEVENTS)
 
 
 def read_body(request: HttpRequest) -> bytes:
-    """The body, unpacked. Raises Problem: body_too_large, content_encoding_unknown, body_malformed, body_empty."""
-    body = request.body
+    """The body, unpacked.
+
+    Raises Problem: body_too_large, body_incomplete, content_encoding_unknown, body_malformed, body_empty.
+    """
+    body = _receive(request)
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding == "gzip":
         body = _unpack(body)
@@ -31,6 +35,24 @@ def read_body(request: HttpRequest) -> bytes:
     if not body.strip():
         raise Problem("body_empty", "The body holds no event.")
     return body
+
+
+def _receive(request: HttpRequest) -> bytes:
+    """The bytes as they were sent: as many as were announced, or chunks to their end, within the bound."""
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return _join_chunks(request)
+    body = request.body
+    if len(body) < int(request.META.get("CONTENT_LENGTH") or 0):
+        raise Problem("body_incomplete", f"{len(body):,} bytes came of the {request.META['CONTENT_LENGTH']} announced.")
+    return body
+
+
+def _join_chunks(request: HttpRequest) -> bytes:
+    """A body without an announced length, which Django takes for an empty one: at most the bound and one read."""
+    received = bytearray()
+    while len(received) <= BODY_BYTES_MAX and (more := request.META["wsgi.input"].read(CHUNK_BYTES)):
+        received += more
+    return bytes(received)
 
 
 def _unpack(body: bytes) -> bytes:
