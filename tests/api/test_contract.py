@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from tests.factories import make_key, make_tenant
 
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "12"))
 ALL_SCOPES = "ingest,backfill,read,audit,quota,admin"
 
 load_all_checks()

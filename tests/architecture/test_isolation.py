@@ -230,7 +230,7 @@ def test_with_a_key_of_globex_nothing_of_acme_is_answered(world, name):
     route = MACHINE_ROUTES[name]
     client = Client()
     for path, named in make_paths(route, world):
-        for method in METHODS:
+        for method in METHODS if "?" not in path else (route.method,):
             for headers in ({}, {"X-Tenant": world.acme.slug}):
                 response = client.generic(
                     method, path, "{}", "application/json", headers={"Authorization": f"Bearer {world.key}"} | headers,
@@ -290,7 +290,7 @@ def test_signed_in_to_globex_nothing_of_acme_is_shown(world, name, role):
     route = PEOPLES_ROUTES[name]
     client = sign_in(world, role)
     for path, named in make_paths(route, world):
-        for method in METHODS:
+        for method in METHODS if "?" not in path else (route.method,):
             response = client.generic(method, path)
             assert response.status_code < 500, (method, path)
             assert find_leaks(response, world, named) == [], (method, path)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ BANNED_NAMES = {"utils.py", "helpers.py", "common.py", "manager.py", "managers.p
 ALLOWED_NAMES = {"finops/services.py"}  # the processes that `up` and the containers start
 
 
+@cache
 def read_code(path):
     """A Python file without its comments and docstrings; any other file whole, without template comments."""
     text = path.read_text()
