@@ -256,13 +256,14 @@ def clear_rows_of(table: RollupTable) -> Composed:
 
 
 def sum_ledger_into(table: RollupTable) -> Composed:
-    """Fill the emptied rollup from the ledger."""
+    """Fill the emptied rollup from the ledger, in the order in which a period's rows are read."""
     return SQL("""
     WITH entry AS ({entries})
     INSERT INTO {table} (tenant_id, {columns})
-    SELECT %(tenant_id)s, {columns} FROM ({sums}) AS summed""").format(
+    SELECT %(tenant_id)s, {columns} FROM ({sums}) AS summed ORDER BY {keys}""").format(
         entries=SETTLED_ENTRIES,
         table=Identifier(table.name),
         columns=list_names(table.columns),
         sums=table.sums,
+        keys=list_names(table.keys),
     )

@@ -49,9 +49,9 @@ class TenantCosts:
     quantities: Quantities
 
 
-# A row even where nothing was found: it tells how far the answer is complete.
+# A row even where nothing was found: it tells how far the answer is complete. As text, for it is read once.
 ANSWER_QUERY = SQL("""
-    SELECT statement_timestamp(), summed.*
+    SELECT statement_timestamp()::text, summed.*
     FROM (VALUES (true)) AS always LEFT JOIN ({sums}) AS summed ON true
     ORDER BY {order} LIMIT %(rows_max)s""")
 READ_TIMEZONE_SQL = "SELECT timezone FROM tenant WHERE id = %(tenant_id)s"
@@ -85,8 +85,14 @@ def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
         found = cursor.fetchall()
     if len(found) > ROWS_MAX:
         raise QueryRefused(f"more than {ROWS_MAX:,} rows: ask for a shorter time, longer periods or fewer groups")
-    rows = _read_rows(found, width=len(columns), zone=ZoneInfo(query.timezone))
-    return Costs(rows, add_up([row.quantities for row in rows]), found[0][0])
+    zone = ZoneInfo(query.timezone)
+    periods = {period: _read_period(period, zone) for period in {row[1] for row in found}}
+    width = len(columns)
+    # The row that stands for nothing found has no sums.
+    parts = [row for row in found if row[-1] is not None]
+    rows = [CostRow(periods[row[1]], row[2 : 2 + width], Quantities(*row[2 + width :])) for row in parts]
+    totals = add_up([row[2 + width :] for row in parts])
+    return Costs(rows, totals, datetime.fromisoformat(found[0][0]).astimezone(UTC))
 
 
 def _check_zone(cursor, query: CostQuery) -> None:
@@ -94,15 +100,6 @@ def _check_zone(cursor, query: CostQuery) -> None:
     cursor.execute(READ_TIMEZONE_SQL, {"tenant_id": query.tenant_id})
     if cursor.fetchone() != (query.timezone,):
         raise refuse_hours(query)
-
-
-def _read_rows(found: list[tuple], *, width: int, zone: ZoneInfo) -> list[CostRow]:
-    """Rows of ANSWER_QUERY with `width` groups; the one that stands for nothing found has no sums."""
-    return [
-        CostRow(_read_period(period, zone), tuple(rest[:width]), Quantities(*rest[width:]))
-        for _, period, *rest in found
-        if rest[-1] is not None
-    ]
 
 
 def _read_period(period: datetime | date | None, zone: ZoneInfo) -> datetime | None:
