@@ -22,10 +22,11 @@ test: $(VENV)/installed-dev  ## run every test on its own throw-away PostgreSQL 
 fast: lint  ## run what one runs before each commit: lint, import contracts, core and architecture tests
 	@$(BIN)/python -m pytest -q $(wildcard tests/*/core) tests/architecture
 
-lint: $(VENV)/installed-dev  ## check format, style and the direction of imports; change nothing
+lint: $(VENV)/installed-dev  ## check format, style, types of the cores and the direction of imports
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/lint-imports
+	@$(BIN)/mypy
 
 fix: $(VENV)/installed-dev  ## put format and style right
 	@$(BIN)/ruff check --fix

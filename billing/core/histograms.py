@@ -16,7 +16,7 @@ def find_bucket(value: int | Decimal) -> int:
     """The bucket of a value; of a negative one, as a reversal has it, the bucket of what it reverses."""
     if value == 0:
         return ZERO_BUCKET
-    return math.ceil(math.log(abs(value)) / math.log(GAMMA))
+    return math.ceil(math.log(value if value > 0 else -value) / math.log(GAMMA))
 
 
 def estimate_value(bucket: int) -> Decimal:

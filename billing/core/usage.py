@@ -7,6 +7,7 @@ reasoning (OpenTelemetry GenAI). In the ledger the buckets are disjoint: no toke
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -72,83 +73,67 @@ class UsageInconsistent(ValueError):
 
 
 def split_usage(wire: Mapping[str, int | Decimal]) -> Usage:
-    """The disjoint buckets of an inclusive usage whose values are already known to be quantities >= 0.
+    """The disjoint buckets of an inclusive usage: quantities >= 0, those of tokens whole. Raises UsageInconsistent.
 
     >>> split_usage({"input_tokens": 120, "cache_read_tokens": 30, "cache_write_tokens": 10}).input_tokens
     80
     """
     rest = dict(wire)
-    total_input = rest.pop("input_tokens", 0)
-    cache_read = rest.pop("cache_read_tokens", 0)
-    cache_write = rest.pop("cache_write_tokens", 0)
-    cache_write_1h = rest.pop("cache_write_1h_tokens", 0)
-    total_output = rest.pop("output_tokens", 0)
-    reasoning = rest.pop("reasoning_tokens", 0)
-    if rest:
-        return _split_modalities(rest, total_input, cache_read, cache_write, cache_write_1h, total_output, reasoning)
-    if cache_read + cache_write + cache_write_1h > total_input:
-        raise UsageInconsistent(
-            _too_large(
-                {
-                    "cache_read_tokens": cache_read,
-                    "cache_write_tokens": cache_write,
-                    "cache_write_1h_tokens": cache_write_1h,
-                },
-                "input_tokens",
-                total_input,
-            )
-        )
-    if reasoning > total_output:
-        raise UsageInconsistent(_too_large({"reasoning_tokens": reasoning}, "output_tokens", total_output))
+    total_input, total_output = int(rest.pop("input_tokens", 0)), int(rest.pop("output_tokens", 0))
+    cache_read, reasoning = int(rest.pop("cache_read_tokens", 0)), int(rest.pop("reasoning_tokens", 0))
+    cache_write = int(rest.pop("cache_write_tokens", 0))
+    cache_write_1h = int(rest.pop("cache_write_1h_tokens", 0))
+    parts = _split_modalities(rest, cache_read) if rest else _NO_PARTS
+    fresh_input = total_input - cache_read - cache_write - cache_write_1h - sum(parts.input.values())
+    plain_output = total_output - sum(parts.output.values())
+    if fresh_input < 0:
+        caches = {
+            "cache_read_tokens": cache_read,
+            "cache_write_tokens": cache_write,
+            "cache_write_1h_tokens": cache_write_1h,
+        }
+        raise UsageInconsistent(_too_large(caches | parts.input, "input_tokens", total_input))
+    if reasoning > plain_output:
+        outputs = parts.output | {"reasoning_tokens": reasoning}
+        raise UsageInconsistent(_too_large(outputs, "output_tokens", total_output))
     return Usage(
-        total_input - cache_read - cache_write - cache_write_1h,
-        cache_read,
+        fresh_input,
+        cache_read - sum(parts.cache_read.values()),
         cache_write,
         cache_write_1h,
-        total_output,
+        plain_output,
         reasoning,
+        parts.other,
     )
 
 
-def _split_modalities(
-    rest: dict[str, int | Decimal],
-    total_input: int,
-    cache_read: int,
-    cache_write: int,
-    cache_write_1h: int,
-    total_output: int,
-    reasoning: int,
-) -> Usage:
-    """The same where audio, images or other meters are counted as well."""
-    cached_parts: dict[str, int] = {name: rest[name] for name in INSIDE_CACHE_READ if rest.get(name)}
-    if sum(cached_parts.values()) > cache_read:
-        raise UsageInconsistent(_too_large(cached_parts, "cache_read_tokens", cache_read))
-    for cached, whole in INSIDE_CACHE_READ.items():
-        if rest.get(cached):
-            if rest[cached] > rest.get(whole, 0):
-                raise UsageInconsistent(_too_large({cached: rest[cached]}, whole, rest.get(whole, 0)))
-            rest[whole] -= rest[cached]
-    input_parts: dict[str, int] = {name: rest[name] for name in INSIDE_INPUT if rest.get(name)}
-    caches = {
-        "cache_read_tokens": cache_read,
-        "cache_write_tokens": cache_write,
-        "cache_write_1h_tokens": cache_write_1h,
-    }
-    inside = sum(input_parts.values()) + sum(caches.values())
-    if inside > total_input:
-        raise UsageInconsistent(_too_large(caches | input_parts, "input_tokens", total_input))
-    output_parts: dict[str, int] = {name: rest[name] for name in INSIDE_OUTPUT if rest.get(name)}
-    if sum(output_parts.values()) + reasoning > total_output:
-        raise UsageInconsistent(
-            _too_large(output_parts | {"reasoning_tokens": reasoning}, "output_tokens", total_output)
-        )
-    return Usage(
-        total_input - inside,
-        cache_read - sum(cached_parts.values()),
-        cache_write,
-        cache_write_1h,
-        total_output - sum(output_parts.values()),
-        reasoning,
+class _Parts(NamedTuple):
+    """What is counted besides text: by the whole that it stands inside, and all of it as it is booked."""
+
+    input: dict[str, int]  # without what of it was read from a cache
+    cache_read: dict[str, int]
+    output: dict[str, int]
+    other: dict[str, int | Decimal]
+
+
+_NO_PARTS = _Parts({}, {}, {}, {})
+
+
+def _split_modalities(rest: dict[str, int | Decimal], cache_read: int) -> _Parts:
+    """Audio, images, video and every further meter, disjoint."""
+    cached = {name: int(rest[name]) for name in INSIDE_CACHE_READ if rest.get(name)}
+    if sum(cached.values()) > cache_read:
+        raise UsageInconsistent(_too_large(cached, "cache_read_tokens", cache_read))
+    for name, quantity in cached.items():
+        whole = INSIDE_CACHE_READ[name]
+        total = int(rest.get(whole, 0))
+        if quantity > total:
+            raise UsageInconsistent(_too_large({name: quantity}, whole, total))
+        rest[whole] = total - quantity
+    return _Parts(
+        {name: int(rest[name]) for name in INSIDE_INPUT if rest.get(name)},
+        cached,
+        {name: int(rest[name]) for name in INSIDE_OUTPUT if rest.get(name)},
         {name: quantity for name, quantity in sorted(rest.items()) if quantity},
     )
 
