@@ -132,8 +132,9 @@ def make_chart_data(daily: DailyCosts) -> dict[str, object]:
     step = next((step for step in TICK_DAYS if len(days) / step <= TICKS_MAX), len(days) // TICKS_MAX)
     return {
         "days": [day.isoformat() for day in days],
+        "labels": [f"{day:%a} {day.day} {day:%b}" for day in days],
         "ticks": [
-            {"day": day.isoformat(), "label": f"{day:%a} {day.day}" if len(days) <= 31 else f"{day.day} {day:%b}"}
+            {"index": days.index(day), "label": f"{day:%a} {day.day}" if len(days) <= 31 else f"{day.day} {day:%b}"}
             for day in _choose_ticks(days, step)
         ],
         "series": [

@@ -7,14 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.selectors import CostQuery, Costs, Quantities, get_costs
-from billing.selectors.quantities import add_up
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.frame import ALL_ENVIRONMENTS
 from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
 from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
 from dashboards.overview.links import EntryLinks
-from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by
+from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_quantities
 from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
 from tenants.selectors import TenantInfo
 
@@ -90,10 +89,12 @@ def read_overview(
         )
         for dimension in DIMENSIONS
     }
-    totals, cost_before = add_up(list(now["feature"].values())), add_up(list(before["feature"].values())).billed_cost
-    changes = sorted(
-        (line for line in lines["feature"] if line.group != ("",)), key=lambda line: line.change.difference
+    totals, cost_before = (
+        sum_quantities(now["feature"].values()),
+        sum_quantities(before["feature"].values()).billed_cost,
     )
+    changed = [line for line in lines["feature"] if line.group != ("",) and line.change]
+    changes = sorted(changed, key=lambda line: line.change.difference)
     unallocated = next((line for line in lines["cost_center"] if line.group == ("",)), None)
     savings = list_savings(now["model"], links)
     return Overview(

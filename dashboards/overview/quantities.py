@@ -1,14 +1,23 @@
 """Adding up what the rollups gave, by fewer dimensions than they gave it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from decimal import Decimal
+from operator import attrgetter
 
 from billing.selectors import Costs, Quantities
 from billing.selectors.quantities import add_up
 
 Group = tuple[str, ...]
 Groups = Mapping[Group, Quantities]
+
+_read_values = attrgetter(*(field.name for field in fields(Quantities)))
+
+
+def sum_quantities(parts: Iterable[Quantities]) -> Quantities:
+    """The exact sum."""
+    return add_up([_read_values(part) for part in parts])
 
 
 def sum_by(costs: Costs, choose: Callable[[Group], Group | None] = lambda group: group) -> Groups:
@@ -18,7 +27,7 @@ def sum_by(costs: Costs, choose: Callable[[Group], Group | None] = lambda group:
         group = choose(row.group)
         if group is not None:
             parts[group].append(row.quantities)
-    return {group: some[0] if len(some) == 1 else add_up(some) for group, some in parts.items()}
+    return {group: some[0] if len(some) == 1 else sum_quantities(some) for group, some in parts.items()}
 
 
 def get_known_cost(quantities: Quantities) -> Decimal | None:

@@ -18,15 +18,16 @@ NOTHING = Quantities()
 # What a heading sorts by; the name alone goes upwards.
 SORTS = {
     "cost": lambda line: -(line.cost if line.cost is not None else Decimal(0)),
-    "before": lambda line: -line.before,
-    "change": lambda line: -line.change.difference,
+    "before": lambda line: -(line.before or 0),
+    "change": lambda line: -(line.change.difference if line.change else 0),
     "name": lambda line: line.name.casefold(),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row. group: the dimension's value, and for a model its provider. cost: None where no call has a price.
+    """One row. group: the dimension's value, and for a model its provider. cost, before: None where unknown, for want
+    of a price; change: None where one of them is.
 
     series: the colour of the chart, '' where the row is in no chart; share: in percent, None where there is none.
     """
@@ -38,8 +39,8 @@ class Line:
     calls: int
     unpriced_calls: int
     cost: Decimal | None
-    before: Decimal
-    change: Change
+    before: Decimal | None
+    change: Change | None
     series: str = ""
     share: Decimal | None = None
 
@@ -65,7 +66,7 @@ def list_lines(
         _make_line(dimension, group, now.get(group, NOTHING), before.get(group, NOTHING), links, series)
         for group in {**now, **before}
     ]
-    return sorted(lines, key=lambda line: (-(line.cost or 0), -line.before, line.name))
+    return sorted(lines, key=lambda line: (-(line.cost or 0), -(line.before or 0), line.name))
 
 
 def make_table(dimension: str, lines: Sequence[Line], *, sort: str, lines_max: int | None, proof: Decimal) -> Table:
@@ -98,7 +99,7 @@ def _make_line(
 ) -> Line:
     name, provider = group[0], group[1] if dimension == "model" else ""
     filters = {dimension: name, "provider": provider} if provider else {dimension: name}
-    cost_before = before.billed_cost
+    cost, cost_before = get_known_cost(now), get_known_cost(before)
     return Line(
         group=group,
         name=name or NAMELESS[dimension],
@@ -106,9 +107,9 @@ def _make_line(
         href=links.make(**filters),
         calls=now.calls,
         unpriced_calls=now.unpriced_calls,
-        cost=get_known_cost(now),
+        cost=cost,
         before=cost_before,
-        change=compare_amounts(now.billed_cost, cost_before),
+        change=None if cost is None or cost_before is None else compare_amounts(cost, cost_before),
         series=series.get(group[:1], ""),
     )
 
@@ -119,7 +120,7 @@ def _sum_costs(lines: Sequence[Line]) -> Decimal:
 
 def _add_up_lines(name: str, lines: Sequence[Line], *, share: Decimal | None) -> Line:
     cost = _sum_costs(lines)
-    before = sum((line.before for line in lines), Decimal(0))
+    before = sum((line.before for line in lines if line.before is not None), Decimal(0))
     is_unknown = bool(lines) and all(line.cost is None for line in lines)
     return Line(
         group=(),

@@ -177,8 +177,11 @@ def _list_table(overview: Overview, name: str) -> tuple[list[str], Iterable[list
             heading = [name, "provider", "calls", "unpriced_calls", "cost", "share", "before", "difference"]
             lines = [*table.lines, *([table.other] if table.other else []), table.total]
             return heading, [
-                [ln.name, ln.under, ln.calls, ln.unpriced_calls, ln.cost, ln.share, ln.before, ln.change.difference]
-                for ln in lines
+                [
+                    *(line.name, line.under, line.calls, line.unpriced_calls, line.cost, line.share, line.before),
+                    line.change.difference if line.change else None,
+                ]
+                for line in lines
             ]
     raise BadRequest("the page has no such table")
 

@@ -15,6 +15,11 @@ const readColor = (name) => getComputedStyle(probe.querySelector(`[data-series="
 
 const describe = (value) => (value === 0 || Math.abs(value) >= 0.1 ? amount.format(value) : Number(value.toPrecision(3)).toString());
 
+const totals = data.days.map((_, day) => data.series.reduce((sum, series) => sum + Number(series.amounts[day]), 0));
+
+// A day's name among the bars, with what it costs in all: the head of the label that a pointer calls up.
+const names = data.labels.map((label, day) => `${label}: ${describe(totals[day])}`);
+
 const makeTrace = (series, paper) => {
   const color = readColor(series.color);
   const values = series.amounts.map(Number);
@@ -22,7 +27,7 @@ const makeTrace = (series, paper) => {
   return {
     type: "bar",
     name: series.name,
-    x: data.days,
+    x: names,
     y: values,
     customdata: data.days.map((day) => series.link && `${series.link}&from=${day}&to=${day}`),
     text: values.map(describe),
@@ -38,7 +43,6 @@ const makeTrace = (series, paper) => {
 
 // Round steps, and no label at the zero line, which the base of the bars shows.
 const chooseTicks = () => {
-  const totals = data.days.map((_, day) => data.series.reduce((sum, series) => sum + Math.max(0, Number(series.amounts[day])), 0));
   const rough = Math.max(...totals, 1e-12) / GRID_LINES;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.8);
@@ -60,8 +64,10 @@ const makeLayout = (paper) => {
     dragmode: false,
     xaxis: {
       type: "category",
+      categoryorder: "array",
+      categoryarray: names,
       tickmode: "array",
-      tickvals: data.ticks.map((tick) => tick.day),
+      tickvals: data.ticks.map((tick) => names[tick.index]),
       ticktext: data.ticks.map((tick) => tick.label),
       tickangle: 0,
       fixedrange: true,
