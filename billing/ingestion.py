@@ -225,7 +225,7 @@ def _book_tenant(
             api_key_id=intake.api_key_id,
             kind="usage",
             entries=[
-                make_entry(line, event, price, user_ref=users[event.user] if event.user else "", now=recorded_at)
+                make_entry(line, event, price, user_ref=users[event.user] if event.user else "")
                 for (line, event), price in zip(intake.events, intake_prices, strict=True)
             ],
         )
@@ -242,8 +242,8 @@ def _book_tenant(
     return receipts
 
 
-def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str, now: datetime) -> NewEntry:
-    """The ledger's line for a priced event."""
+def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str) -> NewEntry:
+    """The ledger's line for a priced event, charged in the month of its use: no month is closed yet."""
     usage = event.usage
     reported_cost = pico(event.reported_cost)
     return NewEntry(
@@ -253,7 +253,7 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str, now
         fingerprint=_fingerprint(event, reported_cost),
         line=line,
         charge_period_start=event.time,
-        billing_period=first_of_month(now),
+        billing_period=first_of_month(event.time),
         event_source=event.source,
         event_id=event.event_id,
         response_id=event.response_id,

@@ -1,7 +1,7 @@
 """Booking: each event once, priced or said to be unpriced, all of it or nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import psycopg
@@ -48,6 +48,11 @@ def test_an_event_becomes_one_priced_entry(acme):
     [row] = read(acme, "SELECT input_cost, cache_read_cost, output_cost, billed_cost, pricing_status FROM ledger_entry")
     # 200 × 2.50 + 1,000 × 1.25 + 300 × 10 USD a million tokens
     assert row == (Decimal("0.0005"), Decimal("0.00125"), Decimal("0.003"), Decimal("0.00475"), "priced")
+
+
+def test_a_late_event_is_charged_in_the_month_of_its_use(acme):
+    book(acme, make_event(time=datetime(2026, 10, 31, 23, 59, 59, 999999, tzinfo=UTC)))
+    assert read(acme, "SELECT billing_period FROM ledger_entry") == [(date(2026, 10, 1),)]
 
 
 def test_the_same_event_again_is_a_duplicate_that_names_its_entry_and_changes_nothing(acme):
