@@ -151,7 +151,7 @@ def explain_entry(*, entry: Mapping[str, Any]) -> Explanation:
 def explain_reason(code: str) -> str:
     """A pricing reason as a sentence; '' for none."""
     name, _, detail = code.partition(":")
-    return _REASONS.get(name, name.replace("_", " ")).format(detail=detail) if code else ""
+    return _REASONS[name].format(detail=detail) if name in _REASONS else code.replace("_", " ")
 
 
 def summarise_rate(version: RateVersion) -> RateSummary:
