@@ -57,8 +57,9 @@ class Period:
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     def write(self) -> str:
-        """1–19 November 2026; 28 October – 3 November 2026; 19 November 2026."""
-        return self._write("%B", year=True)
+        """1–19 November 2026; 28 Oct – 3 Nov 2026; 19 November 2026."""
+        is_in_one_month = (self.first.year, self.first.month) == (self.last.year, self.last.month)
+        return self._write("%B" if is_in_one_month else "%b", year=True)
 
     def write_short(self) -> str:
         """1–19 Nov, with the year only where it turns."""

@@ -96,6 +96,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
         | {
             "chart_data": make_chart_data(overview.daily),
             "probe_colors": PROBE_COLORS,
+            "subject": PERIOD_NAMES[period.name] if period.name in ("month", "last-month") else period.write(),
             "by_word": DIMENSIONS[overview.daily.by],
             "other_href": f"{request.path}?{_with_all_lines(request)}",
             "dimensions": DIMENSIONS,

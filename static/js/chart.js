@@ -22,7 +22,7 @@ const names = data.labels.map((label, day) => `${label}: ${describe(totals[day])
 
 const makeTrace = (series, paper) => {
   const color = readColor(series.color);
-  const values = series.amounts.map(Number);
+  const values = series.amounts.map((amount) => Number(amount) || null); // a bar of nothing would still have an outline
   const hatch = { shape: "/", fgcolor: color, bgcolor: paper, size: 5, solidity: 0.35 };
   return {
     type: "bar",
@@ -30,7 +30,7 @@ const makeTrace = (series, paper) => {
     x: names,
     y: values,
     customdata: data.days.map((day) => series.link && `${series.link}&from=${day}&to=${day}`),
-    text: values.map(describe),
+    text: values.map((value) => value && describe(value)),
     textposition: "none",
     hovertemplate: "%{text} %{fullData.name}<extra></extra>",
     marker: {

@@ -72,8 +72,8 @@ def test_days_begin_and_end_where_the_tenants_zone_says():
     ("first", "after", "words"),
     [
         (date(2026, 11, 1), date(2026, 11, 20), "1–19 November 2026"),
-        (date(2026, 10, 28), date(2026, 11, 4), "28 October – 3 November 2026"),
-        (date(2025, 12, 30), date(2026, 1, 2), "30 December 2025 – 1 January 2026"),
+        (date(2026, 10, 28), date(2026, 11, 4), "28 Oct – 3 Nov 2026"),
+        (date(2025, 12, 30), date(2026, 1, 2), "30 Dec 2025 – 1 Jan 2026"),
         (date(2026, 11, 19), date(2026, 11, 20), "19 November 2026"),
     ],
 )
