@@ -1,7 +1,7 @@
 """The pricing engine beside genai-prices' `calc_price`, in one run, on the same calls.
 
-The calls are drawn from every model of the pinned library that it finds by its own id, some often and most seldom, as in
-traffic. All differ in tokens and time; nothing is remembered from one to the next but which list a model has (the
+The calls are drawn from every model of the pinned library that it finds by its own id, some often and most seldom, as
+in traffic. All differ in tokens and time; nothing is remembered from one to the next but which list a model has (the
 library remembers its model likewise). Both price requests of 1,000 events, made just before, as parsing makes them:
 ours as a `UsageEvent`, the library's as token counts, of which its callers must make its `Usage`. Time is the
 processor's, so that what else the machine does counts less. The answers are compared: a difference ends the run. Run
