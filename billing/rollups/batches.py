@@ -92,7 +92,8 @@ def apply_claim(*, tenant_id: int, now: datetime, outbox_id: int | None = None) 
         return len(claim.batch_ids)
 
 
-# A claim ends with the batch that reaches the limit of entries; what was locked beyond it is free at the commit.
+# A claim ends with the batch that reaches the limit of entries; what was locked beyond it is free at the commit. Rows
+# that someone holds who does not know the tenant's lock, such as a person at psql, are left for later.
 CLAIM_BATCHES_SQL = """
     WITH due AS (
         SELECT id, entry_count FROM outbox

@@ -89,10 +89,10 @@ def reverse(entry: NewEntry) -> NewEntry:
 
 
 def book_entries(tenant, *entries: NewEntry, api_key_id: str = "testkey", recorded_at: datetime | None = None) -> UUID:
-    """Book the entries as one batch, which then waits to be rolled up."""
+    """Book the entries as one batch, which then waits to be rolled up, and for a work that is never done."""
     batch = make_batch(*entries, api_key_id=api_key_id, recorded_at=recorded_at)
     with tenant_scope(tenant.id):
-        append_batches(tenant_id=tenant.id, batches=[batch], topics=("rollup",))
+        append_batches(tenant_id=tenant.id, batches=[batch], topics=("rollup", "another"))
     return batch.batch_id
 
 

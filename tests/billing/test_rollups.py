@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from psycopg.sql import SQL
 
 from billing.core.histograms import find_bucket
-from billing.rollups import apply_batches, fold_intake, prune_calls_minute, retry_failed_batches
+from billing.rollups import apply_batches, fold_intake, prune_calls_minute, rebuild_rollups, retry_failed_batches
 from billing.rollups.batches import apply_claim
 from billing.rollups.tables import bucket_of
 from billing.selectors import get_rollup_lag
@@ -277,24 +277,57 @@ def test_many_workers_beside_many_writers_add_each_batch_once(acme):
     assert_equal_to_ledger(acme)
 
 
-def test_while_a_worker_is_at_a_tenant_another_leaves_it_alone(acme):
-    book_entries(acme, make_entry(time=NOON))
+def hold_claim(tenant, *, while_held):
+    """Do `while_held` in another thread while a worker has claimed the tenant's batches and not committed."""
     claimed, may_commit = threading.Event(), threading.Event()
 
     def hold():
-        with tenant_scope(acme.id):
-            assert apply_claim(tenant_id=acme.id, now=NOW) == 1
+        with tenant_scope(tenant.id):
+            assert apply_claim(tenant_id=tenant.id, now=NOW) == 1
             claimed.set()
             may_commit.wait(10)
 
     def look():
-        claimed.wait(10)
+        assert claimed.wait(10)
         try:
-            assert apply_claim(tenant_id=acme.id, now=NOW) == 0
+            while_held(may_commit)
         finally:
             may_commit.set()
 
     run_threads(hold, look)
+
+
+def test_while_a_worker_is_at_a_tenant_another_leaves_it_alone(acme):
+    book_entries(acme, make_entry(time=NOON))
+
+    def claim_more(may_commit):
+        book_entries(acme, make_entry(time=NOON))
+        assert apply_claim(tenant_id=acme.id, now=NOW) == 0
+
+    hold_claim(acme, while_held=claim_more)
+    assert apply_claim(tenant_id=acme.id, now=NOW) == 1
+    assert_equal_to_ledger(acme)
+
+
+def test_rollups_are_made_again_only_when_no_worker_is_at_them(acme):
+    book_entries(acme, make_entry(time=NOON))
+    order = []
+
+    def rebuild():
+        rebuild_rollups(tenant_id=acme.id, now=NOW)
+        order.append("made again")
+        connections.close_all()
+
+    def rebuild_meanwhile(may_commit):
+        rebuilding = threading.Thread(target=rebuild)
+        rebuilding.start()
+        rebuilding.join(0.5)
+        order.append("committed")
+        may_commit.set()
+        rebuilding.join(10)
+
+    hold_claim(acme, while_held=rebuild_meanwhile)
+    assert order == ["committed", "made again"]
     assert_equal_to_ledger(acme)
 
 
