@@ -42,7 +42,7 @@ bench: $(VENV)/installed-dev  ## measure the figures of docs/benchmarks.md besid
 	@$(BIN)/python -m bench
 
 shots: $(VENV)/installed-dev  ## take the screenshots of docs/screens with Chromium
-	@$(BIN)/python -m bench.shots
+	@$(BIN)/python -m tests.dashboards.shots
 
 lock: $(VENV)/installed-dev  ## pin requirements.in and requirements-dev.in again, with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -1,0 +1,100 @@
+"""Takes the screenshots of docs/screens: the demo, in an installation of its own, in Chromium. Run by `make shots`."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.dashboards.palettes import shrink_png
+from tests.installation import run_installation
+
+SCREENS = Path(__file__).resolve().parents[2] / "docs" / "screens"
+WIDE, PHONE = (1280, 800), (390, 844)
+OWNER, OPERATOR = "owner@acme.example", "finance@demo.example"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A page as a person sees it; '' signs nobody in. path: `{entry}` is an entry that read a cache."""
+
+    name: str
+    path: str
+    size: tuple[int, int] = WIDE
+    theme: str = "light"
+    email: str = OWNER
+
+
+SHOTS = (
+    Shot("overview", "/"),
+    Shot("overview", "/", theme="dark"),
+    Shot("overview", "/", size=PHONE),
+    Shot("ledger", "/ledger?period=month"),
+    Shot("ledger", "/ledger?period=month", size=PHONE),
+    Shot("entry", "/ledger/{entry}"),
+    Shot("entry", "/ledger/{entry}", size=PHONE),
+    Shot("entry", "/ledger/{entry}", theme="dark"),
+    Shot("tenants", "/tenants", email=OPERATOR),
+    Shot("sign-in", "/sign-in", email=""),
+)
+
+
+def take_shots() -> None:
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        sys.exit("No Chromium is installed: on Debian, apt-get install chromium; or name one in CHROMIUM.")
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    with run_installation() as installation, sync_playwright() as playwright:
+        demo = json.loads(installation.manage("seed_demo"))
+        installation.manage("reconcile")
+        installation.start_service("web")
+        installation.wait_for_web()
+        passwords = {login["email"]: login["password"] for login in demo["logins"]}
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        blank = browser.new_page()
+        for shot in SHOTS:
+            context = browser.new_context(
+                base_url=f"http://127.0.0.1:{installation.port}",
+                viewport={"width": shot.size[0], "height": shot.size[1]},
+                color_scheme=shot.theme,
+            )
+            page = context.new_page()
+            if shot.email:
+                sign_in(page, shot.email, passwords[shot.email])
+            path = SCREENS / f"{shot.name}-{shot.size[0]}-{shot.theme}.png"
+            open_page(page, shot.path)
+            path.write_bytes(shrink_png(blank, page.screenshot(full_page=shot.name != "ledger")))
+            context.close()
+            print(f"{path.relative_to(SCREENS.parents[1])}  {path.stat().st_size / 1000:.0f} kB")
+        browser.close()
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_load_state()
+
+
+def open_page(page: Page, path: str) -> None:
+    """Open it, drawn to its end."""
+    if "{entry}" in path:
+        page.goto("/ledger?feature=support-chat&period=month")
+        rows = page.locator("main tbody tr").filter(
+            has_not=page.locator('td[data-l="Cache read"]', has_text=re.compile("^0$"))
+        )
+        path = path.format(entry=rows.first.locator("th a").get_attribute("href").split("?")[0].rpartition("/")[2])
+    page.goto(path)
+    if page.locator("#chart").count():
+        page.wait_for_selector("#chart .bars path", state="attached")
+    page.wait_for_timeout(300)
+
+
+if __name__ == "__main__":
+    take_shots()
