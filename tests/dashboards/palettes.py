@@ -6,7 +6,8 @@ import zlib
 
 from playwright.sync_api import Page
 
-# Chromium decodes its own picture. The most frequent 256 colours stay as they are, each other becomes the nearest.
+# Chromium decodes its own picture. The most frequent colours stay as they are; then those that are farthest from all of
+# them, so that a single red word keeps its colour; every other one becomes the nearest.
 CHOOSE_COLORS = """async (url) => {
     const image = new Image();
     image.src = url;
@@ -21,9 +22,16 @@ CHOOSE_COLORS = """async (url) => {
         pixels[i] = bytes[4 * i] << 16 | bytes[4 * i + 1] << 8 | bytes[4 * i + 2];
         counts.set(pixels[i], (counts.get(pixels[i]) ?? 0) + 1);
     }
-    const palette = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a)).slice(0, 256);
     const part = (color, shift) => color >> shift & 255;
     const distance = (a, b) => [16, 8, 0].reduce((sum, shift) => sum + (part(a, shift) - part(b, shift)) ** 2, 0);
+    const colors = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a));
+    const palette = colors.slice(0, 128);
+    const gaps = new Map(colors.map((color) => [color, Math.min(...palette.map((known) => distance(color, known)))]));
+    while (palette.length < Math.min(256, colors.length)) {
+        const farthest = colors.reduce((best, color) => gaps.get(color) > gaps.get(best) ? color : best);
+        palette.push(farthest);
+        for (const color of colors) gaps.set(color, Math.min(gaps.get(color), distance(color, farthest)));
+    }
     const nearest = new Map([...counts.keys()].map((color) => {
         let best = 0;
         for (let i = 1; i < palette.length; i++) {
