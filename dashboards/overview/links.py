@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlencode
 
 from dashboards.core.periods import Period
 from dashboards.frame import make_link
@@ -10,12 +11,21 @@ from dashboards.frame import make_link
 
 @dataclass(frozen=True, slots=True)
 class EntryLinks:
-    """Links to the ledger that say the tenant, the environment and the days of the page. base: the first two."""
+    """Links to the ledger that say the tenant and the environment of the page, then days, then filters.
 
-    base: Mapping[str, str]
-    period: Period
+    address: with the first two. dates: the page's days as parameters. A page has hundreds of these links, so both are
+    written once.
+    """
+
+    address: str
+    dates: str
 
     def make(self, *, day: date | None = None, **filters: str) -> str:
         """The entries of the page, or of one of its days, that pass `filters`; '' asks for those that say nothing."""
-        days = {"from": day.isoformat(), "to": day.isoformat()} if day else self.period.get_dates()
-        return make_link("ledger", {**self.base, **days, **filters})
+        dates = f"from={day}&to={day}" if day else self.dates
+        return f"{self.address}&{dates}&{urlencode(filters)}" if filters else f"{self.address}&{dates}"
+
+
+def make_entry_links(base: Mapping[str, str], period: Period) -> EntryLinks:
+    """The links of a page; base: its tenant and environment as parameters."""
+    return EntryLinks(make_link("ledger", base), urlencode(period.get_dates()))

@@ -12,7 +12,7 @@ from dashboards.core.periods import Period, find_previous_period
 from dashboards.frame import ALL_ENVIRONMENTS
 from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
 from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
-from dashboards.overview.links import EntryLinks
+from dashboards.overview.links import EntryLinks, make_entry_links
 from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_quantities
 from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
 from tenants.selectors import TenantInfo
@@ -77,7 +77,7 @@ def read_overview(
     now, before = (_read_groups(tenant, days, environment, in_environment) for days in (period, previous))
     if by not in DIMENSIONS:
         by = "cost_center" if any(center for (center,) in now["cost_center"]) else "feature"
-    links = EntryLinks({**link_query, "environment": environment or ALL_ENVIRONMENTS}, period)
+    links = make_entry_links({**link_query, "environment": environment or ALL_ENVIRONMENTS}, period)
     daily = _read_daily(tenant, period, in_environment, by=by, totals=now[by], links=links)
     lines = {
         dimension: list_lines(
