@@ -1,5 +1,6 @@
 """The daily bars, and the same numbers as a table."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -84,8 +85,8 @@ def make_daily_costs(
 ) -> DailyCosts:
     """The days of `period`, every one of them, with the five dearest values of `by`, Other, and what names none.
 
-    totals: of the period by value. chosen_costs: by day, of the values that `choose_series` chose and of ''.
-    all_costs: by day alone; what of it is in no chosen value is Other.
+    totals: of the period by value. chosen_costs: by day, of the values that `choose_series` chose and of '' at least.
+    all_costs: by day, of all values, together or apart; what of it is in no chosen value is Other.
     """
     chosen, rest = choose_series(totals)
     series = [
@@ -99,8 +100,10 @@ def make_daily_costs(
 
     zone = ZoneInfo(timezone)
     cells = {(_find_day(row, zone), row.group[0]): row.quantities.billed_cost for row in chosen_costs.rows}
-    whole = {_find_day(row, zone): row.quantities.billed_cost for row in all_costs.rows}
-    days = [_make_day(day, cells, whole.get(day, Decimal(0)), series, by, links) for day in period.list_days()]
+    whole: dict[date, Decimal] = defaultdict(Decimal)
+    for row in all_costs.rows:
+        whole[_find_day(row, zone)] += row.quantities.billed_cost
+    days = [_make_day(day, cells, whole[day], series, by, links) for day in period.list_days()]
     return DailyCosts(by, series, days, sum((day.total.cost for day in days), Decimal(0)), all_costs.complete_to)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from billing.selectors import CostQuery, Costs, Quantities, get_costs
+from billing.selectors import ROWS_MAX, CostQuery, Costs, Quantities, get_costs
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.frame import ALL_ENVIRONMENTS
@@ -68,7 +68,7 @@ def read_overview(
     sort: str = "cost",
     all_lines: bool = False,
 ) -> Overview:
-    """Read and compute the page with eight queries, however much there is. environment: '' for all of them.
+    """Read and compute the page with seven or eight queries, however much there is. environment: '' for all of them.
 
     by: the dimension of the daily bars, '' for the cost centre where any is named, else the feature.
     """
@@ -171,14 +171,21 @@ def _read_daily(
     totals: Groups,
     links: EntryLinks,
 ) -> DailyCosts:
-    """The days of the five dearest values of `by`, however many it has, and of all together."""
+    """The days of the five dearest values of `by`, and of all together: by one query, or by two where its values are
+    so many that no query answers for all of them by day.
+    """
     costs: dict[str, Decimal] = defaultdict(Decimal)
     for (value, *_), sums in totals.items():  # a model of two providers is one value
         costs[value] += sums.billed_cost
     chosen, _ = choose_series(costs)
+    if len(costs) * period.days <= ROWS_MAX:
+        chosen_costs = all_costs = _read(tenant, period, (by,), in_environment, granularity="day")
+    else:
+        chosen_costs = _read(tenant, period, (by,), {**in_environment, by: (*chosen, "")}, granularity="day")
+        all_costs = _read(tenant, period, (), in_environment, granularity="day")
     return make_daily_costs(
-        chosen_costs=_read(tenant, period, (by,), {**in_environment, by: (*chosen, "")}, granularity="day"),
-        all_costs=_read(tenant, period, (), in_environment, granularity="day"),
+        chosen_costs=chosen_costs,
+        all_costs=all_costs,
         totals=costs,
         by=by,
         period=period,

@@ -167,6 +167,14 @@ def test_the_sixth_value_and_the_eleventh_row_are_other(acme):
     assert len(everything) == 1 + 13 + 1
 
 
+def test_a_chart_of_more_values_than_a_query_answers_by_day_is_the_same(acme, monkeypatch):
+    book(acme, *({"feature": f"f{i:02d}", "time": on(1 + i)} for i in range(13)))
+    client = sign_in(acme)
+    by_one_query = read_tables(get_page(client, f"/?{NOVEMBER}&by=feature"))[0]
+    monkeypatch.setattr("dashboards.overview.page.ROWS_MAX", 13 * 19 - 1)
+    assert read_tables(get_page(client, f"/?{NOVEMBER}&by=feature"))[0] == by_one_query
+
+
 def test_headings_sort_every_table(acme):
     book(
         acme, *({"feature": name, "time": on(2)} for name in ("b", "a", "a")), {"feature": "b", "time": on(2, month=10)}
