@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, EVENTS_PER_REQUEST_MAX, JSON, NDJSON
-from api.parsing.events import DEPTH_MAX, FIELDS, LATENCY_MS_MAX, REQUIRED, TAG_VALUE_LENGTH_MAX, TAGS_MAX
+from api.parsing.wire import DEPTH_MAX, FIELDS, LATENCY_MS_MAX, REQUIRED, TAG_VALUE_LENGTH_MAX, TAGS_MAX
 from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX
 
 Schema = dict[str, Any]

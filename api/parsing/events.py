@@ -1,99 +1,37 @@
 """Usage events as `POST /v1/events` takes them: one verdict an item, all of an item's problems at once."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, NDJSON, check_event_count, cut_body
+from api.parsing.checks import (
+    ItemProblem,
+    ItemRefused,
+    check_fields,
+    check_nested,
+    load_strictly,
+    name_kind,
+    open_cloudevent,
+    printable,
+)
+from api.parsing.wire import EVENT_BYTES_MAX, WireEvent
 from billing.core.provider_usage import ProviderUsageUnknown, read_provider_usage
 from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX, Usage, UsageEvent, UsageInconsistent, split_usage
 
 AGE_MAX = timedelta(days=400)
 AHEAD_MAX = timedelta(minutes=5)
 BACKFILL_FROM = datetime(2000, 1, 1, tzinfo=UTC)
-DEPTH_MAX = 16
-EVENT_BYTES_MAX = 256_000
-TAGS_MAX = 50
-TAG_NAME_LENGTH_MAX, TAG_VALUE_LENGTH_MAX = 128, 512
-LATENCY_MS_MAX = 10**9
 MONEY_MAX = Decimal(10) ** 11
 METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.]\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
 STANDARD_TIERS = ("default", "auto", "on_demand")  # how providers spell "standard"
-
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Text = Annotated[str, Meta(max_length=256)]
-Optional = Text | UnsetType
-Tags = Annotated[
-    dict[Annotated[str, Meta(max_length=TAG_NAME_LENGTH_MAX)], Annotated[str, Meta(max_length=TAG_VALUE_LENGTH_MAX)]],
-    Meta(max_length=TAGS_MAX),
-]
-
-
-class WireEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """One event as it is sent; what was left out stays UNSET."""
-
-    id: Name
-    time: Name
-    provider: Name
-    model: Name
-    usage: dict[str, Any] | UnsetType = UNSET
-    provider_usage: dict[str, Any] | UnsetType = UNSET
-    source: Optional = UNSET
-    operation: Optional = UNSET
-    response_id: Optional = UNSET
-    requested_model: Optional = UNSET
-    feature: Optional = UNSET
-    environment: Optional = UNSET
-    user: Optional = UNSET
-    cost_center: Optional = UNSET
-    customer_tier: Optional = UNSET
-    prompt_hash: Optional = UNSET
-    session_id: Optional = UNSET
-    trace_id: Optional = UNSET
-    span_id: Optional = UNSET
-    parent_span_id: Optional = UNSET
-    service_tier: Optional = UNSET
-    region: Optional = UNSET
-    latency_ms: Annotated[int, Meta(ge=0, le=LATENCY_MS_MAX)] | UnsetType = UNSET
-    status: Optional = UNSET
-    finish_reason: Optional = UNSET
-    cache_hit: bool | UnsetType = UNSET
-    tags: Tags | UnsetType = UNSET
-    reported_cost: dict[str, Any] | UnsetType = UNSET
-    tenant: Optional = UNSET
-
-
-FIELDS = WireEvent.__struct_fields__
-REQUIRED = ("id", "time", "provider", "model")
-KINDS = {
-    "usage": dict, "provider_usage": dict, "tags": dict, "reported_cost": dict, "latency_ms": int, "cache_hit": bool,
-}  # fmt: skip
-KIND_NAMES = {dict: "an object", int: "a whole number", bool: "true or false", str: "text"}
-
-
-@dataclass(frozen=True, slots=True)
-class ItemProblem:
-    """One thing wrong with one event: the field, a stable code, and the cure."""
-
-    field: str
-    code: str
-    detail: str
-
-
-class ItemRefused(ValueError):
-    """An event that cannot be booked as it was sent; `problems` holds all that is wrong with it."""
-
-    def __init__(self, problems: Sequence[ItemProblem]) -> None:
-        super().__init__(problems)
-        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +94,10 @@ def _parse_item(index: int, raw: bytes, is_cloudevent: bool, now: datetime, may_
     """One event by itself, with a closer look."""
     document: Any = {}
     try:
-        document = _load_strictly(raw)
+        document = load_strictly(raw)
         if is_cloudevent:
-            document = _open_cloudevent(document)
-        problems = list(_check_fields(document))
+            document = open_cloudevent(document)
+        problems = list(check_fields(document))
         if problems:
             raise ItemRefused(problems)
         wire = msgspec.convert(document, WireEvent)
@@ -181,149 +119,6 @@ def _refuse(index: int, event_id: str, raw: bytes, problems: tuple[ItemProblem, 
     safe_id = event_id.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()[:256]
     text = raw[:EVENT_BYTES_MAX].decode("utf-8", "backslashreplace").replace("\x00", "\\u0000")
     return ParsedItem(index, safe_id, None, tenant, problems, text)
-
-
-def _load_strictly(raw: bytes) -> Any:
-    """JSON with each name once, no NaN, no endless nesting and no text that cannot be kept. Raises ItemRefused."""
-    if len(raw) > EVENT_BYTES_MAX:
-        raise ItemRefused([ItemProblem("", "event_too_large", f"an event has at most {EVENT_BYTES_MAX:,} bytes")])
-    repeated: list[str] = []
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.extend(sorted({name for name in names if names.count(name) > 1}))
-        return members
-
-    def refuse_constant(name: str) -> Any:
-        raise ItemRefused([ItemProblem("", "malformed_json", f"{name} is no JSON number")])
-
-    try:
-        document = json.loads(raw, object_pairs_hook=collect, parse_float=Decimal, parse_constant=refuse_constant)
-    except RecursionError as error:
-        raise ItemRefused([ItemProblem("", "too_deep", f"at most {DEPTH_MAX} levels of nesting")]) from error
-    except UnicodeDecodeError as error:
-        raise ItemRefused([ItemProblem("", "invalid_text", "the event is not UTF-8")]) from error
-    except (ValueError, ArithmeticError) as error:
-        raise ItemRefused([ItemProblem("", "malformed_json", f"not JSON: {error}")]) from error
-    if repeated:
-        raise ItemRefused(
-            [
-                ItemProblem(_printable(name), "duplicate_field", "the name stands twice; send it once")
-                for name in repeated
-            ]
-        )
-    return document
-
-
-def _open_cloudevent(document: Any) -> Any:
-    """The event inside a CloudEvents 1.0 envelope: `data`, with the envelope's id, source and time."""
-    if not isinstance(document, dict):
-        return document
-    problems = []
-    if document.get("specversion") != "1.0":
-        problems.append(ItemProblem("specversion", "wrong_value", "must be “1.0”"))
-    for name in ("id", "source", "type"):
-        if not isinstance(document.get(name), str) or not document[name]:
-            problems.append(ItemProblem(name, "missing_field", "a CloudEvent has it, as text"))
-    data = document.get("data")
-    if not isinstance(data, dict):
-        problems.append(ItemProblem("data", "missing_field", "must be an object: the usage event"))
-        data = {}
-    problems += [
-        ItemProblem(f"data.{name}", "duplicate_field", f"the envelope's {name} says it; leave it out")
-        for name in ("id", "source", "time")
-        if name in data and name in document
-    ]
-    if problems:
-        raise ItemRefused(problems)
-    envelope = {name: document[name] for name in ("id", "source", "time") if name in document}
-    return data | envelope
-
-
-def _check_fields(document: Any) -> Iterator[ItemProblem]:
-    """What is wrong with the names, kinds and lengths of an event's fields."""
-    if not isinstance(document, dict):
-        yield ItemProblem("", "wrong_type", "an event is an object")
-        return
-    for name in REQUIRED:
-        if name not in document:
-            yield ItemProblem(name, "missing_field", "is required")
-    for name, value in document.items():
-        if name not in FIELDS:
-            yield ItemProblem(_printable(name), "unknown_field", "is no field of an event; see /v1/docs")
-        else:
-            yield from _check_field(name, value)
-
-
-def _check_field(name: str, value: Any) -> Iterator[ItemProblem]:
-    kind = KINDS.get(name, str)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        yield ItemProblem(name, "wrong_type", f"must be {KIND_NAMES[kind]}, not {_name_kind(value)}")
-    elif kind is str:
-        yield from _check_text(name, value, 256)
-        if name in REQUIRED and not value:
-            yield ItemProblem(name, "missing_field", "must not be empty")
-    elif kind is int and not 0 <= value <= LATENCY_MS_MAX:
-        yield ItemProblem(name, "out_of_range", f"must be 0 to {LATENCY_MS_MAX:,}")
-    elif name == "tags":
-        yield from _check_tags(value)
-
-
-def _check_tags(tags: Mapping[str, Any]) -> Iterator[ItemProblem]:
-    if len(tags) > TAGS_MAX:
-        yield ItemProblem("tags", "too_many", f"at most {TAGS_MAX} tags")
-    for name, value in tags.items():
-        field = f"tags.{_printable(name)}"
-        yield from _check_text(field, name, TAG_NAME_LENGTH_MAX)
-        if isinstance(value, str):
-            yield from _check_text(field, value, TAG_VALUE_LENGTH_MAX)
-        else:
-            yield ItemProblem(field, "wrong_type", f"must be text, not {_name_kind(value)}")
-
-
-def _check_nested(field: str, value: Any, depth: int) -> Iterator[ItemProblem]:
-    """Bounds on the depth and the texts of an object whose shape another function judges."""
-    if depth > DEPTH_MAX:
-        yield ItemProblem(field.split(".")[0], "too_deep", f"at most {DEPTH_MAX} levels of nesting")
-    elif isinstance(value, str):
-        yield from _check_text(field, value, EVENT_BYTES_MAX)
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            yield from _check_text(field, name, 256)
-            yield from _check_nested(f"{field}.{_printable(name)}", member, depth + 1)
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            yield from _check_nested(f"{field}[{index}]", member, depth + 1)
-
-
-def _check_text(field: str, value: str, length_max: int) -> Iterator[ItemProblem]:
-    if len(value) > length_max:
-        yield ItemProblem(field, "too_long", f"has {len(value):,} characters; at most {length_max:,}")
-    if "\x00" in value:
-        yield ItemProblem(field, "invalid_text", "holds a NUL character")
-    elif any("\ud800" <= character <= "\udfff" for character in value):
-        yield ItemProblem(field, "invalid_text", "holds half of a surrogate pair")
-
-
-def _name_kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null; leave the field out"
-        case bool():
-            return "true or false"
-        case int() | Decimal():
-            return "a number"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-    return "an object"
-
-
-def _printable(name: str) -> str:
-    return name[:80].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
 
 
 def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEvent:
@@ -405,7 +200,7 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
         return None, more
     if wire.provider_usage is not UNSET:
         field = "provider_usage"
-        if found := list(_check_nested(field, wire.provider_usage, 1)):
+        if found := list(check_nested(field, wire.provider_usage, 1)):
             problems.extend(found)
             return None, more
         try:
@@ -439,11 +234,11 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
 
 
 def _check_quantity(field: str, name: str, value: Any) -> Iterator[ItemProblem]:
-    place = f"{field}.{_printable(name)}"
+    place = f"{field}.{printable(name)}"
     if not METER_NAME.fullmatch(name):
         yield ItemProblem(place, "unknown_field", "a meter's name is lower-case letters, digits and _, at most 64")
     elif isinstance(value, bool) or not isinstance(value, int | Decimal):
-        yield ItemProblem(place, "wrong_type", f"must be a number, not {_name_kind(value)}")
+        yield ItemProblem(place, "wrong_type", f"must be a number, not {name_kind(value)}")
     elif isinstance(value, Decimal) and (name.endswith("_tokens") or value.as_tuple().exponent < -6):
         kind = "whole" if name.endswith("_tokens") else "of at most 6 decimals"
         yield ItemProblem(place, "wrong_type", f"must be a number, {kind}")
@@ -460,7 +255,7 @@ KNOWN_METERS = frozenset((
 def _read_reported_cost(cost: Mapping[str, Any], problems: list[ItemProblem]) -> Decimal | None:
     """The provider's own figure in USD, exact."""
     found = [
-        ItemProblem(f"reported_cost.{_printable(name)}", "unknown_field", "a cost has amount and currency")
+        ItemProblem(f"reported_cost.{printable(name)}", "unknown_field", "a cost has amount and currency")
         for name in cost
         if name not in ("amount", "currency")
     ]

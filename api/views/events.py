@@ -14,7 +14,8 @@ from api.auth import Access
 from api.booking_shapes import EVENTS_BODIES
 from api.parameters import Parameter, read_choice, read_query
 from api.parsing.bodies import read_body, read_content_type
-from api.parsing.events import ItemProblem, ParsedItem, parse_events
+from api.parsing.checks import ItemProblem
+from api.parsing.events import ParsedItem, parse_events
 from api.problems import Problem
 from api.schema import describe_call
 from billing.ingestion import AtomicIntakeRefused, ItemResult, Receipt, RejectedItem, ingest_events
