@@ -1,6 +1,7 @@
 """Billing's periodic work; `finops/schedule.py` says when. A lost or doubled run changes nothing."""
 
 import time
+from collections.abc import Callable
 
 from celery import shared_task
 from django.utils import timezone
@@ -8,7 +9,8 @@ from django.utils import timezone
 from billing import rollups
 from billing.job_runs import beat_heart, claim_slot, find_daily_slot, record_run
 from ledger.rejected import prune_rejected
-from tenants.selectors import list_tenants
+from tenants.models import OPERATOR_SLUG
+from tenants.selectors import TenantInfo, get_tenant, list_tenants
 
 APPLY_SECONDS_MAX = 20
 RECONCILE_SECONDS_MAX = 6 * 3600
@@ -41,7 +43,7 @@ def reconcile_rollups(*, hour: int, minute: int) -> None:
 
 
 def _reconcile_every_tenant() -> str:
-    results = [rollups.reconcile_rollups(tenant_id=tenant.id, now=timezone.now()) for tenant in list_tenants()]
+    results = [rollups.reconcile_rollups(tenant_id=tenant.id, now=timezone.now()) for tenant in _list_all_tenants()]
     return f"{len(results)} tenants, {sum(len(result.differences) for result in results)} differences"
 
 
@@ -53,7 +55,7 @@ def prune_calls_minute(*, hour: int, minute: int) -> None:
 
 def _prune_minutes() -> str:
     now = timezone.now()
-    return f"{sum(rollups.prune_calls_minute(tenant_id=tenant.id, now=now) for tenant in list_tenants())} rows"
+    return f"{sum(rollups.prune_calls_minute(tenant_id=tenant.id, now=now) for tenant in _list_all_tenants())} rows"
 
 
 @shared_task(name="billing.prune_rejected_events")
@@ -64,10 +66,16 @@ def prune_rejected_events(*, hour: int, minute: int) -> None:
 
 def _prune_rejected() -> str:
     now = timezone.now()
-    return f"{sum(prune_rejected(tenant_id=tenant.id, now=now) for tenant in list_tenants())} rows"
+    return f"{sum(prune_rejected(tenant_id=tenant.id, now=now) for tenant in _list_all_tenants())} rows"
 
 
-def _run_daily(job: str, work, *, hour: int, minute: int) -> None:
+def _list_all_tenants() -> list[TenantInfo]:
+    """Those that are charged, and the operator's own, whose keys send events too."""
+    operator = get_tenant(OPERATOR_SLUG)
+    return [*list_tenants(), *([operator] if operator else [])]
+
+
+def _run_daily(job: str, work: Callable[[], str], *, hour: int, minute: int) -> None:
     """Do the work of today's slot, unless it was taken; the slot of a missed day is still there to take."""
     now = timezone.now()
     slot = find_daily_slot(now, hour=hour, minute=minute)

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+FOUR_WEEKS = timedelta(weeks=4)  # no zone changes its clock for less
 GRANULARITIES = ("hour", "day", "week", "month", "total")
 
 
@@ -29,8 +30,9 @@ def is_period_start(moment: datetime, granularity: str, zone: ZoneInfo) -> bool:
 
 
 def has_whole_hours(start: datetime, end: datetime, zone: ZoneInfo) -> bool:
-    """Whether hours of UTC are hours of the zone, at both ends of a period."""
-    offsets = (moment.astimezone(zone).utcoffset() or timedelta() for moment in (start, end))
+    """Whether hours of UTC are hours of the zone, throughout a period: Lord Howe Island's are in winter alone."""
+    moments = [start + step * FOUR_WEEKS for step in range((end - start) // FOUR_WEEKS + 1)]
+    offsets = (moment.astimezone(zone).utcoffset() or timedelta() for moment in (*moments, end))
     return not any(offset % timedelta(hours=1) for offset in offsets)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, connection
 from psycopg.sql import SQL
 
 from billing.rollups.intake import fold_tallies
@@ -65,8 +65,9 @@ def _apply_tenant(tenant_id: int, *, now: datetime) -> int:
     except (BatchIncomplete, DataError, IntegrityError):
         logger.exception("rollup of tenant %d failed; trying its batches one by one", tenant_id)
         return _apply_one_by_one(tenant_id, now=now)
-    except OperationalError:
-        # A deadlock, a full disk, a server that goes away: the batches are as they were, and come again.
+    except DatabaseError:
+        # A deadlock, a full disk, a server that goes away: the batches are as they were, and come again. One tenant's
+        # trouble is not the others'.
         if not connection.is_usable():
             raise
         logger.exception("rollup of tenant %d will be tried again", tenant_id)

@@ -220,6 +220,22 @@ def test_a_bad_batch_is_tried_five_times_at_growing_intervals_and_then_reported(
     assert get_rollup_lag(tenant_id=acme.id).failed_batches == 0
 
 
+def test_a_tenant_that_cannot_be_added_holds_up_no_other(acme, monkeypatch):
+    globex = make_tenant("globex")
+    for tenant in (acme, globex):
+        book_entries(tenant, make_entry(time=NOON))
+
+    def fail_for_acme(tenant_id):
+        if tenant_id == acme.id:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT * FROM no_such_table")
+
+    monkeypatch.setattr("billing.rollups.batches.fold_tallies", fail_for_acme)
+    apply_batches(now=NOW)
+    assert read_outbox(acme, "tries") == [(0,)]
+    assert_equal_to_ledger(globex)
+
+
 def test_nothing_is_claimed_where_row_security_hides_the_entries(acme):
     # The claim of a tenant in the scope of another: work would be deleted and nothing added.
     book_entries(acme, make_entry(time=NOON))

@@ -290,6 +290,14 @@ def test_days_of_a_half_hour_zone_are_told_where_they_are_the_tenants_own():
         ask(acme, start, end, "day", "Asia/Kolkata", group_by=("user",))
 
 
+def test_hours_that_are_whole_only_at_both_ends_are_refused(acme):
+    # Lord Howe Island: + 11:00 in summer, until the first Sunday of April, + 10:30 in winter.
+    start, end = at("2025-12-31T13:00"), at("2026-12-31T13:00")
+    with pytest.raises(QueryRefused, match="are not those of UTC"):
+        ask(acme, start, end, "total", "Australia/Lord_Howe")
+    assert ask(acme, start, at("2026-03-31T13:00"), "total", "Australia/Lord_Howe").totals == Quantities()
+
+
 def test_too_many_rows_are_refused(acme, monkeypatch):
     monkeypatch.setattr("billing.selectors.costs.ROWS_MAX", 2)
     book_entries(acme, *(make_entry(time=at("2026-10-05T10:00"), model=f"m{number}") for number in range(3)))
