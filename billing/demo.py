@@ -59,7 +59,7 @@ def seed_demo(*, now: datetime, days: int = 60, seed: int = 1, say: Callable[[st
     that nobody's password is made and not shown. Raises DemoRefused.
     """
     tenants = [_ensure_tenant(slug) for slug in WORKLOADS]
-    if not list_published_rates():
+    if not any(rate.imported for rate in list_published_rates()):
         say("importing rates")
         _import_rates(now)
     api_keys = {tenant.slug: _issue_key(tenant, now) for tenant in tenants}

@@ -18,7 +18,8 @@ READ_ROLES_SQL = """
     SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication
     FROM pg_roles WHERE rolname LIKE 'tokenledger%'"""
 COUNT_OWNED_SQL = """
-    SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) IN ('tokenledger_app', 'tokenledger_reader')"""
+    SELECT count(*) FROM pg_class
+    WHERE pg_get_userbyid(relowner) IN ('tokenledger_app', 'tokenledger_reader') AND relpersistence <> 't'"""
 
 
 def test_no_role_may_do_more_than_its_own_work(owner_connection):
