@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,19 +22,26 @@ from api.parsing.checks import (
 )
 from api.parsing.wire import EVENT_BYTES_MAX, WireEvent
 from billing.core.provider_usage import ProviderUsageUnknown, read_provider_usage
-from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX, Usage, UsageEvent, UsageInconsistent, split_usage
+from billing.core.usage import (
+    METERS_PER_EVENT_MAX,
+    OWN_BUCKETS,
+    QUANTITY_MAX,
+    Usage,
+    UsageEvent,
+    UsageInconsistent,
+    split_usage,
+)
 
 AGE_MAX = timedelta(days=400)
 AHEAD_MAX = timedelta(minutes=5)
 BACKFILL_FROM = datetime(2000, 1, 1, tzinfo=UTC)
 MONEY_MAX = Decimal(10) ** 11
 METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.]\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
+TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:[.]\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 STANDARD_TIERS = ("default", "auto", "on_demand")  # how providers spell "standard"
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedItem:
+class ParsedItem(msgspec.Struct, frozen=True):
     """One event of a request: `event`, or the `problems` that it has. `raw` is its text where it was refused."""
 
     index: int
@@ -46,9 +52,16 @@ class ParsedItem:
     raw: str = ""
 
 
-_decode_one = msgspec.json.Decoder(WireEvent, float_hook=Decimal)
-_decode_many = msgspec.json.Decoder(list[WireEvent], float_hook=Decimal)
-_encode = msgspec.json.Encoder()
+def _read_fraction(text: str) -> Decimal:
+    """Exact, and written as it was read. Raises ValueError for one with an exponent, which would not be."""
+    if "e" in text or "E" in text:
+        raise ValueError(text)
+    return Decimal(text)
+
+
+_decode_one = msgspec.json.Decoder(WireEvent, float_hook=_read_fraction)
+_decode_many = msgspec.json.Decoder(list[WireEvent], float_hook=_read_fraction)
+_encode = msgspec.json.Encoder(decimal_format="number")
 
 
 def parse_events(body: bytes, *, content_type: str, now: datetime, may_backfill: bool) -> list[ParsedItem]:
@@ -68,8 +81,8 @@ def _decode_clean(body: bytes, *, content_type: str) -> list[WireEvent] | None:
     """All events at once, if nothing about the body asks for a closer look; else None.
 
     The decoder keeps the last of two equal names without a word. A body of events encodes again to as many bytes
-    as it had, white space aside, exactly when no name was lost: escapes and fractions, which may change length,
-    get the closer look as well.
+    as it had, white space aside, exactly when no name was lost: what may become longer on the way, escapes and
+    exponents, gets the closer look as well.
     """
     if b"\\" in body:
         return None
@@ -83,11 +96,11 @@ def _decode_clean(body: bytes, *, content_type: str) -> list[WireEvent] | None:
         encoded = _encode.encode(wires)
     except (msgspec.MsgspecError, ValueError, RecursionError, TypeError):
         return None
-    blanks = body.count(b" ") + body.count(b"\n") + body.count(b"\r") + body.count(b"\t")
     brackets = 0 if body[:1] == b"[" else 2 + (len(wires) - 1)  # the list's own, and its commas
-    if len(body) - blanks != len(encoded) - encoded.count(b" ") - brackets:
-        return None
-    return wires
+    if len(body) == len(encoded) - brackets:
+        return wires
+    blanks = body.count(b" ") + body.count(b"\n") + body.count(b"\r") + body.count(b"\t")
+    return wires if len(body) - blanks == len(encoded) - encoded.count(b" ") - brackets else None
 
 
 def _parse_item(index: int, raw: bytes, is_cloudevent: bool, now: datetime, may_backfill: bool) -> ParsedItem:
@@ -167,13 +180,14 @@ def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEv
 def _read_time(text: str, now: datetime, may_backfill: bool, problems: list[ItemProblem]) -> datetime | None:
     """The moment in UTC, to the microsecond; finer digits are cut."""
     form = TIME_FORM.fullmatch(text)
-    if not form or not form[2]:
+    if not form or not form[1]:
         wrong = "has no zone" if form else f"{text[:40]!r} is no RFC 3339 time"
         problems.append(ItemProblem("time", "invalid_time", f"{wrong}; write it as 2026-11-22T05:00:00.123456Z"))
         return None
     try:
-        whole = text[:19] + (form[1] or "")[:7] + ("+00:00" if form[2] in "Zz" else form[2])
-        moment = datetime.fromisoformat(whole).astimezone(UTC)
+        moment = datetime.fromisoformat(text.upper())
+        if moment.tzinfo is not UTC:
+            moment = moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         problems.append(ItemProblem("time", "invalid_time", f"{text[:40]!r}: {error}"))
         return None
@@ -218,7 +232,7 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
     found = [
         problem
         for name, value in quantities.items()
-        if name not in KNOWN_METERS or type(value) is not int or not 0 <= value <= QUANTITY_MAX
+        if name not in OWN_BUCKETS or type(value) is not int or not 0 <= value <= QUANTITY_MAX
         for problem in _check_quantity(field, name, value)
     ]
     if len(quantities) > METERS_PER_EVENT_MAX:
@@ -244,12 +258,6 @@ def _check_quantity(field: str, name: str, value: Any) -> Iterator[ItemProblem]:
         yield ItemProblem(place, "wrong_type", f"must be a number, {kind}")
     elif not 0 <= value <= QUANTITY_MAX:
         yield ItemProblem(place, "out_of_range", f"must be 0 to {QUANTITY_MAX:,}")
-
-
-KNOWN_METERS = frozenset((
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-    "reasoning_tokens",
-))  # fmt: skip
 
 
 def _read_reported_cost(cost: Mapping[str, Any], problems: list[ItemProblem]) -> Decimal | None:

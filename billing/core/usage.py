@@ -14,6 +14,11 @@ import msgspec
 QUANTITY_MAX = 10**12
 METERS_PER_EVENT_MAX = 40
 
+# What has a column of its own in the ledger.
+OWN_BUCKETS = frozenset((
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens",
+))  # fmt: skip
 # Every other meter name stands for itself, apart from tokens: `images`, `audio_seconds`, `searches`, …
 INSIDE_INPUT = ("audio_input_tokens", "image_input_tokens", "video_input_tokens")
 INSIDE_OUTPUT = ("audio_output_tokens", "image_output_tokens", "video_output_tokens")
@@ -78,14 +83,18 @@ def split_usage(wire: Mapping[str, int | Decimal]) -> Usage:
     >>> split_usage({"input_tokens": 120, "cache_read_tokens": 30, "cache_write_tokens": 10}).input_tokens
     80
     """
-    rest = dict(wire)
-    total_input, total_output = int(rest.pop("input_tokens", 0)), int(rest.pop("output_tokens", 0))
-    cache_read, reasoning = int(rest.pop("cache_read_tokens", 0)), int(rest.pop("reasoning_tokens", 0))
-    cache_write = int(rest.pop("cache_write_tokens", 0))
-    cache_write_1h = int(rest.pop("cache_write_1h_tokens", 0))
-    parts = _split_modalities(rest, cache_read) if rest else _NO_PARTS
-    fresh_input = total_input - cache_read - cache_write - cache_write_1h - sum(parts.input.values())
-    plain_output = total_output - sum(parts.output.values())
+    total_input, total_output = int(wire.get("input_tokens", 0)), int(wire.get("output_tokens", 0))
+    cache_read, reasoning = int(wire.get("cache_read_tokens", 0)), int(wire.get("reasoning_tokens", 0))
+    cache_write = int(wire.get("cache_write_tokens", 0))
+    cache_write_1h = int(wire.get("cache_write_1h_tokens", 0))
+    parts = _NO_PARTS
+    fresh_input = total_input - cache_read - cache_write - cache_write_1h
+    plain_output = total_output
+    if not wire.keys() <= OWN_BUCKETS:
+        rest = {name: quantity for name, quantity in wire.items() if name not in OWN_BUCKETS}
+        parts = _split_modalities(rest, cache_read)
+        fresh_input -= sum(parts.input.values())
+        plain_output -= sum(parts.output.values())
     if fresh_input < 0:
         caches = {
             "cache_read_tokens": cache_read,
@@ -98,7 +107,7 @@ def split_usage(wire: Mapping[str, int | Decimal]) -> Usage:
         raise UsageInconsistent(_too_large(outputs, "output_tokens", total_output))
     return Usage(
         fresh_input,
-        cache_read - sum(parts.cache_read.values()),
+        cache_read - sum(parts.cache_read.values()) if parts.cache_read else cache_read,
         cache_write,
         cache_write_1h,
         plain_output,

@@ -179,6 +179,8 @@ def test_a_bad_event_is_named_and_costs_its_neighbours_nothing(acme, key, change
     [
         (b'{"id": "a", "id": "b", %s}', "duplicate_field"),
         (b'{"usage": {"input_tokens": 1, "input_tokens": 2}, %s}', "duplicate_field"),
+        (b'{"usage":{"input_tokens":1,"a":1,"a":2,"x":1.5,"y":1.5,"z":2.5},%s}', "duplicate_field"),
+        (b'{"usage":{"a":1,"a":2,"u":1e3,"v":1e3,"w":1e3,"x":1e3,"y":1e3,"z":1e3},%s}', "duplicate_field"),
         (b'{"usage": {"input_tokens": NaN}, %s}', "malformed_json"),
         (b'{"usage": {"input_tokens": 1e400}, %s}', "wrong_type"),
         (b'{"id": "half', "malformed_json"),
