@@ -129,11 +129,14 @@ def _encode_numeric(picos: int | None) -> bytes:
     sign = 0
     if picos < 0:
         sign, picos = 0x4000, -picos
-    whole, fraction = divmod(picos, 10**12)
-    high, rest = divmod(fraction, 10**8)
-    middle, low = divmod(rest, 10**4)
-    if not whole:
+    high = picos // 10**8
+    rest = picos - high * 10**8
+    middle = rest // 10**4
+    low = rest - middle * 10**4
+    if high < 10_000:
         return _NUMERIC_FRACTION.pack(14, 3, -1, sign, 12, high, middle, low)
+    whole = high // 10_000
+    high -= whole * 10_000
     if whole < 10_000:
         return _NUMERIC_SMALL.pack(16, 4, 0, sign, 12, whole, high, middle, low)
     digits = []

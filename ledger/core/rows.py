@@ -23,7 +23,7 @@ class CanonicalRow(msgspec.Struct, frozen=True, gc=False):
     api_key_id: str
     batch_id: str
     billed_cost: str | None
-    billing_period: str
+    billing_period: date
     cache_hit: bool
     cache_read_cost: str | None
     cache_read_tokens: str
@@ -31,7 +31,7 @@ class CanonicalRow(msgspec.Struct, frozen=True, gc=False):
     cache_write_cost: str | None
     cache_write_tokens: str
     calls: str
-    charge_period_start: str
+    charge_period_start: datetime | str
     content_digest: str
     context_tier: str
     corrects: str | None
@@ -104,7 +104,7 @@ def encode_row(entry: NewEntry, *, place: Place) -> bytes:
             place.api_key_id,
             place.batch_id,
             None if e.billed_cost is None else str(e.billed_cost),
-            e.billing_period.isoformat(),
+            e.billing_period,
             e.cache_hit,
             None if e.cache_read_cost is None else str(e.cache_read_cost),
             str(e.cache_read_tokens),
@@ -112,7 +112,7 @@ def encode_row(entry: NewEntry, *, place: Place) -> bytes:
             None if e.cache_write_cost is None else str(e.cache_write_cost),
             str(e.cache_write_tokens),
             str(e.calls),
-            format_time(e.charge_period_start),
+            e.charge_period_start if e.charge_period_start.microsecond else format_time(e.charge_period_start),
             e.content_digest,
             str(e.context_tier),
             e.corrects,
@@ -171,11 +171,13 @@ def format_time(moment: datetime) -> str:
 
 def _write_object(members: Mapping[str, object]) -> dict[str, str]:
     """A flat object of texts; quantities become texts. Names sort by UTF-16 code units, as RFC 8785 says."""
-    names = sorted(members, key=lambda name: name.encode("utf-16-be"))
+    names = sorted(members, key=lambda name: name.encode("utf-16-be")) if len(members) > 1 else members
     return {name: _write_value(members[name]) for name in names}
 
 
 def _write_value(value: object) -> str:
+    if type(value) is str:
+        return value
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
