@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-# One Python process is bound by its lock: a second process adds half, more threads add little.
+# One Python process is bound by its lock, so threads add no speed to work. They wait: for slow clients, and for the
+# commit that small requests share, which is the fuller the more of them wait.
 WEB_PROCESSES = 2
-WEB_THREADS = 2
+WEB_THREADS = 32
 WORKER_PROCESSES = 2
 
 WORKER_COMMAND = [
