@@ -75,7 +75,8 @@ def describe_machine() -> list[str]:
     )
     packages = ", ".join(f"{name} {version(name)}" for name in ("Django", "djangorestframework", "granian", "psycopg"))
     return [
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.release()}, {os.cpu_count()} × {model}, "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} × {model}, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB, load {os.getloadavg()[0]:.1f}",
         f"Python {platform.python_version()}, {packages}",
         f"command: {' '.join([Path(sys.executable).name, *sys.orig_argv[1:]])}",
