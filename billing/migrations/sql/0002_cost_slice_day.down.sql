@@ -1,1 +1,0 @@
-DROP TABLE cost_slice_day;
