@@ -85,8 +85,7 @@ def database(url: str, *, pool: dict[str, int] | bool = False) -> dict[str, obje
     part = conninfo_to_dict(url)
     named = ("dbname", "user", "password", "host", "port")
     # What else the URL says goes along: sslmode, target_session_attrs and the like.
-    # A statement of `tenants.prepared` is planned once a connection, at its second time.
-    options: dict[str, object] = {"application_name": "tokenledger", "prepare_threshold": 1} | {
+    options: dict[str, object] = {"application_name": "tokenledger"} | {
         name: value for name, value in part.items() if name not in named
     }
     if pool:

@@ -1,1 +1,0 @@
-DROP FUNCTION hold_rate_book(bigint);
