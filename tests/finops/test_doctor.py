@@ -1,14 +1,21 @@
 """The doctor: a line a check, and the cure of what is wrong."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from finops import doctor
 from finops.doctor import CHECKS, examine
 from finops.environment import environment_file, write_environment
+from finops.roles import derive_urls, ensure_roles
+from tests.conftest import ROOT, URLS
 
 
 def examine_one(name, *, now=None):
@@ -16,19 +23,36 @@ def examine_one(name, *, now=None):
     return finding
 
 
-def test_an_installation_without_worker_and_rates_lacks_those_alone(committed_db, owner_connection):
-    owner_connection.execute("TRUNCATE rate_version, job_run")
-    wrong = {finding.name for finding in examine(now=timezone.now()) if not finding.is_well}
-    assert wrong - {"models"} == {"worker", "beat", "rates"}  # other tests leave calls of today without a rate
+@pytest.fixture(scope="module")
+def first_visit(administrator_url, django_db_setup, tmp_path_factory):
+    """What the doctor says of a database that was set up and never used, and its exit code."""
+    urls = derive_urls(administrator_url=administrator_url, known=URLS, database=f"first_visit_{os.getpid()}")
+    home = str(tmp_path_factory.mktemp("home"))
+    ensure_roles(administrator_url=administrator_url, urls=urls)
+    try:
+        for command in ("setup_database", "doctor"):
+            done = subprocess.run(
+                [sys.executable, str(ROOT / "manage.py"), command],
+                env={**os.environ, **urls, "TOKENLEDGER_HOME": home},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+        yield done
+    finally:
+        with psycopg.connect(administrator_url, autocommit=True) as administrator:
+            administrator.execute(f'DROP DATABASE IF EXISTS "first_visit_{os.getpid()}" WITH (FORCE)')
 
 
-def test_each_line_says_what_was_seen_and_the_cure(committed_db, owner_connection, capsys):
-    owner_connection.execute("TRUNCATE rate_version, job_run")
-    with pytest.raises(SystemExit) as ended:
-        call_command("doctor")
-    lines = capsys.readouterr().out.splitlines()
-    assert ended.value.code == 1
+def test_an_installation_without_worker_and_rates_lacks_those_alone(first_visit):
+    lines = first_visit.stdout.splitlines()
+    assert first_visit.returncode == 1, first_visit.stderr
     assert len(lines) == len(CHECKS)
+    assert {line[7:21].rstrip() for line in lines if line.startswith("WRONG")} == {"worker", "beat", "rates"}
+
+
+def test_each_line_says_what_was_seen_and_the_cure(first_visit):
+    lines = first_visit.stdout.splitlines()
     assert "ok     partitions    this month and the next two are there" in lines
     assert "WRONG  rates         0 in force  ->  run `manage.py import_rates genai-prices --approve`" in lines
 
@@ -38,14 +62,14 @@ def test_one_check_may_be_asked_alone(committed_db, capsys):
     assert capsys.readouterr().out == "ok     append-only   every trigger refuses, in replica mode too\n"
 
 
-def test_a_heart_that_beat_a_minute_ago_beats_and_one_before_does_not(committed_db, owner_connection):
+def test_a_heart_that_beat_a_minute_ago_beats_and_one_before_does_not(db):
     beat_at = datetime(2026, 7, 1, 12, tzinfo=UTC)
-    owner_connection.execute("TRUNCATE job_run")
     insert = "INSERT INTO job_run VALUES ('heartbeat', %(beat_at)s, %(beat_at)s, %(beat_at)s, '')"
-    owner_connection.execute(insert, {"beat_at": beat_at})
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM job_run")  # rolled back with the test
+        cursor.execute(insert, {"beat_at": beat_at})
     assert examine_one("beat", now=beat_at + timedelta(seconds=60)).is_well
     late = examine_one("beat", now=beat_at + timedelta(seconds=61))
-    owner_connection.execute("TRUNCATE job_run")
     assert (late.detail, late.is_well) == ("its heart beat 61 s ago", False)
 
 
