@@ -1,5 +1,6 @@
 """Booking what was used: price it, then keep it, in one transaction or not at all."""
 
+import json
 import os
 import random
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 from django.db import InterfaceError, OperationalError, connection
 
 from billing.core.pricing import Price, price_event
@@ -17,12 +19,13 @@ from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
 from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
-from ledger.append import AppendResult, Kept, append_batches, prepare_append
+from ledger.append import AppendResult, Kept, append_batches
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
 from ledger.core.rows import first_of_month, pico
 from ledger.partitions import ensure_partition
 from ledger.people import refer_to_people
+from tenants.prepared import prepared_cursor
 from tenants.scope import tenant_scope
 
 TOPICS = ("rollup",)
@@ -56,8 +59,7 @@ class Intake:
     is_atomic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ItemResult:
+class ItemResult(msgspec.Struct, frozen=True, gc=False):  # thousands a request
     """What became of one event."""
 
     index: int
@@ -158,7 +160,6 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     """One attempt, one transaction. Raises _RateBookMoved unless `rates_are_locked`: then it prices under the lock."""
     recorded_at = max(intake.received_at for intake in intakes)
     ensure_partition(recorded_at)
-    prepare_append()
     rate_book = load_rate_book(at_least_version=0)
     prices = [] if rates_are_locked else _price_all(intakes, rate_book)
     by_tenant: dict[int, list[int]] = defaultdict(list)
@@ -167,11 +168,11 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     receipts: dict[int, Receipt] = {}
     first_tenant_id = min(by_tenant)
     with tenant_scope(first_tenant_id):
-        _hold_rate_book()
+        version = _hold_rate_book()
         if rates_are_locked:
-            rate_book = load_rate_book(at_least_version=_read_rate_book_version())
+            rate_book = load_rate_book(at_least_version=version)
             prices = _price_all(intakes, rate_book)
-        elif _read_rate_book_version() != rate_book.version:
+        elif version != rate_book.version:
             load_rate_book(at_least_version=rate_book.version + 1)
             raise _RateBookMoved
         for tenant_id in sorted(by_tenant):  # sorted: every writer takes the tenants' locks in one order
@@ -185,19 +186,13 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     return [receipts[position] for position in range(len(intakes))]
 
 
-HOLD_RATE_BOOK_SQL = "SELECT pg_advisory_xact_lock_shared(%(lock)s)"
-READ_RATE_BOOK_SQL = "SELECT version FROM rate_book WHERE id = 1"
+HOLD_RATE_BOOK_SQL = "SELECT hold_rate_book(%(lock)s)"
 
 
-def _hold_rate_book() -> None:
-    """Keep publications of rates out until the commit: no entry is priced by a half-published book."""
-    with connection.cursor() as cursor:
+def _hold_rate_book() -> int:
+    """Keep publications of rates out until the commit: no entry is priced by a half-published book. Its version."""
+    with prepared_cursor() as cursor:
         cursor.execute(HOLD_RATE_BOOK_SQL, {"lock": RATE_BOOK_LOCK})
-
-
-def _read_rate_book_version() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(READ_RATE_BOOK_SQL)
         (version,) = cursor.fetchone()
     return version
 
@@ -321,7 +316,8 @@ def _fingerprint(event: UsageEvent, reported_cost: int | None) -> bytes:
 def _make_receipt(intake: Intake, batch: NewBatch, result: AppendResult) -> Receipt:
     """The answer to one request, its items in the order in which they were sent."""
     ids = {line: event.event_id for line, event in intake.events}
-    items = [ItemResult(line, ids[line], "accepted", entry_id=f"{batch.batch_id}.{line}") for line in result.booked]
+    batch_id = str(batch.batch_id)
+    items = [ItemResult(line, ids[line], "accepted", f"{batch_id}.{line}") for line in result.booked]
     items += [_describe_kept(kept, ids[kept.line]) for kept in result.kept]
     items += _describe_rejected(intake)
     items.sort(key=lambda item: item.index)
@@ -400,26 +396,24 @@ def _keep_rejected(tenant_id: int, intakes: Sequence[Intake], now: datetime) -> 
 
 KEEP_TALLIES_SQL = """
     INSERT INTO intake_tally (tenant_id, id, received_at, api_key_id, received, booked, duplicates, conflicts, rejected)
-    SELECT %(tenant_id)s, id, %(now)s, api_key_id, booked + duplicates + conflicts + rejected,
+    SELECT %(tenant_id)s::bigint, id, %(now)s, api_key_id, booked + duplicates + conflicts + rejected,
            booked, duplicates, conflicts, rejected
-    FROM unnest(%(ids)s::uuid[], %(api_key_ids)s::text[], %(booked)s::int[], %(duplicates)s::int[],
-                %(conflicts)s::int[], %(rejected)s::int[])
-        AS tally (id, api_key_id, booked, duplicates, conflicts, rejected)"""
+    FROM jsonb_to_recordset(%(tallies)s::jsonb)
+        AS tally (id uuid, api_key_id text, booked int, duplicates int, conflicts int, rejected int)"""
 
 
 def _keep_tallies(tenant_id: int, intakes: Sequence[Intake], receipts: Sequence[Receipt], now: datetime) -> None:
     """received = booked + duplicates + conflicts + rejected, one row a request: the rollup adds it to its hour."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            KEEP_TALLIES_SQL,
-            {
-                "tenant_id": tenant_id,
-                "now": now,
-                "ids": [make_uuid7(now, os.urandom(8)) for _ in receipts],
-                "api_key_ids": [intake.api_key_id for intake in intakes],
-                "booked": [receipt.accepted for receipt in receipts],
-                "duplicates": [receipt.duplicates for receipt in receipts],
-                "conflicts": [receipt.conflicts for receipt in receipts],
-                "rejected": [receipt.rejected for receipt in receipts],
-            },
-        )
+    tallies = [
+        {
+            "id": str(make_uuid7(now, os.urandom(8))),
+            "api_key_id": intake.api_key_id,
+            "booked": receipt.accepted,
+            "duplicates": receipt.duplicates,
+            "conflicts": receipt.conflicts,
+            "rejected": receipt.rejected,
+        }
+        for intake, receipt in zip(intakes, receipts, strict=True)
+    ]
+    with prepared_cursor() as cursor:
+        cursor.execute(KEEP_TALLIES_SQL, {"tenant_id": tenant_id, "now": now, "tallies": json.dumps(tallies)})

@@ -85,7 +85,8 @@ def database(url: str, *, pool: dict[str, int] | bool = False) -> dict[str, obje
     part = conninfo_to_dict(url)
     named = ("dbname", "user", "password", "host", "port")
     # What else the URL says goes along: sslmode, target_session_attrs and the like.
-    options: dict[str, object] = {"application_name": "tokenledger"} | {
+    # A statement of `tenants.prepared` is planned once a connection, at its second time.
+    options: dict[str, object] = {"application_name": "tokenledger", "prepare_threshold": 1} | {
         name: value for name, value in part.items() if name not in named
     }
     if pool:
@@ -159,6 +160,12 @@ STATICFILES_DIRS = [
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
+# What a tenant without limits of its own may send and ask: `api.buckets` holds ten seconds' worth.
+LIMITS_PER_SECOND = {
+    "requests": env.int("REQUESTS_PER_SECOND", default=5_000),
+    "bytes": env.int("BYTES_PER_SECOND", default=50_000_000),
+    "events": env.int("EVENTS_PER_SECOND", default=20_000),
+}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 9_000_000
 
 AUTH_USER_MODEL = "tenants.User"
@@ -208,6 +215,7 @@ EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["api.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["api.limits.DoorLimit"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["api.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-import psycopg
 from django.db import connection
 from psycopg import sql
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
 
-from ledger.core.copying import COLUMNS, HEADER, TRAILER, encode_copy_row, encode_place
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.merkle import hash_leaf, hash_root
-from ledger.core.rows import encode_row, pico, write_place
+from ledger.core.records import COLUMNS, encode_place, encode_record, encode_records
+from ledger.core.rows import encode_row, format_time, pico, write_place
 from ledger.receipts import sign_receipt
+from tenants.prepared import prepared_cursor
 
 # What a fingerprint covers, in the words of the ledger's columns: what a conflict may differ in.
 FINGERPRINTED = (
@@ -65,12 +67,11 @@ def append_batches(*, tenant_id: int, batches: Sequence[NewBatch], topics: Seque
     for index, entry in claims.values():
         if entry.key in booked_keys:
             survivors[index].append(entry)
-    leaves = _keep_entries(tenant_id, batches, survivors)
-    headers = [
-        _make_header(tenant_id, batch, entries, batch_leaves)
-        for batch, entries, batch_leaves in zip(batches, survivors, leaves, strict=True)
-    ]
-    _keep_headers(tenant_id, [header for header in headers if header], topics)
+    headers, records = [], []
+    for batch, entries in zip(batches, survivors, strict=True):
+        leaves = _encode_batch(tenant_id, batch, entries, records)
+        headers.append(_make_header(tenant_id, batch, entries, leaves))
+    _keep_batches(tenant_id, [header for header in headers if header], records, topics)
     kept = _explain_kept(tenant_id, batches, claims, booked_keys)
     return [
         AppendResult(
@@ -98,7 +99,7 @@ def _claim_each_key_once(batches: Sequence[NewBatch]) -> dict[bytes, tuple[int, 
 # Waits for a rival that holds the same key and is not committed, so no window is left between look and claim.
 CLAIM_EVENT_KEYS_SQL = """
     INSERT INTO event_key (tenant_id, key, fingerprint, batch_id, line, recorded_at)
-    SELECT %(tenant_id)s, claim.key, claim.fingerprint, batch.batch_id, claim.line, batch.recorded_at
+    SELECT %(tenant_id)s::bigint, claim.key, claim.fingerprint, batch.batch_id, claim.line, batch.recorded_at
     FROM unnest(%(keys)s::uuid[], %(fingerprints)s::uuid[], %(lines)s::int[], %(batches)s::int[])
              AS claim (key, fingerprint, line, batch)
     JOIN unnest(%(batch_ids)s::uuid[], %(recorded_ats)s::timestamptz[]) WITH ORDINALITY
@@ -114,7 +115,7 @@ def _claim_event_keys(
     """The keys that were new and are ours now."""
     if not claims:
         return frozenset()
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(
             CLAIM_EVENT_KEYS_SQL,
             {
@@ -123,8 +124,8 @@ def _claim_event_keys(
                 "fingerprints": _array(entry.fingerprint.hex() for _, entry in claims.values()),
                 "lines": _array(str(entry.line) for _, entry in claims.values()),
                 "batches": _array(str(index + 1) for index, _ in claims.values()),
-                "batch_ids": [batch.batch_id for batch in batches],
-                "recorded_ats": [batch.recorded_at for batch in batches],
+                "batch_ids": _array(str(batch.batch_id) for batch in batches),
+                "recorded_ats": _array(format_time(batch.recorded_at) for batch in batches),
             },
         )
         if cursor.rowcount == len(claims):
@@ -137,70 +138,22 @@ def _array(items: Iterable[str]) -> str:
     return "{" + ",".join(items) + "}"
 
 
-MAKE_STAGING_SQL = """
-    CREATE TEMPORARY TABLE IF NOT EXISTS entry_staging (LIKE ledger_entry) ON COMMIT DELETE ROWS"""
-COPY_STAGING_SQL = sql.SQL("COPY entry_staging ({columns}) FROM STDIN (FORMAT binary)").format(
-    columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-)
-# COPY refuses a table with row security, so the rows come by way of a temporary one. It is emptied at commit, and
-# not between two calls in one transaction: hence the batches' ids.
-KEEP_STAGED_SQL = sql.SQL(
-    """
-    INSERT INTO ledger_entry ({columns}) SELECT {columns} FROM entry_staging
-    WHERE tenant_id = %(tenant_id)s AND batch_id = ANY(%(batch_ids)s)"""
-).format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
-
-
-def _keep_entries(
-    tenant_id: int, batches: Sequence[NewBatch], survivors: Sequence[Sequence[NewEntry]]
-) -> list[list[bytes]]:
-    """Insert the surviving entries, and return their leaves, batch by batch, in the order of their lines."""
-    chunks = [HEADER]
-    leaves: list[list[bytes]] = []
-    for batch, entries in zip(batches, survivors, strict=True):
-        entries.sort(key=lambda entry: entry.line)
-        where = {
-            "tenant_id": tenant_id,
-            "batch_id": batch.batch_id,
-            "recorded_at": batch.recorded_at,
-            "api_key_id": batch.api_key_id,
-        }
-        row_place, copy_place = write_place(**where), encode_place(**where)
-        batch_leaves = []
-        for entry in entries:
-            leaf = hash_leaf(encode_row(entry, place=row_place))
-            batch_leaves.append(leaf)
-            chunks.append(encode_copy_row(entry, place=copy_place, leaf=leaf))
-        leaves.append(batch_leaves)
-    if len(chunks) == 1:
-        return leaves
-    chunks.append(TRAILER)
-    _make_staging()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        with cursor.copy(COPY_STAGING_SQL) as copy:
-            copy.write(b"".join(chunks))
-        cursor.execute(
-            KEEP_STAGED_SQL,
-            {
-                "tenant_id": tenant_id,
-                "batch_ids": [b.batch_id for b, entries in zip(batches, survivors, strict=True) if entries],
-            },
-        )
+def _encode_batch(tenant_id: int, batch: NewBatch, entries: list[NewEntry], records: list[bytes]) -> list[bytes]:
+    """Add the surviving entries of a batch to `records`, in the order of their lines; their leaves."""
+    entries.sort(key=lambda entry: entry.line)
+    where = {
+        "tenant_id": tenant_id,
+        "batch_id": batch.batch_id,
+        "recorded_at": batch.recorded_at,
+        "api_key_id": batch.api_key_id,
+    }
+    row_place, record_place = write_place(**where), encode_place(**where)
+    leaves = []
+    for entry in entries:
+        leaf = hash_leaf(encode_row(entry, place=row_place))
+        leaves.append(leaf)
+        records.append(encode_record(entry, place=record_place, leaf=leaf))
     return leaves
-
-
-def prepare_append() -> None:
-    """Make this connection's staging table, once, before the transaction: a rollback would take it along."""
-    connection.ensure_connection()
-    if not connection.in_atomic_block:
-        _make_staging()
-        connection.connection.has_entry_staging = True
-
-
-def _make_staging() -> None:
-    if not getattr(connection.connection, "has_entry_staging", False):
-        with connection.cursor() as cursor:
-            cursor.execute(MAKE_STAGING_SQL)
 
 
 def _make_header(
@@ -222,30 +175,84 @@ def _make_header(
     return header | {"receipt": sign_receipt(tenant_id=tenant_id, **header)}
 
 
-KEEP_HEADERS_SQL = """
-    WITH header AS (
-        SELECT * FROM unnest(%(batch_ids)s::uuid[], %(recorded_ats)s::timestamptz[], %(api_key_ids)s::text[],
-                             %(kinds)s::text[], %(entry_counts)s::int[], %(unpriced_counts)s::int[],
-                             %(billed_costs)s::numeric[], %(roots)s::bytea[], %(receipts)s::text[])
-            AS header (batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count, billed_cost, root,
-                       receipt)),
+# COPY refuses a table with row security; an array of rows is as quick, and needs no table on the way.
+KEEP_BATCHES_SQL = (
+    sql.SQL(
+        """
+    WITH entry AS (
+        INSERT INTO ledger_entry ({columns}) SELECT {columns} FROM unnest(%(entries)s::ledger_entry[])),
+    header AS (
+        SELECT * FROM jsonb_to_recordset(%(headers)s::jsonb) AS header (
+            batch_id uuid, recorded_at timestamptz, api_key_id text, kind text, entry_count int, unpriced_count int,
+            billed_cost numeric, root text, receipt text)),
     work AS (
         INSERT INTO outbox (topic, tenant_id, batch_id, recorded_at, entry_count)
-        SELECT topic, %(tenant_id)s, batch_id, recorded_at, entry_count
+        SELECT topic, %(tenant_id)s::bigint, batch_id, recorded_at, entry_count
         FROM header CROSS JOIN unnest(%(topics)s::text[]) AS topic)
     INSERT INTO ledger_batch (tenant_id, batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count,
                               billed_cost, root, receipt)
-    SELECT %(tenant_id)s, batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count,
-           billed_cost * 0.000000000001, root, receipt
+    SELECT %(tenant_id)s::bigint, batch_id, recorded_at, api_key_id, kind, entry_count, unpriced_count,
+           billed_cost * 0.000000000001, decode(root, 'hex'), receipt
     FROM header"""
+    )
+    .format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
+    .as_string()
+)
 
 
-def _keep_headers(tenant_id: int, headers: Sequence[Mapping[str, object]], topics: Sequence[str]) -> None:
+def _keep_batches(
+    tenant_id: int, headers: Sequence[Mapping[str, object]], records: Sequence[bytes], topics: Sequence[str]
+) -> None:
+    """Insert headers, entries and work, in one message to the server."""
     if not headers:
         return
-    columns = {f"{name}s": [header[name] for header in headers] for name in headers[0]}
-    with connection.cursor() as cursor:
-        cursor.execute(KEEP_HEADERS_SQL, columns | {"tenant_id": tenant_id, "topics": list(topics)})
+    row_type = _find_row_type()
+    with prepared_cursor() as cursor:
+        cursor.execute(
+            KEEP_BATCHES_SQL,
+            {
+                "tenant_id": tenant_id,
+                "entries": Records(encode_records(records, row_type=row_type)),
+                "headers": json.dumps([_write_header(header) for header in headers]),
+                "topics": _array(topics),
+            },
+        )
+
+
+def _write_header(header: Mapping[str, object]) -> dict[str, object]:
+    """A header as JSON holds it."""
+    as_text = {name: str(header[name]) for name in ("batch_id", "billed_cost")}
+    return {**header, **as_text, "recorded_at": format_time(header["recorded_at"]), "root": header["root"].hex()}
+
+
+class Records(bytes):
+    """Rows of the ledger in PostgreSQL's own binary form."""
+
+
+class _RecordsDumper(Dumper):
+    """Sends rows as they are; the statement says their type."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Records) -> Buffer:
+        return obj
+
+
+FIND_ROW_TYPE_SQL = "SELECT 'ledger_entry'::regtype::oid"
+
+
+def _find_row_type() -> int:
+    """The number of the ledger's row type, which differs from one database to the next; asked once a connection.
+
+    The connection learns to send records at the same time: Django's connections do not hear of what is registered with
+    psycopg after the first of them was opened.
+    """
+    with prepared_cursor() as cursor:
+        server = cursor.connection
+        if not hasattr(server, "entry_row_type"):
+            server.entry_row_type = cursor.execute(FIND_ROW_TYPE_SQL).fetchone()[0]
+            server.adapters.register_dumper(Records, _RecordsDumper)
+        return server.entry_row_type
 
 
 FIND_EVENT_KEYS_SQL = """

@@ -3,8 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.core.copying import COLUMNS
 from ledger.core.merkle import is_included
+from ledger.core.records import COLUMNS
 from ledger.selectors import ENTRY_COLUMNS, EntryCursor, EntryFilters, EntryIdInvalid, get_entry, list_entries
 from tests.factories import make_event
 

@@ -182,7 +182,7 @@ def make_world():
         "trace_id": "acmetrace1",
         "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
     }
-    secrets = {*ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "0.00475", "0.0095", "0.01"}
+    secrets = {*ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "0.00475", "0.0095", "$0.01"}
     return SimpleNamespace(
         acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,
         key=make_key(globex, ALL_SCOPES),

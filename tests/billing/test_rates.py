@@ -245,7 +245,7 @@ def test_a_publication_waits_for_bookings_under_way(committed_db, reader):
     """A booking holds the lock shared until its commit, so that it never ends beside a newer book."""
     from tests.conftest import URLS
 
-    provider = f"acme-{threading.get_ident()}-{datetime.now(UTC).timestamp()}"
+    provider = f"vendor-{threading.get_ident()}-{datetime.now(UTC).timestamp()}"
     done = threading.Event()
 
     def publish_in_another_thread():

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from ledger.append import append_batches, prepare_append
+from ledger.append import append_batches
 from ledger.core.entries import NewBatch
 from ledger.core.identity import make_uuid7
 from ledger.core.merkle import hash_leaf, hash_root
@@ -31,7 +31,6 @@ def acme_id(django_db_setup, django_db_blocker):
 
 def append(tenant_id, *batches):
     ensure_partition(RECORDED_AT)
-    prepare_append()
     with tenant_scope(tenant_id):
         return append_batches(tenant_id=tenant_id, batches=batches, topics=("rollup",))
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.core.copying import CACHED_TEXTS_MAX, _encode_numeric, _TextCache
+from ledger.core.records import CACHED_TEXTS_MAX, _encode_numeric, _TextCache
 
 
 def read_numeric(data: bytes) -> Decimal:
     """PostgreSQL's binary numeric, read by its description in numeric.c: digits of base 10,000, weight, sign."""
-    length, count, weight, sign, scale = struct.unpack(">ihhHh", data[:12])
-    digits = struct.unpack(f">{count}h", data[12:])
-    assert length == len(data) - 4
+    oid, length, count, weight, sign, scale = struct.unpack(">iihhHh", data[:16])
+    digits = struct.unpack(f">{count}h", data[16:])
+    assert (oid, length) == (1700, len(data) - 8)
     assert scale == 12
     value = sum((Decimal(digit) * Decimal(10_000) ** (weight - place) for place, digit in enumerate(digits)), Decimal())
     return -value if sign == 0x4000 else value
