@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from api.problems import Problem
 from tenants.keys import ApiKeyHolder, find_api_key
+from tenants.limits import Limits
 from tenants.selectors import get_tenant
 
 REALM = 'Bearer realm="tokenledger"'
@@ -26,6 +27,8 @@ class Access:
     tenant_id: int
     slug: str
     timezone: str  # in which the tenant's days and months are reported
+    limits: Limits  # of that tenant
+    key_limits: Limits
 
 
 def find_access(request: HttpRequest | Request) -> Access | None:
@@ -52,14 +55,14 @@ def find_access(request: HttpRequest | Request) -> Access | None:
 
 def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
     """The access of a key that acts for the tenant `slug`. A header that is sent and empty names nobody."""
-    tenant_id, timezone = holder.tenant_id, holder.timezone
+    tenant_id, timezone, limits = holder.tenant_id, holder.timezone, holder.limits
     if slug != holder.slug:
         if not holder.is_operator:
             raise Problem("tenant_forbidden", "Only an operator's key may name a tenant other than its own.")
         tenant = get_tenant(slug) if slug.isprintable() else None
         if tenant is None:
             raise Problem("tenant_unknown", "X-Tenant names no tenant.")
-        tenant_id, timezone = tenant.id, tenant.timezone
+        tenant_id, timezone, limits = tenant.id, tenant.timezone, tenant.limits
     return Access(
         key_id=holder.key_id,
         key_name=holder.name,
@@ -68,6 +71,8 @@ def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
         tenant_id=tenant_id,
         slug=slug,
         timezone=timezone,
+        limits=limits,
+        key_limits=holder.key_limits,
     )
 
 

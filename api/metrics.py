@@ -11,6 +11,7 @@ from django.conf import settings
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
+from api.buckets import UNCHECKED, get_buckets
 from api.health import connect_redis
 from billing.selectors import TenantCosts, TenantIntake, sum_costs_by_tenant, sum_intake_by_tenant
 from ledger.selectors import WaitingWork, measure_outbox
@@ -58,6 +59,7 @@ class _Snapshot:
         yield from count_intake(sum_intake_by_tenant())
         yield from measure_work(measure_outbox(), now=self.now)
         yield from measure_queue()
+        yield from count_limits()
         yield from sum_costs(sum_costs_by_tenant(group_by=COST_LABELS))
 
 
@@ -98,6 +100,24 @@ def measure_queue() -> Iterator[Metric]:
     except (redis.RedisError, OSError):
         reachable.add_metric([], 0)
     yield from (reachable, length)
+
+
+def count_limits() -> Iterator[Metric]:
+    """What limits refused, and what nobody checked; left out while Redis is away, where it is counted."""
+    refused = CounterMetricFamily(
+        "tokenledger_limits_refused", "Requests answered 429, by whose limit.", labels=["tenant", "of", "resource"]
+    )
+    unchecked = CounterMetricFamily(
+        "tokenledger_limits_unchecked", "Times that Redis was away and limits did not hold."
+    )
+    try:
+        tally = dict(get_buckets().read_tally())
+    except (redis.RedisError, OSError):
+        return
+    unchecked.add_metric([], tally.pop(UNCHECKED, 0))
+    for label, count in sorted(tally.items()):
+        refused.add_metric(label.split(" "), count)
+    yield from (refused, unchecked)
 
 
 def sum_costs(costs: Sequence[TenantCosts]) -> Iterator[Metric]:

@@ -13,7 +13,7 @@ from api.parameters import Parameter, describe_parameters
 from api.problems import CONTENT_TYPE, PROBLEM_TYPES
 from api.shapes import COMPONENTS, Schema, refer
 
-KEY_PROBLEMS = ("key_missing", "key_invalid", "scope_missing", "tenant_forbidden", "tenant_unknown")
+KEY_PROBLEMS = ("key_missing", "key_invalid", "scope_missing", "tenant_forbidden", "tenant_unknown", "rate_limited")
 ANY_PROBLEMS = ("request_malformed", "host_unknown", "method_not_allowed", "internal", "too_slow", "database_away")
 X_TENANT = OpenApiParameter(
     name="X-Tenant",

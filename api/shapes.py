@@ -228,13 +228,24 @@ PROBLEM = describe_object(
     is_open=True,
     description="RFC 9457. `code` is stable; `problems` names everything that is wrong with the input at once.",
 )
+RATES_PER_SECOND: Schema = {
+    "type": "object",
+    "description": "By `requests`, `bytes` and `events`.",
+    "additionalProperties": describe_object({"per_second": COUNT, "burst": COUNT}),
+}
 ME = describe_object(
     {
         "key": describe_object({"id": TEXT, "name": TEXT}),
         "tenant": describe_object({"slug": TEXT, "timezone": TEXT}),
         "is_operator": FLAG,
         "scopes": list_of({"enum": list(SCOPES)}),
-        "limits": {"type": "object", "additionalProperties": COUNT},
+        "limits": {
+            "type": "object",
+            "description": "Of one request; and over time, of the tenant and, where it has its own, of the key.",
+            "properties": {"tenant": RATES_PER_SECOND, "key": RATES_PER_SECOND},
+            "required": ["tenant", "key"],
+            "additionalProperties": COUNT,
+        },
     }
 )
 HEALTH = describe_object({"status": {"const": "alive"}})

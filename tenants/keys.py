@@ -12,6 +12,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, connection
 
+from tenants.limits import Limits
 from tenants.models import SCOPES, ApiKey
 from tenants.scope import tenant_scope
 
@@ -33,6 +34,8 @@ class ApiKeyHolder:
     key_id: str
     name: str
     scopes: frozenset[str]
+    limits: Limits  # of the tenant
+    key_limits: Limits
 
 
 class ScopesUnknown(ValueError):
@@ -73,7 +76,8 @@ def issue_api_key(*, tenant_id: int, scopes: Iterable[str], name: str = "", now:
 
 
 FIND_API_KEY_SQL = """
-    SELECT tenant_id, slug, timezone, is_operator, key_id, name, secret_hash, scopes, revoked_at
+    SELECT tenant_id, slug, timezone, is_operator, key_id, name, secret_hash, scopes, revoked_at,
+           tenant_limits, key_limits
     FROM find_api_key(%(key_id)s)"""
 
 
@@ -89,9 +93,9 @@ def find_api_key(token: str) -> ApiKeyHolder | None:
     with connection.cursor() as cursor:
         cursor.execute(FIND_API_KEY_SQL, {"key_id": match[1]})
         rows = cursor.fetchall()
-    for tenant_id, slug, timezone, is_operator, key_id, name, secret_hash, scopes, revoked_at in rows:
+    for *holder, secret_hash, scopes, revoked_at, limits, key_limits in rows:
         if hmac.compare_digest(bytes(secret_hash), digest) and revoked_at is None:
-            return ApiKeyHolder(tenant_id, slug, timezone, is_operator, key_id, name, frozenset(scopes))
+            return ApiKeyHolder(*holder, frozenset(scopes), Limits(*limits), Limits(*key_limits))
     return None
 
 

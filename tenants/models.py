@@ -10,6 +10,7 @@ OPERATOR_SLUG = "operator"  # made by the first migration: its keys and acts bel
 OPERATOR_ROLES = ("admin", "finance", "engineer")
 TENANT_ROLES = ("owner", "viewer")
 SCOPES = ("ingest", "backfill", "read", "audit", "quota", "admin")
+LIMITS_ARE_POSITIVE = Q(requests_per_second__gt=0, bytes_per_second__gt=0, events_per_second__gt=0)  # or null
 
 
 class Tenant(models.Model):
@@ -21,9 +22,14 @@ class Tenant(models.Model):
     is_operator = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Without a limit of its own a tenant has the installation's.
+    requests_per_second = models.BigIntegerField(null=True)
+    bytes_per_second = models.BigIntegerField(null=True)
+    events_per_second = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "tenant"
+        constraints = [models.CheckConstraint(name="tenant_limits_are_positive", condition=LIMITS_ARE_POSITIVE)]
 
 
 class UserManager(BaseUserManager["User"]):
@@ -74,6 +80,11 @@ class ApiKey(models.Model):
     scopes = ArrayField(models.CharField(max_length=16))
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+    # Beside the tenant's, never above: a key without one is held by the tenant's alone.
+    requests_per_second = models.BigIntegerField(null=True)
+    bytes_per_second = models.BigIntegerField(null=True)
+    events_per_second = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "api_key"
+        constraints = [models.CheckConstraint(name="api_key_limits_are_positive", condition=LIMITS_ARE_POSITIVE)]

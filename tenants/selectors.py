@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from tenants.limits import Limits
 from tenants.models import ApiKey, Tenant
 from tenants.scope import tenant_scope
 
@@ -17,6 +18,7 @@ class TenantInfo:
     timezone: str
     is_operator: bool
     is_demo: bool
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class ApiKeyInfo:
 
 def describe_tenant(tenant: Tenant) -> TenantInfo:
     """A tenant's row as a value."""
-    return TenantInfo(tenant.pk, tenant.slug, tenant.name, tenant.timezone, tenant.is_operator, tenant.is_demo)
+    limits = Limits(tenant.requests_per_second, tenant.bytes_per_second, tenant.events_per_second)
+    return TenantInfo(tenant.pk, tenant.slug, tenant.name, tenant.timezone, tenant.is_operator, tenant.is_demo, limits)
 
 
 def get_tenant(slug: str) -> TenantInfo | None:

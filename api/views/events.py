@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from api.auth import Access
 from api.booking_shapes import EVENTS_BODIES
+from api.limits import Payer, find_payer, take_events
 from api.parameters import Parameter, read_choice, read_query
 from api.parsing.bodies import read_body, read_content_type
 from api.parsing.checks import ItemProblem
@@ -74,6 +75,7 @@ class Events(APIView):
             may_backfill="backfill" in access.scopes,
         )
         shares = _share_out(items, access)
+        take_events(request, shares=[(share.payer, len(share.items)) for share in shares], body_bytes=len(body))
         is_atomic = flags["atomic"] == "true"
         if is_atomic and len(shares) > 1:
             raise Problem(
@@ -82,7 +84,7 @@ class Events(APIView):
         try:
             receipts = [
                 ingest_events(
-                    tenant_id=share.tenant_id,
+                    tenant_id=share.payer.tenant_id,
                     api_key_id=access.key_id,
                     events=[(item.index, item.event) for item in share.items if item.event],
                     rejected=[_describe_rejected(item) for item in share.items if not item.event],
@@ -102,29 +104,29 @@ class Events(APIView):
 class _Share:
     """The items of one tenant: one transaction."""
 
-    tenant_id: int
+    payer: Payer
     items: Sequence[ParsedItem]
 
 
 def _share_out(items: Sequence[ParsedItem], access: Access) -> list[_Share]:
     """The items by tenant. Naming one is the operator's right; an item that may not stays the key's own, refused."""
     if not any(item.tenant for item in items):
-        return [_Share(access.tenant_id, items)]
-    shares: dict[int, list[ParsedItem]] = defaultdict(list)
-    known: dict[str, int] = {}
+        return [_Share(find_payer(access), items)]
+    shares: dict[Payer, list[ParsedItem]] = defaultdict(list)
+    known: dict[str, Payer] = {}
     for item in items:
-        tenant_id = access.tenant_id
+        payer = find_payer(access)
         if item.tenant and not access.is_operator:
             item = _refuse(item, ItemProblem("tenant", "tenant_forbidden", "only an operator's key may name a tenant"))
         elif item.tenant:
             if item.tenant not in known and (tenant := get_tenant(item.tenant)):
-                known[item.tenant] = tenant.id
+                known[item.tenant] = Payer(tenant.id, tenant.slug, tenant.limits)
             if item.tenant in known:
-                tenant_id = known[item.tenant]
+                payer = known[item.tenant]
             else:
                 item = _refuse(item, ItemProblem("tenant", "tenant_unknown", f"there is no tenant {item.tenant!r}"))
-        shares[tenant_id].append(item)
-    return [_Share(tenant_id, shares[tenant_id]) for tenant_id in sorted(shares)]
+        shares[payer].append(item)
+    return [_Share(payer, shares[payer]) for payer in sorted(shares, key=lambda payer: payer.tenant_id)]
 
 
 def _refuse(item: ParsedItem, problem: ItemProblem) -> ParsedItem:

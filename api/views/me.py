@@ -4,11 +4,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from api.limits import describe_limits
 from api.parameters import read_query
 from api.parsing.bodies import BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX
 from api.schema import describe_call
 from api.shapes import PERIODS_PER_QUESTION_MAX
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
+from tenants.limits import fill_limits
 from tenants.models import SCOPES
 
 
@@ -36,6 +38,8 @@ class Me(APIView):
                     "body_bytes": BODY_BYTES_MAX,
                     "entries_per_page": ENTRIES_PER_PAGE_MAX,
                     "cost_periods_per_request": PERIODS_PER_QUESTION_MAX,
+                    "tenant": describe_limits(fill_limits(access.limits)),
+                    "key": describe_limits(access.key_limits),
                 },
             }
         )

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.auth import Access
+from api.limits import find_payer, take_events
 from api.parameters import Parameter, read_query, read_uuid, read_whole
 from api.parsing.bodies import JSON, read_body
 from api.parsing.events import ParsedItem, parse_events
@@ -75,6 +76,7 @@ class RejectedReplay(APIView):
         now = timezone.now()
         body = read_body(request._request) if request._request.body else rejected.body.encode()
         item = _parse_one(body, access)
+        take_events(request, shares=[(find_payer(access), 1)], body_bytes=len(body))
         receipt = ingest_events(tenant_id=access.tenant_id, api_key_id=access.key_id, events=[(0, item.event)], now=now)
         [result] = receipt.results
         if result.status == "conflict":

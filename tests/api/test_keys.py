@@ -23,6 +23,12 @@ def test_a_key_says_whom_it_speaks_for(acme):
             "body_bytes": 8_000_000,
             "entries_per_page": 1000,
             "cost_periods_per_request": 2500,
+            "tenant": {
+                "requests": {"per_second": 5_000, "burst": 50_000},
+                "bytes": {"per_second": 50_000_000, "burst": 500_000_000},
+                "events": {"per_second": 20_000, "burst": 200_000},
+            },
+            "key": {},
         },
     }
 

@@ -91,6 +91,11 @@ APP_COLUMN_GRANTS = {
     ("tenant", "name", "UPDATE"),
     ("tenant", "timezone", "UPDATE"),
     ("api_key", "revoked_at", "UPDATE"),
+    *(
+        (table, f"{resource}_per_second", "UPDATE")
+        for table in ("tenant", "api_key")
+        for resource in ("requests", "bytes", "events")
+    ),
     ("rejected_event", "replayed_at", "UPDATE"),
     ("rate_version", "effective", "UPDATE"),
     ("rate_version", "state", "UPDATE"),
