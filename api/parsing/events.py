@@ -20,8 +20,8 @@ from api.parsing.checks import (
     open_cloudevent,
     printable,
 )
-from api.parsing.wire import EVENT_BYTES_MAX, WireEvent
-from billing.core.provider_usage import ProviderUsageUnknown, read_provider_usage
+from api.parsing.wire import EVENT_BYTES_MAX, TAG_VALUE_LENGTH_MAX, WireEvent
+from billing.core.provider_usage import FieldRefused, ProviderUsageUnknown, read_provider_usage
 from billing.core.usage import (
     METERS_PER_EVENT_MAX,
     OWN_BUCKETS,
@@ -38,6 +38,7 @@ BACKFILL_FROM = datetime(2000, 1, 1, tzinfo=UTC)
 MONEY_MAX = Decimal(10) ** 11
 METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:[.]\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+UNREAD_TAG = "unread_counts"
 STANDARD_TIERS = ("default", "auto", "on_demand")  # how providers spell "standard"
 
 
@@ -172,7 +173,7 @@ def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEv
         latency_ms=None if wire.latency_ms is UNSET else wire.latency_ms,
         cache_hit=wire.cache_hit is True,
         prompt_hash=wire.prompt_hash or "",
-        tags=wire.tags or {},
+        tags={**more["tags"], **(wire.tags or {})} if more.get("tags") else wire.tags or {},
         reported_cost=reported_cost if reported_cost is not None else more.get("reported_cost"),
     )
 
@@ -219,15 +220,19 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
             return None, more
         try:
             read = read_provider_usage(wire.provider, wire.provider_usage)
-        except (UsageInconsistent, ProviderUsageUnknown) as error:
-            code = "usage_inconsistent" if isinstance(error, UsageInconsistent) else "provider_usage_unknown"
-            problems.append(ItemProblem(field, code, str(error)))
+        except FieldRefused as refused:
+            problems.append(ItemProblem(f"{field}.{refused.field}", "usage_inconsistent", refused.detail))
+            return None, more
+        except ProviderUsageUnknown as error:
+            problems.append(ItemProblem(field, "provider_usage_unknown", str(error)))
             return None, more
         quantities = read.usage
         more = {
             "service_tier": read.service_tier,
             "response_id": read.response_id,
             "reported_cost": read.reported_cost,
+            "tags": {UNREAD_TAG: _list_unread(read.unread_parts)} if read.unread_parts else {},
+            "hint": f", read as {read.read_as}: name the provider that wrote it, or send `usage`",
         }
     found = [
         problem
@@ -243,8 +248,14 @@ def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | N
     try:
         return split_usage(quantities), more
     except UsageInconsistent as error:
-        problems.append(ItemProblem(field, "usage_inconsistent", str(error)))
+        problems.append(ItemProblem(field, "usage_inconsistent", f"{error}{more.get('hint', '')}"))
         return None, more
+
+
+def _list_unread(parts: Mapping[str, int]) -> str:
+    """Counts that we do not know, inside totals that we do, as a tag's text: as many as fit."""
+    text = ", ".join(f"{printable(path)}={count}" for path, count in sorted(parts.items()))
+    return text if len(text) <= TAG_VALUE_LENGTH_MAX else f"{text[: TAG_VALUE_LENGTH_MAX - 1]}…"
 
 
 def _check_quantity(field: str, name: str, value: Any) -> Iterator[ItemProblem]:

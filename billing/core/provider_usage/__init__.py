@@ -4,7 +4,8 @@ The shape of the object says which family wrote it; the provider's name refines 
 Azure, Bedrock, Vertex and the gateways answer in the words of whoever made the model.
 """
 
+from billing.core.provider_usage.fields import FieldRefused
 from billing.core.provider_usage.reading import ProviderUsage, ProviderUsageUnknown, read_provider_usage
 from billing.core.usage import UsageInconsistent
 
-__all__ = ["ProviderUsage", "ProviderUsageUnknown", "UsageInconsistent", "read_provider_usage"]
+__all__ = ["FieldRefused", "ProviderUsage", "ProviderUsageUnknown", "UsageInconsistent", "read_provider_usage"]

@@ -8,6 +8,15 @@ from billing.core.usage import QUANTITY_MAX, UsageInconsistent
 Body = Mapping[str, object]
 
 
+class FieldRefused(UsageInconsistent):
+    """A value that cannot stand where it does: `field` is its path inside the provider's object."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field} {detail}")
+        self.field = field
+        self.detail = detail
+
+
 def read_count(usage: Body, *path: str) -> int:
     """The whole number at `path`; 0 where nothing or null stands there."""
     value: object = usage
@@ -15,7 +24,7 @@ def read_count(usage: Body, *path: str) -> int:
         if value is None:
             return 0
         if not isinstance(value, Mapping):
-            raise UsageInconsistent(f"{'.'.join(path)}: expected an object before `{name}`")
+            raise FieldRefused(".".join(path), f"is not there: expected an object before `{name}`")
         value = value.get(name)
     if value is None:
         return 0
@@ -23,8 +32,14 @@ def read_count(usage: Body, *path: str) -> int:
         return value
     number = read_number(value, ".".join(path))
     if number != int(number):
-        raise UsageInconsistent(f"{'.'.join(path)} is {number}: expected a whole number")
+        raise FieldRefused(".".join(path), f"is {number}: expected a whole number")
     return int(number)
+
+
+def read_either(usage: Body, *paths: str) -> int:
+    """One count that stands at one of these dotted paths or at several: the first that is above zero."""
+    counts = [read_count(usage, *path.split(".")) for path in paths]
+    return next((count for count in counts if count), 0)
 
 
 def read_seconds(usage: Body, name: str) -> int | Decimal:
@@ -35,11 +50,23 @@ def read_seconds(usage: Body, name: str) -> int | Decimal:
 def read_number(value: object, field: str, *, most: int = QUANTITY_MAX) -> Decimal:
     """A finite number from 0 to `most`, by its digits: a float is what its shortest text says."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise UsageInconsistent(f"{field} is a {type(value).__name__}: expected a number")
+        raise FieldRefused(field, f"is {_name_kind(value)}: expected a number")
     number = Decimal(str(value))
     if not number.is_finite() or not 0 <= number <= most:
-        raise UsageInconsistent(f"{field} is {value}: expected a number from 0 to {most}")
+        raise FieldRefused(field, f"is {str(value)[:40]}: expected a number from 0 to {most}")
     return number
+
+
+def _name_kind(value: object) -> str:
+    """What JSON calls it."""
+    match value:
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case Mapping():
+            return "an object"
+    return "a list"
 
 
 def read_text(record: Body, *names: str) -> str:

@@ -7,6 +7,7 @@ import msgspec
 
 from billing.core.model_names import canonical_provider
 from billing.core.provider_usage import families
+from billing.core.provider_usage.asked import AskedBody, find_unread, name_meter
 from billing.core.provider_usage.families import Wire
 from billing.core.provider_usage.fields import Body, get_mapping, list_mappings, read_number, read_text
 from billing.core.usage import INSIDE_CACHE_READ, QUANTITY_MAX
@@ -18,7 +19,10 @@ XAI_TICKS_PER_USD = 10**10
 class ProviderUsage(msgspec.Struct, frozen=True):
     """What one provider's answer says of itself; text is '' where it says nothing.
 
-    usage: wire names to quantities above zero; an answer that used nothing has none.
+    usage: wire names to quantities above zero; an answer that used nothing has none. A count that we do not know and
+        that stands beside the totals is here as `provider_…`, a meter without a price.
+    unread_parts: counts that we do not know inside a total that is counted, by their path; priced with the total.
+    read_as: the words in which the object was read, as `READERS` and `OWN_READERS` name them.
     service_tier: `standard`, `batch`, `flex`, `priority`, … in our words.
     reported_cost: USD, at most 12 decimals, where the provider states what it charged.
     """
@@ -28,6 +32,8 @@ class ProviderUsage(msgspec.Struct, frozen=True):
     reported_cost: Decimal | None = None
     model: str = ""
     response_id: str = ""
+    unread_parts: Mapping[str, int] = {}
+    read_as: str = ""
 
 
 class ProviderUsageUnknown(ValueError):
@@ -51,8 +57,10 @@ OWN_READERS: Mapping[tuple[str, str], Callable[[Body], Wire]] = {
     ("deepseek", "chat"): families.read_deepseek,
     ("google", "chat"): families.read_gemini_chat,
     ("mistral", "chat"): families.read_mistral,
+    ("openrouter", "chat"): families.read_openrouter,
     ("perplexity", "chat"): families.read_perplexity,
     ("x-ai", "chat"): families.read_xai,
+    ("x-ai", "responses"): families.read_xai_responses,
 }
 ANTHROPIC_FIELDS = frozenset(
     ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation", "server_tool_use")
@@ -112,13 +120,17 @@ def read_provider_usage(provider: str, body: Body) -> ProviderUsage:
     """
     provider = canonical_provider(provider)
     answer, usage, shape = _find_usage(body)
+    if shape == "gemini":
+        usage = families.camelise_names(usage)
+    asked = AskedBody(usage)
     if shape:
-        read = OWN_READERS.get((provider, shape), READERS[shape])
-        wire = _overlap_cached_parts(read(usage))
+        wire = OWN_READERS.get((provider, shape), READERS[shape])(asked)
         if answer.get("type") == "speech.audio.done":
             wire["audio_output_tokens"] = wire.get("output_tokens", 0)
     else:
         wire = {"images": _count_images(body)}
+    unread = find_unread(asked, is_whole=_is_whole(usage, wire))
+    wire = _overlap_cached_parts(wire) | {name_meter(path): count for path, count in unread.beside.items()}
     return ProviderUsage(
         usage={name: quantity for name, quantity in wire.items() if quantity},
         service_tier=_read_service_tier(answer, usage),
@@ -126,7 +138,15 @@ def read_provider_usage(provider: str, body: Body) -> ProviderUsage:
         model=read_text(answer, "model", "modelVersion", "model_version"),
         response_id=read_text(answer, "id", "responseId", "response_id", "generation_id")
         or read_text(get_mapping(answer, "ResponseMetadata"), "RequestId"),
+        unread_parts=unread.parts,
+        read_as=f"{provider} {shape}" if (provider, shape) in OWN_READERS else shape,
     )
+
+
+def _is_whole(usage: Body, wire: Wire) -> bool:
+    """Whether the provider's total is the tokens that were counted."""
+    total = usage.get("total_tokens") or usage.get("totalTokens") or usage.get("totalTokenCount")
+    return total == wire.get("input_tokens", 0) + wire.get("output_tokens", 0)
 
 
 def _find_usage(body: Body) -> tuple[Body, Body, str]:
@@ -143,8 +163,9 @@ def _find_usage(body: Body) -> tuple[Body, Body, str]:
     if "data" in body:
         return body, {}, ""
     raise ProviderUsageUnknown(
-        "provider_usage holds no usage object of a known provider: "
-        f"its fields are {', '.join(sorted(body)[:8]) or 'none'}"
+        "holds no usage object of a known provider: "
+        f"its fields are {', '.join(sorted(body)[:8]) or 'none'}; send what stands at `usage` (OpenAI, Anthropic, "
+        "Bedrock, …), `usageMetadata` (Gemini) or `meta` (Cohere) in the answer, or `usage` in our own words"
     )
 
 
@@ -152,7 +173,7 @@ def _count_images(body: Body) -> int:
     """The pictures in an answer that is charged by picture and carries no usage."""
     pictures = [picture for picture in list_mappings(body, "data") if "url" in picture or "b64_json" in picture]
     if not pictures:
-        raise ProviderUsageUnknown("provider_usage holds no usage object, and `data` holds no images")
+        raise ProviderUsageUnknown("holds no usage object, and `data` holds no images; send `usage` in our own words")
     return len(pictures)
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing.core.provider_usage import ProviderUsageUnknown, UsageInconsistent, read_provider_usage
+from billing.core.provider_usage import FieldRefused, ProviderUsageUnknown, UsageInconsistent, read_provider_usage
 from billing.core.usage import split_usage
 
 READ = [
@@ -168,7 +168,7 @@ READ = [
         },
     ),
     (
-        "Anthropic: a compaction is charged beside the totals, another model's advice is not this call's",
+        "Anthropic: a compaction is charged beside the totals, another model's advice by meters of its own",
         "anthropic",
         {
             "input_tokens": 220,
@@ -180,7 +180,13 @@ READ = [
                 {"type": "message", "input_tokens": 220, "output_tokens": 8},
             ],
         },
-        {"input_tokens": 55416, "cache_read_tokens": 196, "output_tokens": 133},
+        {
+            "input_tokens": 55416,
+            "cache_read_tokens": 196,
+            "output_tokens": 133,
+            "advisor_message_input_tokens": 2518,
+            "advisor_message_output_tokens": 22,
+        },
     ),
     (
         "Claude on Vertex keeps Anthropic's words",
@@ -381,8 +387,13 @@ def test_a_providers_own_usage_becomes_the_wires(provider, body, wire):
 
 REFUSED = [
     ("openai", {"prompt_tokens": -1, "completion_tokens": 2}, UsageInconsistent, "prompt_tokens is -1"),
-    ("openai", {"prompt_tokens": True, "completion_tokens": 2}, UsageInconsistent, "prompt_tokens is a bool"),
-    ("openai", {"prompt_tokens": "12", "completion_tokens": 2}, UsageInconsistent, "prompt_tokens is a str"),
+    ("openai", {"prompt_tokens": True, "completion_tokens": 2}, UsageInconsistent, "prompt_tokens is true or false"),
+    (
+        "openai",
+        {"prompt_tokens": "12", "completion_tokens": 2},
+        UsageInconsistent,
+        "prompt_tokens is text: expected a number",
+    ),
     ("openai", {"prompt_tokens": 1.5, "completion_tokens": 2}, UsageInconsistent, "expected a whole number"),
     ("openai", {"prompt_tokens": float("nan"), "completion_tokens": 2}, UsageInconsistent, "prompt_tokens is nan"),
     ("openai", {"prompt_tokens": 2**63, "completion_tokens": 2}, UsageInconsistent, "from 0 to 1000000000000"),
@@ -390,7 +401,7 @@ REFUSED = [
         "openai",
         {"prompt_tokens": 1, "completion_tokens": 2, "prompt_tokens_details": [3]},
         UsageInconsistent,
-        "prompt_tokens_details.cached_tokens: expected an object before `cached_tokens`",
+        "prompt_tokens_details.cached_tokens is not there: expected an object before `cached_tokens`",
     ),
     (
         "anthropic",
@@ -403,7 +414,7 @@ REFUSED = [
         UsageInconsistent,
         "ephemeral_1h_input_tokens 9 exceeds cache_creation_input_tokens 5",
     ),
-    ("openrouter", {"prompt_tokens": 1, "completion_tokens": 2, "cost": "x"}, UsageInconsistent, "cost is a str"),
+    ("openrouter", {"prompt_tokens": 1, "completion_tokens": 2, "cost": "x"}, UsageInconsistent, "cost is text"),
     ("openai", {"id": "x", "usage": None}, ProviderUsageUnknown, "its fields are id, usage"),
     ("openai", {}, ProviderUsageUnknown, "its fields are none"),
     ("openai", {"data": [{"embedding": [1]}]}, ProviderUsageUnknown, "`data` holds no images"),
@@ -414,6 +425,91 @@ REFUSED = [
 def test_what_cannot_be_read_is_refused_by_name(provider, body, error, text):
     with pytest.raises(error, match=text):
         read_provider_usage(provider, body)
+
+
+def test_a_refusal_says_which_field_of_the_object_it_means():
+    with pytest.raises(FieldRefused) as refused:
+        read_provider_usage(
+            "anthropic", {"usage": {"input_tokens": 1, "cache_creation": {"ephemeral_1h_input_tokens": -9}}}
+        )
+    assert refused.value.field == "cache_creation.ephemeral_1h_input_tokens"
+    assert refused.value.detail == "is -9: expected a number from 0 to 1000000000000"
+
+
+UNREAD = [
+    (
+        "a part of a counted total stays inside it",
+        "openai",
+        {"prompt_tokens": 90, "completion_tokens": 5, "prompt_tokens_details": {"ocr_tokens": 12}},
+        {"prompt_tokens_details.ocr_tokens": 12},
+        {},
+    ),
+    (
+        "what stands beside the totals is a meter without a price",
+        "x-ai",
+        {"prompt_tokens": 90, "completion_tokens": 5, "num_sources_used": 3},
+        {},
+        {"provider_num_sources_used": 3},
+    ),
+    (
+        "a cache of a duration that we do not know is not taken for five minutes",
+        "anthropic",
+        {"input_tokens": 1, "cache_creation_input_tokens": 0, "cache_creation": {"ephemeral_30m_input_tokens": 40}},
+        {},
+        {"provider_cache_creation_ephemeral_30m_input_tokens": 40},
+    ),
+    (
+        "tokens inside the provider's own total are parts of it",
+        "our-vllm",
+        {"prompt_tokens": 90, "completion_tokens": 5, "total_tokens": 95, "reasoning_tokens": 2},
+        {"reasoning_tokens": 2},
+        {},
+    ),
+    (
+        "tokens outside of the provider's own total are not",
+        "our-vllm",
+        {"prompt_tokens": 90, "completion_tokens": 5, "total_tokens": 97, "reasoning_tokens": 2},
+        {},
+        {"provider_reasoning_tokens": 2},
+    ),
+    (
+        "the words of one object in a list are added up",
+        "google",
+        {"promptTokenCount": 9, "candidatesTokenCount": 1, "groundingCalls": [{"mapQueries": 1}, {"mapQueries": 2}]},
+        {},
+        {"provider_grounding_calls_map_queries": 3},
+    ),
+    (
+        "clocks, money, marks, nulls, zeros and what is known to add nothing count nothing",
+        "groq",
+        {
+            "prompt_tokens": 9,
+            "completion_tokens": 1,
+            "total_tokens": 10,
+            "queue_time": 1,
+            "total_time": 0.25,
+            "created": 1764000000,
+            "cost_details": {"upstream_inference_cost": 2},
+            "prompt_tokens_details": {"text_tokens": 9},
+            "completion_tokens_details": {"accepted_prediction_tokens": 1},
+            "tool_calls": 0,
+            "note": "new",
+            "is_new": True,
+            "more": None,
+        },
+        {},
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "parts", "beside"), [case[1:] for case in UNREAD], ids=[c[0] for c in UNREAD]
+)
+def test_a_count_that_we_do_not_know_is_never_dropped(provider, body, parts, beside):
+    found = read_provider_usage(provider, body)
+    assert found.unread_parts == parts
+    assert {name: count for name, count in found.usage.items() if name.startswith("provider_")} == beside
 
 
 def test_cache_reads_above_the_input_are_left_for_the_split_to_refuse():

@@ -14,7 +14,7 @@ import pytest
 
 from billing.core.provider_usage import read_provider_usage
 from billing.core.provider_usage.reading import name_shape
-from billing.core.usage import split_usage
+from billing.core.usage import INSIDE_CACHE_READ, INSIDE_INPUT, split_usage
 
 ORACLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "pricing" / "provider_usages.jsonl.gz"
 pytestmark = pytest.mark.skipif(not ORACLE.exists(), reason=f"the oracle is absent: {ORACLE}")
@@ -69,10 +69,15 @@ FLAVORS = {
 
 # What we read otherwise, on purpose: the file's test, the key, the oracle's count, ours, and why.
 COMPACTION = "Anthropic charges a compaction beside the totals, in `usage.iterations`; the oracle reads the totals"
+ADVICE = "Another model's advice is charged beside the totals, in `usage.iterations`; the oracle leaves it out"
 HIDDEN_THOUGHTS = "Google charges thoughts as output; here they show in `total_tokens` alone, which the oracle skips"
 DIFFERENCES = {
     ("test_anthropic_compaction_end_to_end", "input_tokens", 220, 55_416): COMPACTION,
     ("test_anthropic_compaction_end_to_end", "output_tokens", 8, 133): COMPACTION,
+    ("test_anthropic_advisor_tool", "advisor_message_input_tokens", 0, 2_518): ADVICE,
+    ("test_anthropic_advisor_tool", "advisor_message_output_tokens", 0, 22): ADVICE,
+    ("test_anthropic_advisor_tool_message_replay", "advisor_message_input_tokens", 0, 2_529): ADVICE,
+    ("test_anthropic_advisor_tool_message_replay", "advisor_message_output_tokens", 0, 38): ADVICE,
     ("test_compatible_api_with_tool_calls_without_id", "output_tokens", 12, 74): HIDDEN_THOUGHTS,
     ("test_compatible_api_with_tool_calls_without_id", "reasoning_tokens", 0, 62): HIDDEN_THOUGHTS,
     ("test_compatible_api_with_tool_calls_without_id", "output_tokens", 6, 34): HIDDEN_THOUGHTS,
@@ -122,8 +127,8 @@ def read_case(case: dict) -> tuple[str, str, dict[str, int], dict[str, int]]:
     expected["cache_write_tokens"] = recorded.get("cache_write_tokens", 0) - expected["cache_write_1h_tokens"]
     assert set(recorded) <= set(NAMES) | IMPLIED | {"cache_write_tokens", "cache_write_5m_tokens"}
     ours = read_provider_usage(provider, body).usage
-    assert set(ours) <= set(expected)
-    return provider, shape, expected, {name: ours.get(name, 0) for name in expected}
+    names = dict.fromkeys((*expected, *ours))
+    return provider, shape, {name: expected.get(name, 0) for name in names}, {name: ours.get(name, 0) for name in names}
 
 
 def test_the_oracle_has_809_bodies():
@@ -139,15 +144,15 @@ def test_every_body_of_the_oracle_is_read_as_recorded_but_for_the_listed_differe
         differing += bool(found)
         differences |= found
     assert differences == set(DIFFERENCES)
-    assert differing == 3  # of 809: 99.6 % are equal
+    assert differing == 5  # of 809: 99.4 % are equal
 
 
 def test_every_usage_of_the_oracle_can_be_split_into_disjoint_buckets():
     for case in CASES:
         wire = read_provider_usage(name_own_provider(case["body"]), case["body"]).usage
         usage = split_usage(wire)
-        tokens = {name: count for name, count in usage.other.items() if name.endswith("_input_tokens")}
-        caches = {name: count for name, count in usage.other.items() if name.endswith("_cache_read_tokens")}
+        tokens = {name: count for name, count in usage.other.items() if name in INSIDE_INPUT}
+        caches = {name: count for name, count in usage.other.items() if name in INSIDE_CACHE_READ}
         buckets = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
         assert buckets + sum(tokens.values()) + sum(caches.values()) == wire.get("input_tokens", 0)
 
