@@ -26,6 +26,7 @@ PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.str('PORT', d
 INSTALLED_APPS = [
     "tenants",
     "ledger",
+    "content",
     "billing",
     "api",
     "dashboards",

@@ -10,6 +10,7 @@ OPERATOR_SLUG = "operator"  # made by the first migration: its keys and acts bel
 OPERATOR_ROLES = ("admin", "finance", "engineer")
 TENANT_ROLES = ("owner", "viewer")
 SCOPES = ("ingest", "backfill", "read", "audit", "quota", "admin")
+CONTENT_KEPT_DAYS_MAX = 400
 LIMITS_ARE_POSITIVE = Q(requests_per_second__gt=0, bytes_per_second__gt=0, events_per_second__gt=0)  # or null
 
 
@@ -26,10 +27,16 @@ class Tenant(models.Model):
     requests_per_second = models.BigIntegerField(null=True)
     bytes_per_second = models.BigIntegerField(null=True)
     events_per_second = models.BigIntegerField(null=True)
+    content_kept_days = models.SmallIntegerField(default=0, db_default=0)  # of prompts and completions; 0: none kept
 
     class Meta:
         db_table = "tenant"
-        constraints = [models.CheckConstraint(name="tenant_limits_are_positive", condition=LIMITS_ARE_POSITIVE)]
+        constraints = [
+            models.CheckConstraint(name="tenant_limits_are_positive", condition=LIMITS_ARE_POSITIVE),
+            models.CheckConstraint(
+                name="tenant_content_kept_days", condition=Q(content_kept_days__range=(0, CONTENT_KEPT_DAYS_MAX))
+            ),
+        ]
 
 
 class UserManager(BaseUserManager["User"]):

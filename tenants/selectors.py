@@ -19,6 +19,7 @@ class TenantInfo:
     is_operator: bool
     is_demo: bool
     limits: Limits
+    content_kept_days: int  # of prompts and completions; 0: none are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,16 @@ class ApiKeyInfo:
 def describe_tenant(tenant: Tenant) -> TenantInfo:
     """A tenant's row as a value."""
     limits = Limits(tenant.requests_per_second, tenant.bytes_per_second, tenant.events_per_second)
-    return TenantInfo(tenant.pk, tenant.slug, tenant.name, tenant.timezone, tenant.is_operator, tenant.is_demo, limits)
+    return TenantInfo(
+        tenant.pk,
+        tenant.slug,
+        tenant.name,
+        tenant.timezone,
+        tenant.is_operator,
+        tenant.is_demo,
+        limits,
+        tenant.content_kept_days,
+    )
 
 
 def get_tenant(slug: str) -> TenantInfo | None:

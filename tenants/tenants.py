@@ -1,11 +1,11 @@
-"""Making a tenant."""
+"""Making a tenant, and what it chose."""
 
 import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
 
-from tenants.models import Tenant
+from tenants.models import CONTENT_KEPT_DAYS_MAX, Tenant
 from tenants.selectors import TenantInfo, describe_tenant
 
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]")
@@ -31,3 +31,17 @@ def create_tenant(*, slug: str, name: str = "", timezone: str = "UTC", is_demo: 
     except IntegrityError as error:
         raise TenantRefused(f"a tenant {slug!r} exists already") from error
     return describe_tenant(tenant)
+
+
+class KeptDaysRefused(ValueError):
+    """A number of days for which no content is kept."""
+
+
+def set_content_kept_days(*, tenant_id: int, days: int) -> None:
+    """How long the tenant's prompts and completions are kept from now on; 0 keeps none. Raises KeptDaysRefused.
+
+    `content.contents.change_retention` calls it, and sees to what is kept already.
+    """
+    if not 0 <= days <= CONTENT_KEPT_DAYS_MAX:
+        raise KeptDaysRefused(f"content is kept for 1 to {CONTENT_KEPT_DAYS_MAX} days, or not at all; got {days}")
+    Tenant.objects.filter(pk=tenant_id).update(content_kept_days=days)

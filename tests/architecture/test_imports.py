@@ -10,8 +10,8 @@ from django.apps import apps
 from django.db.models import ForeignKey
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS_FROM_THE_TOP = ("finops", "api", "dashboards", "billing", "ledger", "tenants")
-OURS = ("tenants", "ledger", "billing", "api", "dashboards", "finops")
+APPS_FROM_THE_TOP = ("finops", "api", "dashboards", "billing", "content", "ledger", "tenants")
+OURS = ("tenants", "ledger", "content", "billing", "api", "dashboards", "finops")
 CORES = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("*/core/__init__.py"))
 NOT_IN_A_CORE = ("django", "rest_framework", "celery", "psycopg", "redis")
 
@@ -37,8 +37,8 @@ def test_a_core_loads_without_django_and_without_io(core):
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
 
 
-def test_there_is_a_core_in_the_ledger_and_in_billing():
-    assert {"ledger/core", "billing/core"} <= {str(core) for core in CORES}
+def test_there_is_a_core_in_the_ledger_in_content_and_in_billing():
+    assert {"ledger/core", "content/core", "billing/core"} <= {str(core) for core in CORES}
 
 
 def test_foreign_keys_point_down_and_leave_no_way_back():

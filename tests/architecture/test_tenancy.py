@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "api_key", "calls_minute", "cost_day", "cost_hour", "cost_user_hour", "event_key", "histogram", "intake_hour",
-    "intake_tally", "ledger_batch", "ledger_entry", "person", "rejected_event",
+    "api_key", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_user_hour", "event_key",
+    "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person", "rejected_event",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
@@ -70,6 +70,8 @@ APP_GRANTS = {
     "event_key": ADD,
     "rejected_event": ADD | {"DELETE"},
     "person": ADD | {"DELETE"},
+    "content": ADD | {"DELETE"},
+    "content_act": ADD,
     "outbox": WORK,
     "tenant": ADD,
     "tenants_user": ADD | {"UPDATE"},
@@ -90,6 +92,8 @@ APP_GRANTS = {
 APP_COLUMN_GRANTS = {
     ("tenant", "name", "UPDATE"),
     ("tenant", "timezone", "UPDATE"),
+    ("tenant", "content_kept_days", "UPDATE"),
+    ("content", "kept_until", "UPDATE"),
     ("api_key", "revoked_at", "UPDATE"),
     *(
         (table, f"{resource}_per_second", "UPDATE")
