@@ -54,6 +54,11 @@ _SPECIAL: dict[str, Schema] = {
     "latency_ms": {"type": "integer", "minimum": 0, "maximum": LATENCY_MS_MAX},
     "status": {"enum": ["ok", "error"]},
     "cache_hit": {"type": "boolean", "description": "Answered from a cache of responses: no call was paid."},
+    "content_digest": {
+        "type": "string",
+        "pattern": "^(sha256:[0-9a-f]{64})?$",
+        "description": "Of the event's prompt and completion, as `POST /v1/content` answered it.",
+    },
     "tags": {
         "type": "object",
         "maxProperties": TAGS_MAX,

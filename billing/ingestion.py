@@ -294,6 +294,7 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str) -> 
         list_cost=price.list_cost,
         saved_cost=price.saved_cost,
         reported_cost=reported_cost,
+        content_digest=event.content_digest,
     )
 
 

@@ -39,6 +39,7 @@ MONEY_MAX = Decimal(10) ** 11
 METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:[.]\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 UNREAD_TAG = "unread_counts"
+CONTENT_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 STANDARD_TIERS = ("default", "auto", "on_demand")  # how providers spell "standard"
 
 
@@ -144,6 +145,8 @@ def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEv
     status = wire.status or "ok"
     if status not in ("ok", "error"):
         problems.append(ItemProblem("status", "wrong_value", "must be “ok” or “error”"))
+    if wire.content_digest and not CONTENT_DIGEST.fullmatch(wire.content_digest):
+        problems.append(ItemProblem("content_digest", "wrong_value", "must be what POST /v1/content answered"))
     if problems or moment is None or usage is None:
         raise ItemRefused(problems)
     service_tier = wire.service_tier or more.get("service_tier") or "standard"
@@ -173,6 +176,7 @@ def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEv
         latency_ms=None if wire.latency_ms is UNSET else wire.latency_ms,
         cache_hit=wire.cache_hit is True,
         prompt_hash=wire.prompt_hash or "",
+        content_digest=wire.content_digest or "",
         tags={**more["tags"], **(wire.tags or {})} if more.get("tags") else wire.tags or {},
         reported_cost=reported_cost if reported_cost is not None else more.get("reported_cost"),
     )

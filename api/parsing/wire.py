@@ -40,6 +40,7 @@ class WireEvent(msgspec.Struct, forbid_unknown_fields=True):
     cost_center: Optional = UNSET
     customer_tier: Optional = UNSET
     prompt_hash: Optional = UNSET
+    content_digest: Optional = UNSET
     session_id: Optional = UNSET
     trace_id: Optional = UNSET
     span_id: Optional = UNSET

@@ -71,6 +71,7 @@ class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     prompt_hash: str = ""
     tags: Mapping[str, str] = {}
     reported_cost: Decimal | None = None  # USD, the provider's own figure, at most 12 decimals
+    content_digest: str = ""  # of the logged prompt and completion
 
 
 class UsageInconsistent(ValueError):
