@@ -4,6 +4,7 @@ from typing import Any
 
 from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, EVENTS_PER_REQUEST_MAX, JSON, NDJSON
 from api.parsing.wire import DEPTH_MAX, FIELDS, LATENCY_MS_MAX, REQUIRED, TAG_VALUE_LENGTH_MAX, TAGS_MAX
+from api.problems import PROTOBUF
 from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX
 
 Schema = dict[str, Any]
@@ -115,6 +116,33 @@ EVENTS_BODIES: dict[str, Schema] = {
     CLOUDEVENTS: _list_of(_refer("CloudEvent")) | _SOME_EVENTS,
 }
 
+# The protocol's own messages; its specification says what stands in them.
+OTLP_BODIES: dict[str, Schema] = {
+    PROTOBUF: {"type": "string", "format": "binary", "description": "An Export…ServiceRequest."},
+    JSON: {
+        "type": "object",
+        "description": "The same in JSON: `resourceSpans`, `resourceMetrics` or `resourceLogs`.",
+        "properties": {"resourceSpans": _list_of({"type": "object"})},
+    },
+}
+OTLP_RESPONSE: Schema = {
+    "type": "object",
+    "description": "An Export…ServiceResponse, in the encoding of the request; empty where everything was taken.",
+    "properties": {
+        "partialSuccess": {
+            "type": "object",
+            "properties": {
+                "errorMessage": {"type": "string"},
+                **dict.fromkeys(
+                    ("rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"),
+                    {"type": "string", "pattern": "^[0-9]+$"},
+                ),
+            },
+            "required": ["errorMessage"],
+        }
+    },
+}
+
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _UUID: Schema = {"type": "string", "format": "uuid"}
 _ITEM_PROBLEM: Schema = {
@@ -219,5 +247,6 @@ BOOKING_COMPONENTS: dict[str, Schema] = {
     "EventsReceipt": EVENTS_RECEIPT,
     "RejectedEvents": REJECTED_EVENTS,
     "ReplayedEvent": REPLAYED_EVENT,
+    "OtlpResponse": OTLP_RESPONSE,
     "PublicKeys": PUBLIC_KEYS,
 }

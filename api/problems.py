@@ -13,6 +13,7 @@ import psycopg
 from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from rest_framework import exceptions as drf
 
 from api.renderers import encode_json
@@ -21,6 +22,7 @@ from billing.selectors import QueryRefused
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+PROTOBUF = "application/x-protobuf"  # what OpenTelemetry exporters speak
 RETRY_AFTER_SECONDS = 1
 
 
@@ -46,6 +48,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "path_unknown": ProblemType(404, "There is nothing at this path"),
     "tenant_unknown": ProblemType(404, "There is no such tenant"),
     "entry_unknown": ProblemType(404, "There is no such entry"),
+    "trace_unknown": ProblemType(404, "There is no such trace"),
     "rejected_unknown": ProblemType(404, "There is no such rejected event"),
     "method_not_allowed": ProblemType(405, "This path does not take this method"),
     "event_conflict": ProblemType(409, "The event was booked before with other facts"),
@@ -107,10 +110,26 @@ def answer_error(error: Exception, *, request: HttpRequest) -> HttpResponse:
         logger.error("%s %s failed, request %s", request.method, request.path, request_id, exc_info=error)
     elif problem.code == "database_away":
         logger.warning("database away during request %s: %s", request_id, error)
+    if request.content_type == PROTOBUF:
+        return _answer_in_protobuf(problem, request_id)
     return HttpResponse(
         encode_json(build_document(problem, request_id=request_id)),
         status=problem.type.status,
         content_type=CONTENT_TYPE,
+        headers=problem.headers,
+    )
+
+
+def _answer_in_protobuf(problem: Problem, request_id: str) -> HttpResponse:
+    """The same as a google.rpc.Status, which OTLP/HTTP asks for: clients log its message and heed the HTTP status.
+
+    OpenTelemetry's own Status has the message under the same number, and nothing else is sent.
+    """
+    text = f"{problem.code}: {problem.detail or f'{problem.type.title}.'}"
+    return HttpResponse(
+        Status(message=f"{text} (request {request_id})" if request_id else text).SerializeToString(),
+        status=problem.type.status,
+        content_type=PROTOBUF,
         headers=problem.headers,
     )
 

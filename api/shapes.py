@@ -6,6 +6,7 @@ from typing import Any
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from billing.selectors import DIMENSIONS
+from billing.selectors.traces import TOKEN_COLUMNS
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
 from tenants.models import SCOPES
 
@@ -196,6 +197,31 @@ EXPLANATION = describe_object(
     },
     description="The entry's cost computed again from its rate version. `difference` is what is stored less that.",
 )
+TRACE_SPAN = describe_object(
+    {
+        **dict.fromkeys(("span_id", "parent_span_id", "name", "operation", "service", "provider", "model"), TEXT),
+        "started_at": TIME,
+        "duration_ms": or_null({"type": "number", "minimum": 0}),
+        "status": {"enum": ["ok", "error"]},
+        "billing": {"enum": ["booked", "waiting", "inside", "refused", "other"]},
+        **dict.fromkeys(TOKEN_COLUMNS, {"type": "integer"}),
+        "billed_cost": or_null(MONEY),
+        "unpriced": COUNT,
+        "entries": list_of(TEXT),
+    },
+    description="`inside`: another span of the trace says the same usage, and is billed. Tokens are disjoint, as in "
+    "the ledger. `billed_cost` is null where nothing was booked for the span, or nothing of it has a price.",
+)
+TRACE = describe_object(
+    {
+        "trace_id": TEXT,
+        "complete": FLAG,
+        "billed_cost": MONEY,
+        "unpriced": COUNT,
+        "currency": TEXT,
+        "spans": list_of(TRACE_SPAN),
+    }
+)
 RATES = describe_object(
     {
         "rates": list_of({"type": "object", "description": "A rate as docs/rates.md writes it."}),
@@ -278,6 +304,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "ExplainedEntry": EXPLAINED_ENTRY,
     "Explanation": EXPLANATION,
     "Rates": RATES,
+    "Trace": TRACE,
     "Coverage": COVERAGE,
     "CostRow": COST_ROW,
     "Totals": describe_object(QUANTITIES),

@@ -9,12 +9,18 @@ from api.views.health import Health, Readiness
 from api.views.keys import PublicKeys
 from api.views.me import Me
 from api.views.metrics import Metrics
+from api.views.otlp import OtlpLogs, OtlpMetrics, OtlpTraces
 from api.views.rates import Rates
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
+from api.views.traces import TraceDetail
 
 urlpatterns = [
     path("v1/events", Events.as_view(), name="post_events"),
+    path("v1/traces", OtlpTraces.as_view(), name="post_traces"),
+    path("v1/traces/<str:trace_id>", TraceDetail.as_view(), name="get_trace"),
+    path("v1/metrics", OtlpMetrics.as_view(), name="post_metrics"),
+    path("v1/logs", OtlpLogs.as_view(), name="post_logs"),
     path("v1/rejected", RejectedEvents.as_view(), name="list_rejected_events"),
     path("v1/rejected/<uuid:rejected_id>/replay", RejectedReplay.as_view(), name="replay_rejected_event"),
     path("v1/costs", Costs.as_view(), name="get_costs"),

@@ -215,6 +215,50 @@ class IntakeHour(models.Model):
         db_table = "intake_hour"
 
 
+class Trace(models.Model):
+    """One OpenTelemetry trace: its row is the lock under which its spans are decided on."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "trace_id")
+    tenant_id = models.BigIntegerField()
+    trace_id = models.TextField()  # 32 hexadecimal digits
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    has_call = models.BooleanField()  # a call of a model, or what stands for one
+    is_waiting = models.BooleanField()  # a span waits for the trace to be quiet
+
+    class Meta:
+        db_table = "trace"
+        indexes = [
+            models.Index(fields=["tenant_id", "last_seen_at"], name="trace_by_last_seen"),
+            models.Index(fields=["last_seen_at"], condition=models.Q(is_waiting=True), name="trace_waiting"),
+        ]
+
+
+class Span(models.Model):
+    """One span: its place, its time, and what became of it. No text of a prompt or an answer is kept."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "trace_id", "span_id")
+    tenant_id = models.BigIntegerField()
+    trace_id = models.TextField()
+    span_id = models.TextField()  # 16 hexadecimal digits
+    parent_span_id = models.TextField()
+    received_at = models.DateTimeField()
+    started_at = models.DateTimeField()
+    duration_us = models.BigIntegerField()
+    name = models.TextField()
+    operation = models.TextField()
+    service = models.TextField()
+    is_failed = models.BooleanField()
+    has_usage = models.BooleanField()
+    state = models.TextField()  # other, booked, waiting, inside, refused: see billing.core.spans.leaves
+    entry_id = models.TextField()  # of the entry that holds its event
+    api_key_id = models.TextField()
+    event = models.TextField()  # JSON of the event that waits, '' otherwise
+
+    class Meta:
+        db_table = "span"
+
+
 class JobRun(models.Model):
     """A scheduled job's slot: taken once, however many beats run."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from billing import rollups
+from billing import rollups, spans
 from billing.job_runs import beat_heart, claim_slot, find_daily_slot, record_run
 from ledger.rejected import prune_rejected
 from tenants.models import OPERATOR_SLUG
@@ -27,6 +27,11 @@ def apply_rollups() -> None:
 @shared_task(name="billing.fold_intake")
 def fold_intake() -> None:
     rollups.fold_intake()
+
+
+@shared_task(name="billing.settle_traces")
+def settle_traces() -> None:
+    spans.settle_traces(now=timezone.now())
 
 
 @shared_task(name="billing.beat_heart")
@@ -56,6 +61,14 @@ def prune_calls_minute(*, hour: int, minute: int) -> None:
 def _prune_minutes() -> str:
     now = timezone.now()
     return f"{sum(rollups.prune_calls_minute(tenant_id=tenant.id, now=now) for tenant in _list_all_tenants())} rows"
+
+
+@shared_task(name="billing.prune_spans")
+def prune_spans() -> None:
+    """Every few minutes: what has no call of a model goes within the hour, everything after 30 days."""
+    now = timezone.now()
+    for tenant in _list_all_tenants():
+        spans.prune_spans(tenant_id=tenant.id, now=now)
 
 
 @shared_task(name="billing.prune_rejected_events")

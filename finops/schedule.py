@@ -18,6 +18,8 @@ def _daily(task: str, *, hour: int, minute: int) -> dict[str, object]:
 TIMETABLE = {
     "roll up what was booked": _every("billing.apply_rollups", 2),
     "show that beat and worker live": _every("billing.beat_heart", 10),
+    "settle traces that are quiet": _every("billing.settle_traces", 15),
+    "drop spans that nobody asks for": _every("billing.prune_spans", 300),
     "count intake": _every("billing.fold_intake", 60),
     "make partitions ahead": _every("ledger.ensure_partitions", 3600),
     "drop minutes after 30 days": _daily("billing.prune_calls_minute", hour=1, minute=10),

@@ -1,9 +1,12 @@
 """Events that could not be booked: kept whole for a while, corrected and sent again."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from ledger.core.identity import make_uuid7
 from ledger.models import RejectedEvent
 from tenants.scope import tenant_scope
 
@@ -41,6 +44,26 @@ def get_rejected(*, tenant_id: int, rejected_id: UUID, using: str = "default") -
     with tenant_scope(tenant_id, using=using):
         event = RejectedEvent.objects.using(using).filter(tenant_id=tenant_id, id=rejected_id).first()
     return _describe(event) if event else None
+
+
+def keep_rejected(
+    *, tenant_id: int, api_key_id: str, events: Sequence[tuple[str, str, str, str]], now: datetime
+) -> None:
+    """Keep events beside those that a booking rejects: (event id, code, detail, body) each."""
+    with tenant_scope(tenant_id):
+        RejectedEvent.objects.bulk_create(
+            RejectedEvent(
+                tenant_id=tenant_id,
+                id=make_uuid7(now + timedelta(microseconds=number), os.urandom(8)),
+                received_at=now,
+                api_key_id=api_key_id,
+                event_id=event_id,
+                code=code,
+                detail=detail,
+                body=body,
+            )
+            for number, (event_id, code, detail, body) in enumerate(events)
+        )
 
 
 def mark_replayed(*, tenant_id: int, rejected_id: UUID, now: datetime) -> None:

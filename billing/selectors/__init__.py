@@ -24,6 +24,7 @@ from billing.selectors.state import (
     get_last_reconciliation,
     get_rollup_lag,
 )
+from billing.selectors.traces import Trace, TraceSpan, get_trace
 
 __all__ = [
     "DIMENSIONS",
@@ -41,6 +42,8 @@ __all__ = [
     "RollupLag",
     "TenantCosts",
     "TenantIntake",
+    "Trace",
+    "TraceSpan",
     "UnpricedModel",
     "get_costs",
     "get_coverage",
@@ -49,6 +52,7 @@ __all__ = [
     "get_last_reconciliation",
     "get_percentiles",
     "get_rollup_lag",
+    "get_trace",
     "list_dimension_values",
     "list_rates_in_force",
     "list_unpriced_models",

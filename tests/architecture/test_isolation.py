@@ -56,6 +56,10 @@ EVERY_FILTER = (
 COSTS = "from=2026-01-01&to=2027-01-01&granularity=month"
 MACHINE_ROUTES = {
     "v1/events": Route("/v1/events", scope="ingest", method="POST", shows=False),
+    "v1/traces": Route("/v1/traces", scope="ingest", method="POST", shows=False),
+    "v1/traces/<str:trace_id>": Route("/v1/traces/{trace_id}", scope="read"),
+    "v1/metrics": Route("/v1/metrics", scope="ingest", method="POST", shows=False),
+    "v1/logs": Route("/v1/logs", scope="ingest", method="POST", shows=False),
     "v1/rejected": Route("/v1/rejected", ("cursor={rejected_id}", "limit=500"), scope="read"),
     "v1/rejected/<uuid:rejected_id>/replay": Route(
         "/v1/rejected/{rejected_id}/replay", scope="ingest", method="POST", shows=False

@@ -19,6 +19,7 @@ UTILITY = ("CREATE TEMPORARY TABLE", "COPY ", "LOCK ", "SET LOCAL ", "SET TRANSA
 WITHOUT_TENANT: dict[str, str] = {
     "billing.selectors.intake.SUM_INTAKE_BY_TENANT_SQL": "metrics of all tenants, through the reader",
     "billing.rollups.intake.LIST_TALLIED_TENANTS_SQL": "whose turn it is, through the reader",
+    "billing.spans.kept.LIST_QUIET_TRACES_SQL": "whose turn it is, through the reader",
     "finops.doctor.LIST_UNPRICED_MODELS_SQL": "models of all tenants, through the reader",
 }
 

@@ -5,7 +5,8 @@ import pytest
 
 TENANT_TABLES = {
     "api_key", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_user_hour", "event_key",
-    "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person", "rejected_event",
+    "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person", "rejected_event", "span",
+    "trace",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
@@ -84,6 +85,8 @@ APP_GRANTS = {
     "intake_tally": WORK,
     "intake_hour": WORK,
     "job_run": WORK,
+    "span": WORK,
+    "trace": WORK,
     "rate_version": ADD,
     "rate_book": READ | {"UPDATE"},
     "model_alias": WORK,
@@ -109,6 +112,7 @@ APP_COLUMN_GRANTS = {
 READER_TABLES = {
     "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_user_hour",
     "calls_minute", "histogram", "intake_tally", "intake_hour", "job_run", "rate_version", "rate_book",
+    "span", "trace",
 }  # fmt: skip
 LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")
 

@@ -1,0 +1,319 @@
+"""The OpenTelemetry protocol over HTTP: a body in protobuf or JSON, as spans, and the answer in the same encoding.
+
+The specification is "OTLP Specification 1.x", section OTLP/HTTP: JSON has hexadecimal ids, enums as numbers, 64-bit
+integers as text or numbers, lowerCamelCase names, and unknown names are passed over.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from api.problems import PROTOBUF, Problem
+from billing.core.spans import AttributeValue, SentSpan, is_wanted
+
+JSON = "application/json"
+CONTENT_TYPES = (PROTOBUF, JSON)
+SPANS_PER_REQUEST_MAX = 20_000
+LIST_ITEMS_MAX = 64  # of an attribute; more than any that is read has
+NAME_LENGTH_MAX = 200
+STATUS_ERROR = 2
+INT64_MAX = 2**63 - 1
+UINT64_MAX = 2**64 - 1
+
+T = TypeVar("T")
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+
+
+class UnreadableSpan(msgspec.Struct, frozen=True):
+    """A span that is none, by its place in the request. Nothing of it is kept but the reason."""
+
+    index: int
+    span_id: str
+    detail: str
+
+
+def read_spans(body: bytes, *, content_type: str) -> list[SentSpan | UnreadableSpan]:
+    """Every span of an export request, in order. Raises Problem: body_malformed, too_many_events."""
+    return _read_protobuf(body) if content_type == PROTOBUF else _read_json(body)
+
+
+def _check_count(count: int) -> None:
+    if count > SPANS_PER_REQUEST_MAX:
+        raise Problem("too_many_events", f"{count:,} spans: at most {SPANS_PER_REQUEST_MAX:,} in one request.")
+
+
+def _find_id_fault(trace_id: str, span_id: str, parent_span_id: str) -> str:
+    """What is wrong with the ids; '' when nothing is."""
+    if not _TRACE_ID.fullmatch(trace_id):
+        return "trace_id is not 16 bytes (in JSON 32 hexadecimal digits), or all zero"
+    if not _SPAN_ID.fullmatch(span_id):
+        return "span_id is not 8 bytes (in JSON 16 hexadecimal digits), or all zero"
+    if parent_span_id and not _SPAN_ID.fullmatch(parent_span_id):
+        return "parent_span_id is not 8 bytes (in JSON 16 hexadecimal digits), or all zero"
+    return ""
+
+
+def _clean_name(name: str) -> str:
+    """A span's name as it can be kept: bounded, and without what PostgreSQL cannot hold."""
+    return name[:NAME_LENGTH_MAX].replace("\x00", "")
+
+
+# --- protobuf ---
+
+
+def _read_protobuf(body: bytes) -> list[SentSpan | UnreadableSpan]:
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Problem("body_malformed", "The body is no ExportTraceServiceRequest in protobuf.") from error
+    _check_count(sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans))
+    found: list[SentSpan | UnreadableSpan] = []
+    for resource_spans in request.resource_spans:
+        of_resource = dict(_pick_protobuf(resource_spans.resource.attributes))
+        for scope_spans in resource_spans.scope_spans:
+            scope = scope_spans.scope.name
+            for span in scope_spans.spans:
+                found.append(_read_protobuf_span(len(found), span, scope, of_resource))
+    return found
+
+
+def _read_protobuf_span(
+    index: int, span: Any, scope: str, of_resource: dict[str, AttributeValue]
+) -> SentSpan | UnreadableSpan:
+    trace_id, span_id, parent_span_id = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+    if parent_span_id == "0000000000000000":
+        parent_span_id = ""
+    if fault := _find_id_fault(trace_id, span_id, parent_span_id):
+        return UnreadableSpan(index, span_id[:16], fault)
+    attributes = dict(_pick_protobuf(span.attributes))
+    return SentSpan(
+        index,
+        trace_id,
+        span_id,
+        parent_span_id,
+        _clean_name(span.name),
+        span.kind,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        span.status.code == STATUS_ERROR,
+        scope,
+        of_resource | attributes if attributes else of_resource,
+    )
+
+
+def _pick_protobuf(attributes: Iterable[Any]) -> Iterator[tuple[str, AttributeValue]]:
+    for attribute in attributes:
+        name = attribute.key
+        if is_wanted(name):
+            yield name, _read_protobuf_value(attribute.value)
+
+
+def _read_protobuf_value(value: Any) -> AttributeValue:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_read_protobuf_value(item) for item in value.array_value.values[:LIST_ITEMS_MAX]]
+    if kind is None or kind == "kvlist_value":
+        return None
+    plain: AttributeValue = getattr(value, kind)
+    return plain
+
+
+# --- JSON ---
+
+
+class _Value(msgspec.Struct, rename="camel"):
+    string_value: str | None = None
+    bool_value: bool | None = None
+    int_value: int | str | None = None
+    double_value: float | str | None = None
+    array_value: "_Values | None" = None
+
+
+class _Values(msgspec.Struct):
+    values: list[_Value] = []
+
+
+class _Attribute(msgspec.Struct):
+    key: str = ""
+    value: _Value | None = None
+
+
+class _Resource(msgspec.Struct):
+    attributes: list[_Attribute] = []
+
+
+class _Scope(msgspec.Struct):
+    name: str = ""
+
+
+class _Status(msgspec.Struct):
+    code: int = 0
+
+
+class _Span(msgspec.Struct, rename="camel"):
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+    name: str = ""
+    kind: int = 0
+    start_time_unix_nano: int | str = 0
+    end_time_unix_nano: int | str = 0
+    attributes: list[_Attribute] = []
+    status: _Status | None = None
+
+
+class _ScopeSpans(msgspec.Struct):
+    scope: _Scope | None = None
+    spans: list[msgspec.Raw] = []
+
+
+class _ResourceSpans(msgspec.Struct, rename="camel"):
+    resource: _Resource | None = None
+    scope_spans: list[_ScopeSpans] = []
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    resource_spans: list[_ResourceSpans] = []
+
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+_decode_span = msgspec.json.Decoder(_Span).decode
+
+
+# An escaped backslash, a whole pair of surrogates, or half of one.
+_SURROGATES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def _mend_text(body: bytes) -> bytes:
+    """The body with U+FFFD for what is no text: a prompt that was cut inside a character must not cost a booking."""
+    mended = body.decode("utf-8", "replace").encode()
+    return _SURROGATES.sub(lambda found: b"\\ufffd" if found["half"] else found[0], mended)
+
+
+def _decode(decode: Callable[[bytes], T], text: bytes) -> T:
+    """What `decode` makes of a text, mended where it must be. Raises ValueError, RecursionError."""
+    try:
+        return decode(text)
+    except msgspec.ValidationError:
+        raise
+    except ValueError:
+        return decode(_mend_text(text))
+
+
+def _read_json(body: bytes) -> list[SentSpan | UnreadableSpan]:
+    try:
+        request = _decode(_decode_request, body or b"{}")
+        _check_count(sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans))
+        found: list[SentSpan | UnreadableSpan] = []
+        for resource_spans in request.resource_spans:
+            resource = resource_spans.resource
+            of_resource = dict(_pick_json(resource.attributes)) if resource else {}
+            for scope_spans in resource_spans.scope_spans:
+                scope = scope_spans.scope.name if scope_spans.scope else ""
+                for raw in scope_spans.spans:
+                    found.append(_read_json_span(len(found), raw, scope, of_resource))
+    except RecursionError as error:
+        raise Problem("body_malformed", "The body is nested too deep to be read.") from error
+    except ValueError as error:  # msgspec's own, and an integer in words
+        raise Problem("body_malformed", f"The body is no ExportTraceServiceRequest in JSON: {error}.") from error
+    return found
+
+
+def _read_json_span(
+    index: int, raw: msgspec.Raw, scope: str, of_resource: dict[str, AttributeValue]
+) -> SentSpan | UnreadableSpan:
+    try:
+        span = _decode(_decode_span, bytes(raw))
+        started_ns = _read_integer(span.start_time_unix_nano, UINT64_MAX)
+        ended_ns = _read_integer(span.end_time_unix_nano, UINT64_MAX)
+        attributes = dict(_pick_json(span.attributes))
+    except (ValueError, RecursionError) as error:
+        return UnreadableSpan(index, "", f"the span cannot be read: {error}")
+    trace_id, span_id, parent_span_id = span.trace_id.lower(), span.span_id.lower(), span.parent_span_id.lower()
+    if parent_span_id == "0000000000000000":
+        parent_span_id = ""
+    if fault := _find_id_fault(trace_id, span_id, parent_span_id):
+        return UnreadableSpan(index, "", fault)
+    return SentSpan(
+        index,
+        trace_id,
+        span_id,
+        parent_span_id,
+        _clean_name(span.name),
+        span.kind,
+        started_ns,
+        ended_ns,
+        span.status is not None and span.status.code == STATUS_ERROR,
+        scope,
+        of_resource | attributes if attributes else of_resource,
+    )
+
+
+def _pick_json(attributes: Iterable[_Attribute]) -> Iterator[tuple[str, AttributeValue]]:
+    """Raises ValueError for an integer that is none."""
+    for attribute in attributes:
+        if attribute.value is not None and is_wanted(attribute.key):
+            yield attribute.key, _read_json_value(attribute.value)
+
+
+def _read_json_value(value: _Value) -> AttributeValue:
+    if value.string_value is not None:
+        return value.string_value
+    if value.int_value is not None:
+        return _read_integer(value.int_value, INT64_MAX)
+    if value.bool_value is not None:
+        return value.bool_value
+    if value.double_value is not None:
+        return value.double_value
+    if value.array_value is not None:
+        return [_read_json_value(item) for item in value.array_value.values[:LIST_ITEMS_MAX]]
+    return None
+
+
+def _read_integer(value: int | str, most: int) -> int:
+    """Raises ValueError."""
+    if isinstance(value, str):
+        if not _INTEGER.fullmatch(value):
+            raise ValueError(f"{value[:40]!r} is no integer")
+        value = int(value)
+    if not -most - 1 <= value <= most:
+        raise ValueError(f"{value} has more than 64 bits")
+    return value
+
+
+# --- answers ---
+
+# What is written of each kind of telemetry: the message, and how it counts what it refused.
+RESPONSES = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans", "rejectedSpans"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "rejectedDataPoints"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records", "rejectedLogRecords"),
+}
+
+
+def write_response(*, kind: str, content_type: str, rejected: int = 0, message: str = "") -> bytes:
+    """The Export…ServiceResponse of a kind of RESPONSES; its `partial_success` says something or is left out."""
+    response_type, field, json_field = RESPONSES[kind]
+    if content_type == PROTOBUF:
+        response = response_type()
+        if rejected or message:
+            setattr(response.partial_success, field, rejected)
+            response.partial_success.error_message = message
+        encoded: bytes = response.SerializeToString()
+        return encoded
+    partial = {"partialSuccess": {json_field: str(rejected), "errorMessage": message}} if rejected or message else {}
+    return msgspec.json.encode(partial)

@@ -1,0 +1,49 @@
+"""Spans as usage events: what `billing.core.spans` reads of them, judged by the rules of `POST /v1/events`."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from api.parsing.checks import ItemProblem, ItemRefused, check_fields
+from api.parsing.events import make_event
+from api.parsing.wire import WireEvent
+from billing.core.spans import OTHER, SentSpan, read_span
+from billing.spans import TakenSpan
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def take_span(span: SentSpan, *, now: datetime, may_backfill: bool) -> tuple[TakenSpan, str]:
+    """A span as it is booked and kept, and the tenant that it names ('' for the key's own)."""
+    reading = read_span(span)
+    problems: tuple[ItemProblem, ...] = ()
+    event = None
+    if reading.problem:
+        problems = (ItemProblem("usage", "usage_inconsistent", reading.problem),)
+    elif reading.role != OTHER:
+        try:
+            event = make_event(_convert(reading.fields), now=now, may_backfill=may_backfill)
+        except ItemRefused as refused:
+            problems = refused.problems
+    taken = TakenSpan(span=span, reading=reading, event=event, problems=_describe(problems))
+    return taken, reading.tenant
+
+
+def _convert(fields: dict[str, Any]) -> WireEvent:
+    """Raises ItemRefused with all that is wrong. Attributes are any text: what the ledger cannot hold is refused."""
+    try:
+        wire = msgspec.convert(fields, WireEvent)
+        is_clean = b"\\u0000" not in _encode(fields)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        is_clean = False
+    if is_clean:
+        return wire
+    problems = list(check_fields(fields))
+    if problems:
+        raise ItemRefused(problems)
+    return msgspec.convert(fields, WireEvent)
+
+
+def _describe(problems: tuple[ItemProblem, ...]) -> tuple[dict[str, str], ...]:
+    return tuple({"field": p.field, "code": p.code, "detail": p.detail} for p in problems)

@@ -1,0 +1,26 @@
+"""OpenTelemetry spans, read: which of them are calls of a model, what they used, and which of a trace are billed.
+
+Attribute names of every dialect stand in `names`; nothing outside this folder knows one. Texts of prompts and
+answers are in no list of `names`, so they are never read.
+"""
+
+from billing.core.spans.leaves import (
+    BOOKED,
+    CALL,
+    INSIDE,
+    OTHER,
+    REFUSED,
+    SUMMARY,
+    WAITING,
+    SpanNode,
+    decide_spans,
+    settle_spans,
+)
+from billing.core.spans.names import is_wanted
+from billing.core.spans.reading import SentSpan, SpanReading, read_span
+from billing.core.spans.usage import AttributeValue
+
+__all__ = [
+    "BOOKED", "CALL", "INSIDE", "OTHER", "REFUSED", "SUMMARY", "WAITING",
+    "AttributeValue", "SentSpan", "SpanNode", "SpanReading", "decide_spans", "is_wanted", "read_span", "settle_spans",
+]  # fmt: skip

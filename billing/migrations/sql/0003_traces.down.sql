@@ -1,0 +1,2 @@
+DROP TABLE span;
+DROP TABLE trace;
