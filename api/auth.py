@@ -1,5 +1,6 @@
 """Who asks: the API key of a request, the tenant it acts for, and the scope that a view requires."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from api.problems import Problem
-from tenants.keys import ApiKeyHolder, find_api_key
+from tenants.keys import ApiKeyHolder, find_api_key, recall_api_key
 from tenants.limits import Limits
 from tenants.selectors import get_tenant
 
@@ -31,7 +32,9 @@ class Access:
     key_limits: Limits
 
 
-def find_access(request: HttpRequest | Request) -> Access | None:
+def find_access(
+    request: HttpRequest | Request, *, find_holder: Callable[[str], ApiKeyHolder | None] = find_api_key
+) -> Access | None:
     """Whom the Authorization and X-Tenant headers speak for; None without a key.
 
     Nothing is remembered between requests, so a revoked key is refused at once. Raises Problem: key_invalid,
@@ -46,11 +49,16 @@ def find_access(request: HttpRequest | Request) -> Access | None:
             "Send the key as “Authorization: Bearer <key>”.",
             headers={"WWW-Authenticate": REALM},
         )
-    holder = find_api_key(token.strip())
+    holder = find_holder(token.strip())
     if holder is None:
-        raise Problem("key_invalid", headers={"WWW-Authenticate": f'{REALM}, error="invalid_token"'})
+        raise refuse_key()
     named = request.META.get("HTTP_X_TENANT")
     return _act_for(holder, slug=holder.slug if named is None else named.strip())
+
+
+def refuse_key() -> Problem:
+    """The answer to a key that does not exist, or no longer."""
+    return Problem("key_invalid", headers={"WWW-Authenticate": f'{REALM}, error="invalid_token"'})
 
 
 def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
@@ -93,12 +101,20 @@ def require_scope(access: Access | None, scope: str | None) -> Access:
 class ApiKeyAuthentication(BaseAuthentication):
     """Puts an `Access` on `request.auth`."""
 
+    find_holder = staticmethod(find_api_key)
+
     def authenticate(self, request: Request) -> tuple[None, Access] | None:
-        access = find_access(request)
+        access = find_access(request, find_holder=self.find_holder)
         return None if access is None else (None, access)
 
     def authenticate_header(self, request: Request) -> str:
         return REALM
+
+
+class RememberedKeyAuthentication(ApiKeyAuthentication):
+    """For a view that books: it need not ask for the key, because the booking confirms that the key is live."""
+
+    find_holder = staticmethod(recall_api_key)
 
 
 class HasScope(BasePermission):

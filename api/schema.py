@@ -27,6 +27,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     """How a key is sent."""
 
     target_class = "api.auth.ApiKeyAuthentication"
+    match_subclasses = True
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

@@ -57,6 +57,7 @@ class Intake:
     received_at: datetime
     rejected: Sequence[RejectedItem] = ()
     is_atomic: bool = False
+    confirms_key: bool = False
 
 
 class ItemResult(msgspec.Struct, frozen=True, gc=False):  # thousands a request
@@ -94,6 +95,10 @@ class AtomicIntakeRefused(ValueError):
         self.receipt = receipt
 
 
+class KeyRevoked(PermissionError):
+    """The key that sent these events is no longer live: nothing was booked."""
+
+
 class _RateBookMoved(Exception):
     """Rates were published after the events were priced."""
 
@@ -106,14 +111,16 @@ def ingest_events(
     rejected: Sequence[RejectedItem] = (),
     now: datetime,
     atomic: bool = False,
+    confirms_key: bool = False,
 ) -> Receipt:
     """Price and book `events`, and keep what was `rejected`; returns after the commit.
 
     Safe to repeat: an event that was booked before is a duplicate and changes nothing. Raises AtomicIntakeRefused
-    when `atomic` and an event is in conflict or was rejected, and Django's OperationalError when the database is
-    away: whether it had committed is then unknown, and the same call tells.
+    when `atomic` and an event is in conflict or was rejected, KeyRevoked when `confirms_key` and the key is not live,
+    and Django's OperationalError when the database is away: whether it had committed is then unknown, and the same
+    call tells.
     """
-    intake = Intake(tenant_id, api_key_id, events, now, rejected, atomic)
+    intake = Intake(tenant_id, api_key_id, events, now, rejected, atomic, confirms_key)
     if atomic and rejected:
         raise AtomicIntakeRefused(_refuse_whole(intake))
     if atomic or len(events) > GROUPED_EVENTS_MAX or connection.in_atomic_block:
@@ -168,7 +175,7 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     receipts: dict[int, Receipt] = {}
     first_tenant_id = min(by_tenant)
     with tenant_scope(first_tenant_id):
-        version = _hold_rate_book()
+        version = _hold_rates_and_keys([intake.api_key_id for intake in intakes if intake.confirms_key])
         if rates_are_locked:
             rate_book = load_rate_book(at_least_version=version)
             prices = _price_all(intakes, rate_book)
@@ -186,14 +193,21 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
     return [receipts[position] for position in range(len(intakes))]
 
 
-HOLD_RATE_BOOK_SQL = "SELECT hold_rate_book(%(lock)s)"
+HOLD_RATES_AND_KEYS_SQL = """
+    SELECT hold_rate_book(%(lock)s), ARRAY(SELECT list_live_keys(%(key_ids)s))"""
 
 
-def _hold_rate_book() -> int:
-    """Keep publications of rates out until the commit: no entry is priced by a half-published book. Its version."""
+def _hold_rates_and_keys(key_ids: Sequence[str]) -> int:
+    """Keep publications of rates out until the commit: no entry is priced by a half-published book. Its version.
+
+    Raises KeyRevoked unless all these keys are live.
+    """
+    wanted = set(key_ids)
     with prepared_cursor() as cursor:
-        cursor.execute(HOLD_RATE_BOOK_SQL, {"lock": RATE_BOOK_LOCK})
-        (version,) = cursor.fetchone()
+        cursor.execute(HOLD_RATES_AND_KEYS_SQL, {"lock": RATE_BOOK_LOCK, "key_ids": list(wanted)})
+        version, live = cursor.fetchone()
+    if revoked := wanted.difference(live):
+        raise KeyRevoked(", ".join(sorted(revoked)))
     return version
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.auth import Access
+from api.auth import Access, RememberedKeyAuthentication, refuse_key
 from api.booking_shapes import EVENTS_BODIES
 from api.limits import Payer, find_payer, take_events
 from api.parameters import Parameter, read_choice, read_query
@@ -19,7 +19,7 @@ from api.parsing.checks import ItemProblem
 from api.parsing.events import ParsedItem, parse_events
 from api.problems import Problem
 from api.schema import describe_call
-from billing.ingestion import AtomicIntakeRefused, ItemResult, Receipt, RejectedItem, ingest_events
+from billing.ingestion import AtomicIntakeRefused, ItemResult, KeyRevoked, Receipt, RejectedItem, ingest_events
 from tenants.selectors import get_tenant
 
 PARAMETERS = (
@@ -43,6 +43,7 @@ PARAMETERS = (
 class Events(APIView):
     """Book usage events."""
 
+    authentication_classes = [RememberedKeyAuthentication]
     required_scope = "ingest"
 
     @describe_call(
@@ -90,11 +91,14 @@ class Events(APIView):
                     rejected=[_describe_rejected(item) for item in share.items if not item.event],
                     now=now,
                     atomic=is_atomic,
+                    confirms_key=True,
                 )
                 for share in shares
             ]
         except AtomicIntakeRefused as refused:
             raise _refuse_whole(refused.receipt) from refused
+        except KeyRevoked as revoked:
+            raise refuse_key() from revoked
         answer = _write_answer(receipts, with_accepted=flags["results"] == "all")
         is_mixed = any(receipt.conflicts or receipt.rejected for receipt in receipts)
         return Response(answer, status=207 if is_mixed else 200)

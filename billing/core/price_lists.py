@@ -127,6 +127,7 @@ def _read_meters(meters: Mapping[str, Any]) -> dict[str, Meter]:
     }
 
 
+@lru_cache(maxsize=8192)
 def _unit_price(price: str, per: int) -> UnitPrice:
     pico = Fraction(price) * PICO / per
     return pico.numerator if pico.denominator == 1 else pico

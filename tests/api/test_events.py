@@ -242,7 +242,11 @@ def test_times_in_any_zone_are_the_same_moment_to_the_microsecond(acme, key):
 def test_a_revoked_key_is_refused_by_the_next_request(acme, key):
     assert post(key, make_wire_event()).status_code == 200
     revoke_api_key(tenant_id=acme.id, key_id=key.split("_")[1], now=datetime.now(UTC))
-    assert post(key, make_wire_event()).status_code == 401
+    answer = post(key, make_wire_event())
+    assert (answer.status_code, answer.json()["code"]) == (401, "key_invalid")
+    assert post(key, [make_wire_event() for _ in range(21)]).status_code == 401  # too large to share a commit
+    assert post(key, make_wire_event(model=7)).status_code == 401  # nothing to book, but an event to keep as refused
+    assert read(acme, "SELECT (SELECT count(*) FROM ledger_entry), (SELECT count(*) FROM rejected_event)") == [(1, 0)]
 
 
 def test_a_key_without_the_scope_books_nothing(acme):

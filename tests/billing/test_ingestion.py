@@ -1,5 +1,6 @@
 """Booking: each event once, priced or said to be unpriced, all of it or nothing."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,9 +11,10 @@ from django.db import IntegrityError, ProgrammingError, connection
 from msgspec import structs
 
 from billing.core.pricing import price_event
-from billing.ingestion import AtomicIntakeRefused, RejectedItem, ingest_events
+from billing.ingestion import AtomicIntakeRefused, KeyRevoked, RejectedItem, _small_intakes, ingest_events
+from tenants.keys import revoke_api_key
 from tenants.scope import tenant_scope
-from tests.factories import make_event, make_tenant, publish_test_rates
+from tests.factories import make_event, make_key, make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 NOW = datetime.now(UTC)
@@ -137,6 +139,30 @@ def test_another_tenant_may_use_the_same_ids_and_sees_nothing(acme):
     for table in ("ledger_entry", "ledger_batch", "event_key", "intake_tally"):
         assert read(globex, f"SELECT count(*) FROM {table} WHERE tenant_id <> %(tenant_id)s") == [(0,)]
         assert read(globex, f"SELECT count(*) FROM {table}") == [(1,)]
+
+
+def test_a_revoked_key_among_requests_that_share_a_commit_is_refused_alone(acme):
+    live, revoked = (make_key(acme, "ingest").split("_")[1] for _ in range(2))
+    revoke_api_key(tenant_id=acme.id, key_id=revoked, now=NOW)
+
+    def send(key_id):
+        try:
+            return ingest_events(
+                tenant_id=acme.id, api_key_id=key_id, events=[(0, make_event())], now=NOW, confirms_key=True
+            ).accepted
+        except KeyRevoked as error:
+            return str(error)
+        finally:
+            connection.close()
+
+    _small_intakes._is_led = True  # as if somebody led: these five gather behind
+    with ThreadPoolExecutor(5) as pool:
+        sent = [pool.submit(send, key_id) for key_id in (live, revoked, live, revoked, live)]
+        while len(_small_intakes._queue) < 5:
+            time.sleep(0.01)
+        _small_intakes._queue[0].woken.release()
+    assert [future.result() for future in sent] == [1, revoked, 1, revoked, 1]
+    assert read(acme, "SELECT api_key_id, count(*) FROM ledger_entry GROUP BY api_key_id") == [(live, 3)]
 
 
 def test_writers_that_send_the_same_events_at_once_book_each_once(acme):

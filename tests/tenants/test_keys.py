@@ -3,7 +3,16 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 
-from tenants.keys import KeyNameTaken, ScopesUnknown, find_api_key, issue_api_key, revoke_api_key
+from tenants.keys import (
+    REMEMBERED_MAX,
+    KeyNameTaken,
+    ScopesUnknown,
+    _remembered,
+    find_api_key,
+    issue_api_key,
+    recall_api_key,
+    revoke_api_key,
+)
 from tenants.scope import tenant_scope
 from tests.factories import make_tenant
 
@@ -43,6 +52,32 @@ def test_a_mistyped_key_is_refused_by_its_checksum_without_a_query(acme, django_
         assert find_api_key(flipped) is None
         assert find_api_key("") is None
         assert find_api_key("tl_short") is None
+
+
+def test_a_key_that_was_found_is_recalled_without_a_query_for_ten_seconds(acme, django_assert_num_queries, monkeypatch):
+    token, clock = issue(acme), [1000.0]
+    monkeypatch.setattr("tenants.keys.monotonic", lambda: clock[0])
+    holder = recall_api_key(token)
+    clock[0] = 1009.9
+    with django_assert_num_queries(0):
+        assert recall_api_key(token) is holder
+    clock[0] = 1010.0
+    with django_assert_num_queries(1):
+        assert recall_api_key(token) == holder
+
+
+def test_a_key_that_was_not_found_is_not_remembered(acme):
+    token = issue(acme)
+    revoke_api_key(tenant_id=acme.id, key_id=token.split("_")[1], now=NOW)
+    assert recall_api_key(token) is None
+    assert token not in _remembered
+
+
+def test_no_more_keys_are_remembered_than_the_bound(acme):
+    _remembered.update({f"token {number}": (0.0, None) for number in range(REMEMBERED_MAX)})
+    token = issue(acme)
+    assert recall_api_key(token)
+    assert list(_remembered) == [token]
 
 
 def test_an_unknown_key_of_the_right_form_is_refused(acme):

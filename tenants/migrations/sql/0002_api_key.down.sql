@@ -1,5 +1,6 @@
 DROP TRIGGER api_key_two_live ON api_key;
 DROP FUNCTION refuse_third_live_key();
+DROP FUNCTION list_live_keys(text[]);
 DROP FUNCTION find_api_key(text);
 DROP INDEX api_key_by_key_id;
 DROP POLICY find_key ON api_key;

@@ -18,6 +18,15 @@ $$;
 REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key(text) TO tokenledger_app;
 
+-- Which of these keys are not revoked, whosesoever they are: what a booking confirms, in its own transaction.
+CREATE FUNCTION list_live_keys(wanted text[])
+    RETURNS SETOF text
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT k.key_id FROM api_key k WHERE k.key_id = ANY(wanted) AND k.revoked_at IS NULL
+$$;
+REVOKE ALL ON FUNCTION list_live_keys(text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION list_live_keys(text[]) TO tokenledger_app;
+
 -- At most two live keys of one name in a tenant: the old and the new one of a rotation.
 CREATE FUNCTION refuse_third_live_key() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
