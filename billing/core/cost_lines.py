@@ -19,6 +19,7 @@ FIELDS = (
 )  # fmt: skip
 REQUIRED = ("timestamp", "model", "tokens")
 TEXT_LENGTH_MAX = 256  # as of every event
+SOURCE_LENGTH_MAX = 200  # a line's number stands behind it
 MONEY_MAX = Decimal(10) ** 11
 COST_STEP = Decimal("0.000000000001")  # twelve decimals, as the ledger keeps them
 HALF_A_CENT = Decimal("0.005")
@@ -79,7 +80,7 @@ def read_cost_line(line: object, *, number: int, options: CostLineOptions) -> Us
         raise CostLineRefused((LineProblem("", "wrong_type", "a cost line is an object"),))
     problems: list[LineProblem] = []
     problems += [
-        LineProblem(str(name)[:80], "unknown_field", "is no field of a cost line; name it among those to ignore")
+        LineProblem(_printable(str(name)), "unknown_field", "is no field of a cost line; name it among those to ignore")
         for name in line
         if name not in FIELDS and name not in options.ignored
     ]
@@ -120,6 +121,10 @@ def read_cost_line(line: object, *, number: int, options: CostLineOptions) -> Us
         tags={name: value for name, value in tags.items() if value},
         reported_cost=None if paid is None else paid.quantize(COST_STEP),
     )
+
+
+def _printable(name: str) -> str:
+    return name[:80] if name.isprintable() else ascii(name)[:80]
 
 
 def _read_text(line: Mapping[str, object], name: str, problems: list[LineProblem]) -> str:

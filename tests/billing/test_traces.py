@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from billing import traces
+from billing import file_loads
 from billing.traces import TraceRefused, load_trace
 from tenants.scope import tenant_scope
 from tests.factories import make_tenant, publish_test_rates
@@ -82,7 +82,7 @@ def test_globex_books_the_same_file_for_itself(acme, tmp_path):
 
 
 def test_a_load_that_was_cut_off_goes_on_where_it_stopped(acme, tmp_path, monkeypatch):
-    monkeypatch.setattr(traces, "ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(file_loads, "ROWS_PER_BATCH", 2)
     path = write(tmp_path, AZURE)
 
     def stop(progress):

@@ -55,7 +55,7 @@ class UnreadableRow:
 
     line: int
     detail: str
-    row: Row
+    row: Row | str
 
 
 class RowUnreadable(ValueError):

@@ -1,8 +1,6 @@
 """`load_trace KIND FILE --tenant SLUG`: prints what became of the file, and alone on the last line the same as JSON."""
 
 import json
-import shutil
-import sys
 import time
 from argparse import ArgumentTypeError
 from dataclasses import asdict
@@ -13,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from billing.core.traces import TRACES
-from billing.traces import Progress, TraceRefused, TraceSummary, load_trace
+from billing.file_loads import LoadSummary
+from billing.management.progress import ProgressLine
+from billing.traces import TraceRefused, load_trace
 from tenants.selectors import get_tenant
-
-SECONDS_BETWEEN_LINES = 5
 
 
 class Command(BaseCommand):
@@ -37,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"there is no tenant {tenant!r}")
         provider, _, name = model.partition("/") if "/" in model else ("", "", model)
         started = time.monotonic()
-        progress = _ProgressLine(file.name)
+        progress = ProgressLine(file.name)
         try:
             summary = load_trace(
                 trace=trace,
@@ -57,7 +55,7 @@ class Command(BaseCommand):
             progress.end()
         self._print(summary, tenant=tenant, seconds=time.monotonic() - started)
 
-    def _print(self, summary: TraceSummary, *, tenant: str, seconds: float) -> None:
+    def _print(self, summary: LoadSummary, *, tenant: str, seconds: float) -> None:
         """For a person, then for a script."""
         lines = [
             ("rows read", f"{summary.read:,}"),
@@ -90,29 +88,3 @@ def _parse_start(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ArgumentTypeError(f"{text!r} has no zone; write it as 2026-01-01T00:00:00Z")
     return moment.astimezone(UTC)
-
-
-class _ProgressLine:
-    """A bar on a terminal, a line every few seconds in a log; on standard error in both."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._is_terminal = sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
-
-    def show(self, progress: Progress) -> None:
-        now = time.monotonic()
-        rate = progress.rows / max(now - self._started, 0.001)
-        figures = f"{progress.share:4.0%}  {progress.rows:,} rows  {rate:,.0f}/s"
-        if self._is_terminal:
-            room = max(shutil.get_terminal_size().columns - len(figures) - len(self._name) - 8, 10)
-            done = round(room * progress.share)
-            sys.stderr.write(f"\r{self._name} [{'#' * done}{'.' * (room - done)}] {figures}\x1b[K")
-            sys.stderr.flush()
-        elif now - self._shown >= SECONDS_BETWEEN_LINES:
-            self._shown = now
-            sys.stderr.write(f"{self._name} {figures}\n")
-
-    def end(self) -> None:
-        if self._is_terminal:
-            sys.stderr.write("\n")
