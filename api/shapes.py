@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.booking_shapes import BOOKING_COMPONENTS
+from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from billing.selectors import DIMENSIONS
 from billing.selectors.traces import TOKEN_COLUMNS
@@ -286,6 +287,7 @@ READINESS = describe_object(
 
 COMPONENTS: Mapping[str, Schema] = {
     **BOOKING_COMPONENTS,
+    **CONTENT_COMPONENTS,
     "Money": {
         "type": "string",
         "pattern": r"^-?[0-9]+\.[0-9]{12}$",

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from api.views.contents import ContentDetail, Contents
 from api.views.costs import Costs
 from api.views.entries import Entries, Entry
 from api.views.events import Events
@@ -23,6 +24,8 @@ urlpatterns = [
     path("v1/logs", OtlpLogs.as_view(), name="post_logs"),
     path("v1/rejected", RejectedEvents.as_view(), name="list_rejected_events"),
     path("v1/rejected/<uuid:rejected_id>/replay", RejectedReplay.as_view(), name="replay_rejected_event"),
+    path("v1/content", Contents.as_view(), name="post_content"),
+    path("v1/content/<str:digest>", ContentDetail.as_view(), name="get_content"),
     path("v1/costs", Costs.as_view(), name="get_costs"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),

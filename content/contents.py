@@ -17,7 +17,7 @@ from content.core.messages import (
     redact_content,
     write_content,
 )
-from content.selectors import LoggedContent, get_content, get_content_of_event
+from content.selectors import DIGEST_PATTERN, LoggedContent, get_content, get_content_of_event
 from tenants.prepared import prepared_cursor
 from tenants.scope import tenant_scope
 from tenants.selectors import get_tenant_by_id
@@ -136,6 +136,8 @@ DELETE_CONTENT_SQL = """
 
 def delete_content(*, tenant_id: int, digest: str, actor: str, now: datetime) -> bool:
     """Delete a content before its time, and keep who did; false where there is none. It is not taken again."""
+    if not DIGEST_PATTERN.fullmatch(digest):
+        return False
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(
             DELETE_CONTENT_SQL,

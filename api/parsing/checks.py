@@ -41,10 +41,10 @@ class ItemRefused(ValueError):
         self.problems = tuple(problems)
 
 
-def load_strictly(raw: bytes) -> Any:
+def load_strictly(raw: bytes, *, bytes_max: int = EVENT_BYTES_MAX) -> Any:
     """JSON with each name once, no NaN, no endless nesting and no text that cannot be kept. Raises ItemRefused."""
-    if len(raw) > EVENT_BYTES_MAX:
-        raise ItemRefused([ItemProblem("", "event_too_large", f"an event has at most {EVENT_BYTES_MAX:,} bytes")])
+    if len(raw) > bytes_max:
+        raise ItemRefused([ItemProblem("", "event_too_large", f"an event has at most {bytes_max:,} bytes")])
     repeated: list[str] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _check_field(name: str, value: Any) -> Iterator[ItemProblem]:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         yield ItemProblem(name, "wrong_type", f"must be {KIND_NAMES[kind]}, not {name_kind(value)}")
     elif kind is str:
-        yield from _check_text(name, value, TEXT_LENGTH_MAX)
+        yield from check_text(name, value, TEXT_LENGTH_MAX)
         if name in REQUIRED and not value:
             yield ItemProblem(name, "missing_field", "must not be empty")
     elif kind is int and not 0 <= value <= LATENCY_MS_MAX:
@@ -134,29 +134,29 @@ def _check_tags(tags: Mapping[str, Any]) -> Iterator[ItemProblem]:
         yield ItemProblem("tags", "too_many", f"at most {TAGS_MAX} tags")
     for name, value in tags.items():
         field = f"tags.{printable(name)}"
-        yield from _check_text(field, name, TAG_NAME_LENGTH_MAX)
+        yield from check_text(field, name, TAG_NAME_LENGTH_MAX)
         if isinstance(value, str):
-            yield from _check_text(field, value, TAG_VALUE_LENGTH_MAX)
+            yield from check_text(field, value, TAG_VALUE_LENGTH_MAX)
         else:
             yield ItemProblem(field, "wrong_type", f"must be text, not {name_kind(value)}")
 
 
-def check_nested(field: str, value: Any, depth: int) -> Iterator[ItemProblem]:
+def check_nested(field: str, value: Any, depth: int, *, length_max: int = EVENT_BYTES_MAX) -> Iterator[ItemProblem]:
     """Bounds on the depth and the texts of an object whose shape another function judges."""
     if depth > DEPTH_MAX:
         yield ItemProblem(field.split(".")[0], "too_deep", f"at most {DEPTH_MAX} levels of nesting")
     elif isinstance(value, str):
-        yield from _check_text(field, value, EVENT_BYTES_MAX)
+        yield from check_text(field, value, length_max)
     elif isinstance(value, dict):
         for name, member in value.items():
-            yield from _check_text(field, name, TEXT_LENGTH_MAX)
-            yield from check_nested(f"{field}.{printable(name)}", member, depth + 1)
+            yield from check_text(field, name, TEXT_LENGTH_MAX)
+            yield from check_nested(f"{field}.{printable(name)}", member, depth + 1, length_max=length_max)
     elif isinstance(value, list):
         for index, member in enumerate(value):
-            yield from check_nested(f"{field}[{index}]", member, depth + 1)
+            yield from check_nested(f"{field}[{index}]", member, depth + 1, length_max=length_max)
 
 
-def _check_text(field: str, value: str, length_max: int) -> Iterator[ItemProblem]:
+def check_text(field: str, value: str, length_max: int) -> Iterator[ItemProblem]:
     if len(value) > length_max:
         yield ItemProblem(field, "too_long", f"has {len(value):,} characters; at most {length_max:,}")
     if "\x00" in value:

@@ -18,6 +18,8 @@ from billing.core.rate_documents import read_rates
 from billing.ingestion import RejectedItem, ingest_events
 from billing.rates import publish_rates
 from billing.rollups import apply_batches
+from content.contents import change_retention, keep_content
+from content.core.messages import Message
 from ledger.rejected import list_rejected
 from ledger.selectors import EntryFilters, list_entries
 from tenants.keys import revoke_api_key
@@ -64,6 +66,8 @@ MACHINE_ROUTES = {
     "v1/rejected/<uuid:rejected_id>/replay": Route(
         "/v1/rejected/{rejected_id}/replay", scope="ingest", method="POST", shows=False
     ),
+    "v1/content": Route("/v1/content", scope="ingest", method="POST", shows=False),
+    "v1/content/<str:digest>": Route("/v1/content/{content_digest}", scope="admin"),
     "v1/costs": Route(
         "/v1/costs",
         (
@@ -161,6 +165,11 @@ def make_world():
         )
 
     first = book(1)
+    change_retention(tenant_id=acme.id, days=30)
+    kept = keep_content(
+        tenant_id=acme.id, api_key_id=key_id, event_source="checkout", event_id="acme-event-1",
+        input=[Message("user", [{"type": "text", "content": "acme-prompt"}])], output=[], now=NOW,
+    )  # fmt: skip
     apply_batches(now=NOW)
     book(2)
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
@@ -184,9 +193,12 @@ def make_world():
         "event_id": "acme-event-1",
         "response_id": "acme-response-1",
         "trace_id": "acmetrace1",
+        "content_digest": kept.content.digest,
         "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
     }
-    secrets = {*ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "0.00475", "0.0095", "$0.01"}
+    secrets = {
+        *ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "acme-prompt", "0.00475", "0.0095", "$0.01",
+    }  # fmt: skip
     return SimpleNamespace(
         acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,
         key=make_key(globex, ALL_SCOPES),
