@@ -94,6 +94,31 @@ EVENT: Schema = {
     },
 }
 
+COST_LINE: Schema = {
+    "type": "object",
+    "description": "A plain cost line, taken with `format=cost_lines`: all tokens are booked as input, the cost as "
+    "`reported_cost`. Further fields are refused unless `ignore` names them.",
+    "properties": {
+        "timestamp": {
+            "anyOf": [{"type": "string"}, {"type": "number"}],
+            "description": "A time in ISO 8601, with a zone or in the one that `timezone` names, or epoch seconds.",
+        },
+        "model": NAME,
+        "tokens": {"type": "integer", "minimum": 0, "maximum": QUANTITY_MAX},
+        "cost_per_1k_tokens": {"type": "number", "minimum": 0, "description": "USD."},
+        "cost": {"type": "number", "minimum": 0, "description": "USD; read exactly, digit by digit."},
+        **dict.fromkeys(("id", "provider", "feature", "user", "environment"), TEXT),
+    },
+    "required": ["timestamp", "model", "tokens"],
+    "example": {
+        "timestamp": "2026-11-02 09:15:00",
+        "model": "gpt-4",
+        "tokens": 1500,
+        "cost_per_1k_tokens": 0.03,
+        "cost": 0.045,
+    },
+}
+
 CLOUD_EVENT: Schema = {
     "type": "object",
     "description": "CloudEvents 1.0: `data` is the event, without what the envelope says: id, source and time.",
@@ -110,8 +135,15 @@ CLOUD_EVENT: Schema = {
 
 _SOME_EVENTS: Schema = {"minItems": 1, "maxItems": EVENTS_PER_REQUEST_MAX}
 EVENTS_BODIES: dict[str, Schema] = {
-    JSON: {"oneOf": [_refer("Event"), _list_of(_refer("Event")) | _SOME_EVENTS]},
-    NDJSON: {"type": "string", "description": "One event a line."},
+    JSON: {
+        "anyOf": [
+            _refer("Event"),
+            _list_of(_refer("Event")) | _SOME_EVENTS,
+            _refer("CostLine"),
+            _list_of(_refer("CostLine")) | _SOME_EVENTS,
+        ]
+    },
+    NDJSON: {"type": "string", "description": "One event a line, or one cost line."},
     CLOUDEVENT: _refer("CloudEvent"),
     CLOUDEVENTS: _list_of(_refer("CloudEvent")) | _SOME_EVENTS,
 }
@@ -242,6 +274,7 @@ PUBLIC_KEYS: Schema = {
 
 BOOKING_COMPONENTS: dict[str, Schema] = {
     "Event": EVENT,
+    "CostLine": COST_LINE,
     "CloudEvent": CLOUD_EVENT,
     "ItemResult": ITEM_RESULT,
     "EventsReceipt": EVENTS_RECEIPT,

@@ -118,7 +118,7 @@ def _parse_item(index: int, raw: bytes, is_cloudevent: bool, now: datetime, may_
         wire = msgspec.convert(document, WireEvent)
     except ItemRefused as refused:
         event_id = document.get("id", "") if isinstance(document, dict) else ""
-        return _refuse(index, event_id if isinstance(event_id, str) else "", raw, refused.problems)
+        return refuse_item(index, event_id if isinstance(event_id, str) else "", raw, refused.problems)
     return _judge(index, wire, raw, now, may_backfill)
 
 
@@ -126,10 +126,12 @@ def _judge(index: int, wire: WireEvent, raw: bytes, now: datetime, may_backfill:
     try:
         return ParsedItem(index, wire.id, make_event(wire, now=now, may_backfill=may_backfill), wire.tenant or "")
     except ItemRefused as refused:
-        return _refuse(index, wire.id, raw or _encode.encode(wire), refused.problems, wire.tenant or "")
+        return refuse_item(index, wire.id, raw or _encode.encode(wire), refused.problems, wire.tenant or "")
 
 
-def _refuse(index: int, event_id: str, raw: bytes, problems: tuple[ItemProblem, ...], tenant: str = "") -> ParsedItem:
+def refuse_item(
+    index: int, event_id: str, raw: bytes, problems: tuple[ItemProblem, ...], tenant: str = ""
+) -> ParsedItem:
     """The verdict on an item that is not booked. Text that PostgreSQL cannot hold is kept escaped."""
     safe_id = event_id.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()[:256]
     text = raw[:EVENT_BYTES_MAX].decode("utf-8", "backslashreplace").replace("\x00", "\\u0000")
@@ -196,12 +198,18 @@ def _read_time(text: str, now: datetime, may_backfill: bool, problems: list[Item
     except (ValueError, OverflowError) as error:
         problems.append(ItemProblem("time", "invalid_time", f"{text[:40]!r}: {error}"))
         return None
-    if moment > now + AHEAD_MAX:
-        problems.append(ItemProblem("time", "time_out_of_window", "is more than 5 minutes ahead of the server's clock"))
-    elif moment < (BACKFILL_FROM if may_backfill else now - AGE_MAX):
-        cure = "is before 2000" if may_backfill else "is over 400 days old; book it with a key of scope “backfill”"
-        problems.append(ItemProblem("time", "time_out_of_window", cure))
+    if detail := tell_window(moment, now=now, may_backfill=may_backfill):
+        problems.append(ItemProblem("time", "time_out_of_window", detail))
     return moment
+
+
+def tell_window(moment: datetime, *, now: datetime, may_backfill: bool) -> str:
+    """Why nothing of this time is booked, and the cure; '' where it is."""
+    if moment > now + AHEAD_MAX:
+        return "is more than 5 minutes ahead of the server's clock"
+    if moment < (BACKFILL_FROM if may_backfill else now - AGE_MAX):
+        return "is before 2000" if may_backfill else "is over 400 days old; book it with a key of scope “backfill”"
+    return ""
 
 
 def _read_usage(wire: WireEvent, problems: list[ItemProblem]) -> tuple[Usage | None, dict[str, Any]]:

@@ -16,6 +16,7 @@ from api.limits import Payer, find_payer, take_events
 from api.parameters import Parameter, read_choice, read_query
 from api.parsing.bodies import read_body, read_content_type
 from api.parsing.checks import ItemProblem
+from api.parsing.cost_lines import FORMAT, OF_COST_LINES, parse_cost_lines, read_cost_line_options
 from api.parsing.events import ParsedItem, parse_events
 from api.problems import Problem
 from api.schema import describe_call
@@ -37,6 +38,8 @@ PARAMETERS = (
         {"type": "string", "enum": ["all", "exceptions"]},
         default="exceptions",
     ),
+    FORMAT,
+    *OF_COST_LINES,
 )
 
 
@@ -52,7 +55,7 @@ class Events(APIView):
         description=(
             "At most 5,000 events and 8 MB unpacked; `Content-Encoding: gzip` is read. The answer follows the commit. "
             "200: every item is booked or a duplicate. 207: some are in conflict or invalid, the others are booked. "
-            "Sending the same again books nothing twice."
+            "Sending the same again books nothing twice. `format=cost_lines` takes a plain log of costs."
         ),
         tag="booking",
         scope=required_scope,
@@ -68,13 +71,17 @@ class Events(APIView):
         flags = read_query(request.query_params, PARAMETERS)
         access: Access = request.auth
         now = timezone.now()
+        cost_lines = read_cost_line_options(flags)
         body = read_body(request._request)
-        items = parse_events(
-            body,
-            content_type=read_content_type(request._request),
-            now=now,
-            may_backfill="backfill" in access.scopes,
-        )
+        form = {
+            "content_type": read_content_type(request._request),
+            "now": now,
+            "may_backfill": "backfill" in access.scopes,
+        }
+        if cost_lines:
+            items = parse_cost_lines(body, options=cost_lines, first_line=flags["first_line"] or 1, **form)
+        else:
+            items = parse_events(body, **form)
         shares = _share_out(items, access)
         take_events(request, shares=[(share.payer, len(share.items)) for share in shares], body_bytes=len(body))
         is_atomic = flags["atomic"] == "true"
