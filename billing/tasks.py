@@ -8,12 +8,14 @@ from django.utils import timezone
 
 from billing import rollups, spans
 from billing.job_runs import beat_heart, claim_slot, find_daily_slot, record_run
+from content.contents import prune_contents
 from ledger.rejected import prune_rejected
 from tenants.models import OPERATOR_SLUG
 from tenants.selectors import TenantInfo, get_tenant, list_tenants
 
 APPLY_SECONDS_MAX = 20
 RECONCILE_SECONDS_MAX = 6 * 3600
+PRUNE_CONTENTS_SECONDS_MAX = 3600
 
 
 @shared_task(name="billing.apply_rollups")
@@ -80,6 +82,21 @@ def prune_rejected_events(*, hour: int, minute: int) -> None:
 def _prune_rejected() -> str:
     now = timezone.now()
     return f"{sum(prune_rejected(tenant_id=tenant.id, now=now) for tenant in _list_all_tenants())} rows"
+
+
+@shared_task(
+    name="billing.prune_contents",
+    soft_time_limit=PRUNE_CONTENTS_SECONDS_MAX,
+    time_limit=PRUNE_CONTENTS_SECONDS_MAX + 60,
+)
+def prune_kept_contents(*, hour: int, minute: int) -> None:
+    """Once a day: also what is left of a tenant who turned it off. Its time being over, none of it was given out."""
+    _run_daily("prune content", _prune_contents, hour=hour, minute=minute)
+
+
+def _prune_contents() -> str:
+    now = timezone.now()
+    return f"{sum(prune_contents(tenant_id=tenant.id, now=now) for tenant in _list_all_tenants())} rows"
 
 
 def _list_all_tenants() -> list[TenantInfo]:

@@ -185,13 +185,13 @@ def change_retention(*, tenant_id: int, days: int) -> None:
 
 
 END_RETENTION_SQL = """
-    UPDATE content SET kept_until = received_at WHERE tenant_id = %(tenant_id)s AND kept_until > received_at"""
+    UPDATE content SET kept_until = %(now)s WHERE tenant_id = %(tenant_id)s AND kept_until > %(now)s"""
 
 
 def delete_all_contents(*, tenant_id: int, now: datetime) -> int:
     """Delete whatever is kept for the tenant; how many contents."""
     with tenant_scope(tenant_id), connection.cursor() as cursor:
-        cursor.execute(END_RETENTION_SQL, {"tenant_id": tenant_id})
+        cursor.execute(END_RETENTION_SQL, {"tenant_id": tenant_id, "now": now})
     return prune_contents(tenant_id=tenant_id, now=now)
 
 

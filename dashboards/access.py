@@ -24,6 +24,10 @@ ROLE_NAMES = {
 }
 
 
+# Prompts and completions are the tenant's own affair: not the figures' readers', and at the operator's not finance's.
+CONTENT_ROLES = ("admin", "owner")
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """A person before a page. tenants: those that may be chosen instead, none for a tenant's own people."""
@@ -39,6 +43,11 @@ class Seat:
     @property
     def role_name(self) -> str:
         return ROLE_NAMES[self.role]
+
+    @property
+    def may_read_content(self) -> bool:
+        """Whether the person may read prompts and completions."""
+        return self.role in CONTENT_ROLES
 
     @property
     def link_query(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from django.urls import path, register_converter
 from django.views.decorators.http import require_POST
 
 from dashboards.views.appearance import choose_theme
-from dashboards.views.entry import show_entry, show_entry_json
+from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rejected import show_rejected
@@ -37,6 +37,7 @@ urlpatterns = [
     path("ledger/newer", count_newer, name="ledger_newer"),
     path("ledger/<entry_id:entry_id>", show_entry, name="entry"),
     path("ledger/<entry_id:entry_id>.json", show_entry_json, name="entry_json"),
+    path("ledger/<entry_id:entry_id>/content", show_entry_content, name="entry_content"),
     path("find", find_entry, name="find"),
     path("rejected", show_rejected, name="rejected"),
     path("sign-in", LoginView.as_view(template_name="account/sign_in.html"), name="account_login"),

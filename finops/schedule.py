@@ -24,5 +24,6 @@ TIMETABLE = {
     "make partitions ahead": _every("ledger.ensure_partitions", 3600),
     "drop minutes after 30 days": _daily("billing.prune_calls_minute", hour=1, minute=10),
     "drop rejected events after 30 days": _daily("billing.prune_rejected_events", hour=1, minute=20),
+    "delete prompts and completions whose time is over": _daily("billing.prune_contents", hour=1, minute=30),
     "reconcile rollups with the ledger": _daily("billing.reconcile_rollups", hour=2, minute=0),
 }

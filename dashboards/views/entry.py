@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
 
 from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
+from dashboards.contents import ContentSection, describe_content, read_entry_content
 from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
 from dashboards.usage import describe_lines, describe_usage, find_not_charged
 from ledger.proofs import check_leaf, check_receipt
@@ -23,6 +25,28 @@ from tenants.selectors import list_api_keys
 def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
     """The entry's page; everything on it is computed again from what is stored, now."""
     entry = _get_entry(seat, entry_id)
+    return _render_entry(request, seat, entry, describe_content(seat, entry, now=timezone.now()))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_required
+def show_entry_content(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
+    """The same with the words of its prompt and completion, for those who may read them: that they did is kept.
+
+    They are asked for by a button; who comes by the address alone, as after signing in, gets the entry.
+    """
+    entry = _get_entry(seat, entry_id)
+    if request.method != "POST":
+        return redirect(make_link("entry", seat.link_query, entry_id))
+    section = read_entry_content(seat, entry, now=timezone.now())
+    if section is None:
+        raise Http404
+    return _render_entry(request, seat, entry, section)
+
+
+def _render_entry(
+    request: HttpRequest, seat: Seat, entry: Mapping[str, Any], content: ContentSection | None
+) -> HttpResponse:
     batch = get_batch(tenant_id=seat.tenant.id, batch_id=entry["batch_id"])
     proof = prove_entry(tenant_id=seat.tenant.id, entry=entry)
     receipt = check_receipt(batch.receipt)
@@ -53,6 +77,7 @@ def show_entry(request: HttpRequest, seat: Seat, entry_id: str) -> HttpResponse:
             "key_name": _find_key_name(seat, entry["api_key_id"]),
             "user_name": name_users(tenant_id=seat.tenant.id, user_refs=[entry["user_ref"]]).get(entry["user_ref"], ""),
             "links": _make_links(seat, entry),
+            "content": content,
         },
     )
 
@@ -97,5 +122,6 @@ def _make_links(seat: Seat, entry: Mapping[str, Any]) -> dict[str, str]:
         "batch": make_link("ledger", everywhere | {"batch_id": entry["batch_id"]}),
         "key": make_link("ledger", everywhere | {"key": entry["api_key_id"]}),
         "json": make_link("entry_json", seat.link_query, entry["id"]),
+        "content": make_link("entry_content", seat.link_query, entry["id"]),
         "corrects": make_link("entry", seat.link_query, entry["corrects"]) if entry["corrects"] else "",
     }

@@ -106,6 +106,7 @@ PEOPLES_ROUTES = {
     "ledger/newer": Route("/ledger/newer", ("tenant={slug}", f"than={NOBODYS_BATCH}.0"), shows=False),
     "ledger/<entry_id:entry_id>": Route("/ledger/{entry_id}", ("tenant={slug}",)),
     "ledger/<entry_id:entry_id>.json": Route("/ledger/{entry_id}.json", ("tenant={slug}",)),
+    "ledger/<entry_id:entry_id>/content": Route("/ledger/{entry_id}/content", ("tenant={slug}",), method="POST"),
     "find": Route("/find", ("q={entry_id}", "q={event_id}", "q={feature}", "q={slug}", "tenant={slug}")),
     "rejected": Route("/rejected", ("tenant={slug}", "cursor={rejected_id}")),
     "sign-in": Route("/sign-in", is_open=True),
