@@ -17,6 +17,7 @@ from billing.core.provider_usage.reading import name_shape
 from billing.core.usage import INSIDE_CACHE_READ, INSIDE_INPUT, split_usage
 
 ORACLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "pricing" / "provider_usages.jsonl.gz"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "provider-usage.md"
 pytestmark = pytest.mark.skipif(not ORACLE.exists(), reason=f"the oracle is absent: {ORACLE}")
 
 # Our name for each of the oracle's keys that we keep; see the module's docstring for the others.
@@ -180,3 +181,35 @@ def test_the_bodies_belong_to_these_providers():
         ("openrouter", "responses"): 1,
         ("zai", "chat"): 1,
     }
+
+
+def test_no_body_of_the_oracle_holds_a_count_that_we_do_not_know():
+    for case in CASES:
+        found = read_provider_usage(name_own_provider(case["body"]), case["body"])
+        assert found.unread_parts == {}
+        assert [name for name in found.usage if name.startswith("provider_")] == []
+
+
+def read_table(heading):
+    """The rows of the documentation's table whose first columns are `heading`."""
+    _, _, rest = PAGE.read_text().partition(f"| {' | '.join(heading)} |\n")
+    lines = rest.split("\n\n", 1)[0].splitlines()[1:]
+    return [tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in lines]
+
+
+def test_the_documentations_table_of_hits_and_misses_is_true():
+    bodies, equal = Counter(), Counter()
+    for provider, shape, expected, ours in map(read_case, CASES):
+        for owner in ((provider, shape), ("all", "")):
+            bodies[owner] += 1
+            equal[owner] += expected == ours
+    rows = read_table(("provider", "shape", "bodies", "equal", "differ"))
+    assert {row[:2]: tuple(map(int, row[2:])) for row in rows} == {
+        owner: (bodies[owner], equal[owner], bodies[owner] - equal[owner]) for owner in bodies
+    }
+    assert equal["all", ""] / bodies["all", ""] >= 0.98
+
+
+def test_the_documentation_lists_every_difference():
+    rows = read_table(("recording", "what", "recorded", "here", "why"))
+    assert {(test, name, int(theirs), int(ours)) for test, name, theirs, ours, _ in rows} == set(DIFFERENCES)
