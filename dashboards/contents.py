@@ -10,6 +10,7 @@ from content.contents import read_content
 from content.selectors import ContentAct, LoggedContent, get_content, get_content_of_event, list_acts
 from dashboards.access import Seat
 
+EXCERPT_LENGTH = 160
 # One and several of each kind that redaction takes out.
 REDACTION_WORDS = {
     "private_key": ("private key", "private keys"),
@@ -29,15 +30,20 @@ class ShownPart:
 
     label: str
     text: str
+    is_structure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ShownMessage:
-    """One message. is_open: unfolded at first, which are the last of the prompt and the completion."""
+    """One message. is_open: unfolded at first, which are the last of the prompt and the completion.
+
+    excerpt: how it begins.
+    """
 
     side: str
     role: str
     note: str
+    excerpt: str
     parts: Sequence[ShownPart]
     is_open: bool
 
@@ -128,13 +134,15 @@ def _show_messages(document: Mapping[str, Any]) -> list[ShownMessage]:
     for side, name in (("input", "Prompt"), ("output", "Completion")):
         last = len(document[side]) - 1
         for place, message in enumerate(document[side]):
+            parts = [_show_part(part) for part in message["parts"]]
             notes = [message.get("name", ""), message.get("finish_reason") and f"finished: {message['finish_reason']}"]
             shown.append(
                 ShownMessage(
                     side=name,
                     role=message["role"],
                     note=", ".join(note for note in notes if note),
-                    parts=[_show_part(part) for part in message["parts"]],
+                    excerpt=" ".join(parts[0].text[:EXCERPT_LENGTH].split()) if parts else "",
+                    parts=parts,
                     is_open=side == "output" or place == last,
                 )
             )
@@ -143,7 +151,8 @@ def _show_messages(document: Mapping[str, Any]) -> list[ShownMessage]:
 
 def _show_part(part: Mapping[str, Any]) -> ShownPart:
     """A part that is a text and nothing else as it is, any other as what it holds."""
+    label = "" if part["type"] == "text" else part["type"].replace("_", " ")
     rest = {name: value for name, value in part.items() if name != "type"}
     if set(rest) == {"content"} and isinstance(rest["content"], str):
-        return ShownPart("" if part["type"] == "text" else part["type"].replace("_", " "), rest["content"])
-    return ShownPart(part["type"].replace("_", " "), json.dumps(rest, indent=2, ensure_ascii=False))
+        return ShownPart(label, rest["content"])
+    return ShownPart(label, json.dumps(rest, indent=2, ensure_ascii=False), is_structure=True)
