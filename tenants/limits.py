@@ -25,8 +25,9 @@ class LimitRefused(ValueError):
 
 
 def set_limits(*, tenant_id: int, key_id: str | None = None, changes: Mapping[str, int | None]) -> Limits:
-    """Set limits of a tenant, or of one of its keys, by resource; None takes one away. They hold from the next request.
+    """Set limits of a tenant, or of one of its keys, by resource; None takes one away.
 
+    They hold from the next request, and for events within the seconds for which `recall_api_key` believes a key.
     Returns all that are set now. Raises LimitRefused.
     """
     for resource, number in changes.items():
