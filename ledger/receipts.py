@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -47,15 +48,15 @@ def load_receipt_key() -> ReceiptKey:
 
 
 def _read_or_make_seed(path: Path) -> bytes:
-    """The seed in the file; of two processes that make it at once, both end up with the same."""
+    """The seed in the file; of processes and threads that make it at once, all end up with the same."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{get_ident()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         with os.fdopen(descriptor, "wb") as file:
             file.write(base64.b64encode(os.urandom(SEED_BYTES)) + b"\n")
         try:
-            os.link(draft, path)  # fails where the other process was first
+            os.link(draft, path)  # fails where another was first
         except FileExistsError:
             pass
         finally:

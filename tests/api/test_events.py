@@ -270,3 +270,10 @@ def make_operator_key():
     from tenants.selectors import get_tenant
 
     return make_key(get_tenant("operator"), "ingest,read")
+
+
+def test_what_came_is_let_go_with_the_answer(machine):
+    request = machine.post("/v1/events", json.dumps(make_wire_event())).wsgi_request
+    assert "wsgi.input" not in request.META
+    assert not hasattr(request, "_body")
+    assert request._stream is None

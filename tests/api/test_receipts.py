@@ -2,12 +2,16 @@
 
 import base64
 import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.test import Client
 
+from ledger.receipts import _read_or_make_seed
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -54,3 +58,16 @@ def test_a_receipt_that_was_touched_is_refused(receipt):
     forged = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
     with pytest.raises(InvalidSignature):
         read_receipt(f"{protected}.{forged}.{signature}")
+
+
+def test_of_many_threads_that_need_the_first_key_all_get_the_same(tmp_path, monkeypatch):
+    def take_time(count, draw=os.urandom):
+        time.sleep(0.05)
+        return draw(count)
+
+    monkeypatch.setattr(os, "urandom", take_time)
+    with ThreadPoolExecutor(8) as pool:
+        seeds = list(pool.map(lambda _: _read_or_make_seed(tmp_path / "keys" / "receipt.key"), range(8)))
+    assert len(set(seeds)) == 1
+    assert len(seeds[0]) == 32
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["receipt.key"]
