@@ -39,8 +39,8 @@ class OtlpTraces(APIView):
         summary="Book the calls of models among OpenTelemetry spans",
         description=(
             "OTLP/HTTP, protobuf or JSON, as every OpenTelemetry exporter sends it; at most 20,000 spans and 8 MB "
-            "unpacked. The answer follows the commit, in the encoding of the request: `partialSuccess` counts and names "
-            "the spans that should have been booked and were not. Sending the same again books nothing twice."
+            "unpacked. The answer follows the commit, in the encoding of the request: `partialSuccess` counts and "
+            "names the spans that should have been booked and were not. Sending the same again books nothing twice."
         ),
         tag="booking",
         scope=required_scope,

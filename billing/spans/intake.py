@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
@@ -21,11 +21,13 @@ from billing.core.spans import (
     SpanReading,
     decide_spans,
 )
+from billing.core.spans.leaves import DEPTH_MAX
 from billing.core.spans.reading import write_time
-from billing.core.spans.reports import find_contradictions
+from billing.core.spans.reports import find_contradictions, merge_reports
 from billing.core.usage import UsageEvent
 from billing.ingestion import PASSING_SQLSTATES, TRIES_MAX, ItemResult, Receipt, RejectedItem, ingest_events
 from billing.spans.kept import KeptSpan, keep_spans, load_nodes, note_waiting, settle_spans, touch_traces
+from ledger.partitions import ensure_partition
 from ledger.rejected import keep_rejected
 from ledger.selectors import get_entries
 from tenants.scope import tenant_scope
@@ -88,6 +90,7 @@ def book_spans(
     Returns after the commit. A span that came before changes nothing. Raises Django's OperationalError when the
     database is away: the same call may be made again.
     """
+    ensure_partition(now)  # has a transaction of its own, which the booking's may not hold
     for attempt in range(1, TRIES_MAX + 1):
         try:
             return _book_once(tenant_id, api_key_id, spans, unreadable, now)
@@ -106,6 +109,7 @@ class _Plan:
     states: dict[Key, str] = field(default_factory=dict)  # of new spans
     settled: list[Key] = field(default_factory=list)  # waited before, and wait no longer
     waiting_traces: set[str] = field(default_factory=set)  # whose waiting begins or may end
+    merged: dict[Key, TakenSpan] = field(default_factory=dict)  # booked spans with what other spans know of their calls
 
 
 def _book_once(
@@ -121,6 +125,7 @@ def _book_once(
     with tenant_scope(tenant_id):
         known = _load_known(tenant_id, sent, now)
         plan = _plan(sent, known)
+        _merge_reports(sent, plan)
         new = [taken for of_trace in sent.values() for taken in of_trace.values() if taken.key in plan.states]
         again = [
             taken
@@ -129,7 +134,7 @@ def _book_once(
             if (node := known.get(trace_id, {}).get(span_id)) and node.state == BOOKED and taken.event
         ]
         refused = [_refuse(taken) for taken in new if plan.states[taken.key] == REFUSED]
-        booked = [taken for taken in new if plan.states[taken.key] == BOOKED] + again
+        booked = [plan.merged.get(taken.key, taken) for taken in new if plan.states[taken.key] == BOOKED] + again
         receipt = _ingest(tenant_id, api_key_id, booked, [*refused, *unreadable], now)
         contradictions = _find_contradictions(tenant_id, booked, receipt)
         keep_rejected(
@@ -188,6 +193,54 @@ def _plan(sent: Mapping[str, Mapping[str, TakenSpan]], known: Mapping[str, Mappi
         if waited or WAITING in decided.values():
             plan.waiting_traces.add(trace_id)
     return plan
+
+
+def _merge_reports(sent: Mapping[str, Mapping[str, TakenSpan]], plan: _Plan) -> None:
+    """Of the spans of one request that report one call, book the nearest to the wire with what all of them know.
+
+    They do when one is above the other with no other call below it, and when they name one response: then the shortest
+    is the nearest, because the others waited for it.
+    """
+    by_response: dict[Key, list[TakenSpan]] = {}
+    for of_trace in sent.values():
+        booked = [taken for taken in of_trace.values() if taken.event and plan.states.get(taken.key) == BOOKED]
+        for taken, others in _pair_with_calls_above(booked, of_trace, plan).values():
+            plan.merged[taken.key] = _merge(taken, others)
+        for taken in booked:
+            event = plan.merged.get(taken.key, taken).event
+            if event and event.response_id:
+                by_response.setdefault((event.provider, event.response_id), []).append(taken)
+    for reports in by_response.values():
+        if len(reports) > 1:
+            nearest, *others = sorted(reports, key=lambda taken: taken.span.duration_us)
+            plan.merged[nearest.key] = _merge(plan.merged.get(nearest.key, nearest), others)
+            plan.states.update((other.key, INSIDE) for other in others)
+
+
+def _pair_with_calls_above(
+    booked: Sequence[TakenSpan], of_trace: Mapping[str, TakenSpan], plan: _Plan
+) -> dict[Key, tuple[TakenSpan, list[TakenSpan]]]:
+    """Each booked call with the calls above it that are inside it and it alone."""
+    below: dict[str, list[TakenSpan]] = {}
+    for taken in booked:
+        parent_id = taken.span.parent_span_id
+        for _ in range(DEPTH_MAX):
+            parent = of_trace.get(parent_id)
+            if parent is None or parent is taken:
+                break
+            if parent.reading.role == CALL and parent.event and plan.states.get(parent.key) == INSIDE:
+                below.setdefault(parent_id, []).append(taken)
+            parent_id = parent.span.parent_span_id
+    pairs: dict[Key, tuple[TakenSpan, list[TakenSpan]]] = {}
+    for span_id, calls in below.items():
+        if len(calls) == 1:
+            pairs.setdefault(calls[0].key, (calls[0], []))[1].append(of_trace[span_id])
+    return pairs
+
+
+def _merge(taken: TakenSpan, others: Sequence[TakenSpan]) -> TakenSpan:
+    known = [(other.event, other.reading) for other in others if other.event]
+    return replace(taken, event=merge_reports(taken.event, taken.reading, known)) if taken.event else taken
 
 
 def _make_node(taken: TakenSpan) -> SpanNode:

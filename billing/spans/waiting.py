@@ -10,6 +10,7 @@ from billing.core.spans import BOOKED, settle_spans
 from billing.core.usage import UsageEvent
 from billing.ingestion import ingest_events
 from billing.spans import kept
+from ledger.partitions import ensure_partition
 from tenants.scope import tenant_scope
 
 QUIET_SECONDS = 120
@@ -25,6 +26,7 @@ def settle_traces(*, now: datetime) -> int:
     Any number of workers may run it at once: a trace is settled under its lock, and is none's twice.
     """
     quiet_since = now - timedelta(seconds=QUIET_SECONDS)
+    ensure_partition(now)  # has a transaction of its own, which the booking's may not hold
     due = kept.list_quiet_traces(quiet_since=quiet_since, traces_max=TRACES_PER_RUN_MAX)
     booked = 0
     for tenant_id, trace_ids in sorted(due.items()):

@@ -2,7 +2,7 @@
 
 OpenTelemetry GenAI of both generations (semantic-conventions 1.27 to 1.42 and the GenAI repository after it),
 OpenInference (`llm.token_count.*`), OpenLLMetry (`llm.usage.*`, `traceloop.*`), the Vercel AI SDK (`ai.*`), and what
-Pydantic AI and Strands add. `tokenledger.*` is ours and comes before all of them.
+Pydantic AI, Strands and the SDK of Anthropic add. `tokenledger.*` is ours and comes before all of them.
 """
 
 OWN = "tokenledger."
@@ -34,6 +34,11 @@ CACHE_WRITE_TOKENS = (
     "gen_ai.usage.cache_write_tokens", "gen_ai.usage.details.cache_write_tokens",
     "llm.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
 )  # fmt: skip
+# Of the tokens written, those that are kept for an hour and cost more.
+CACHE_WRITE_1H_TOKENS = (
+    "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens",
+    "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+)
 REASONING_TOKENS = (
     "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.details.reasoning_tokens",
     "llm.usage.reasoning_tokens", "llm.token_count.completion_details.reasoning", "ai.usage.reasoningTokens",
@@ -87,6 +92,7 @@ MODEL_ANSWERED = ("gen_ai.response.model", "llm.response.model_name", "llm.model
 MODEL_REQUESTED = (
     "gen_ai.request.model", "llm.request.model_name", "embedding.model_name", "reranker.model_name", "ai.model.id",
 )  # fmt: skip
+MODEL_PARAMETERS = "llm.invocation_parameters"  # JSON; where OpenInference says the model of a call that failed
 RESPONSE_ID = ("gen_ai.response.id", "llm.response.id", "ai.response.id")
 SERVICE_TIER = (
     "tokenledger.service_tier", "openai.response.service_tier", "gen_ai.openai.response.service_tier",
@@ -95,7 +101,7 @@ SERVICE_TIER = (
 FINISH_REASON = (
     "gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "gen_ai.response.stop_reason",
     "llm.response.finish_reason", "llm.response.stop_reason", "llm.finish_reason", "gen_ai.completion.0.finish_reason",
-    "ai.response.finishReason",
+    "anthropic.message.stop_reason", "ai.response.finishReason",
 )  # fmt: skip
 STREAMING = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
 ERROR_TYPE = ("error.type", "exception.type")
@@ -123,11 +129,12 @@ TENANT = "tokenledger.tenant"
 CACHE_HIT = "tokenledger.cache_hit"
 
 _WANTED = frozenset((
-    *INPUT_TOKENS, *OUTPUT_TOKENS, *TOTAL_TOKENS, *CACHE_READ_TOKENS, *CACHE_WRITE_TOKENS, *REASONING_TOKENS,
+    *INPUT_TOKENS, *OUTPUT_TOKENS, *TOTAL_TOKENS, *CACHE_READ_TOKENS, *CACHE_WRITE_TOKENS,
+    *CACHE_WRITE_1H_TOKENS, *REASONING_TOKENS,
     *(name for names in MODALITY_TOKENS.values() for name in names), COST_AMOUNT, COST_CURRENCY, COST_SOURCE,
     OPERATION, REQUEST_TYPE, OPENINFERENCE_KIND, TRACELOOP_KIND, AI_SDK_OPERATION, *PROVIDER, *ADDRESS,
-    *MODEL_ANSWERED, *MODEL_REQUESTED, *RESPONSE_ID, *SERVICE_TIER, *FINISH_REASON, *STREAMING, *ERROR_TYPE,
-    *AGENT_NAME, *(name for names in ATTRIBUTION.values() for name in names),
+    *MODEL_ANSWERED, *MODEL_REQUESTED, MODEL_PARAMETERS, *RESPONSE_ID, *SERVICE_TIER, *FINISH_REASON, *STREAMING,
+    *ERROR_TYPE, *AGENT_NAME, *(name for names in ATTRIBUTION.values() for name in names),
 ))  # fmt: skip
 
 

@@ -55,6 +55,7 @@ class SpanReading(msgspec.Struct, frozen=True, gc=False):
     fields: dict[str, Any] = {}
     has_usage: bool = False
     knows_caches: bool = False
+    knows_hours: bool = False
     says_tier: bool = False
     problem: str = ""
 
@@ -81,6 +82,7 @@ def read_span(span: SentSpan) -> SpanReading:
         fields,
         has_usage=bool(usage.wire),
         knows_caches=usage.knows_caches,
+        knows_hours=usage.knows_hours,
         says_tier="service_tier" in fields,
     )
 
@@ -141,7 +143,7 @@ def find_provider(attributes: Attributes, *, scope: str) -> str:
 def _make_fields(span: SentSpan, usage: SpanUsage, *, provider: str, operation: str) -> dict[str, Any]:
     attributes = span.attributes
     response_id = _read_text(attributes, names.RESPONSE_ID)
-    requested = _read_text(attributes, names.MODEL_REQUESTED)
+    requested = _read_text(attributes, names.MODEL_REQUESTED) or _read_model_parameter(attributes)
     fields: dict[str, Any] = {
         "id": _name_event(span, response_id),
         "time": write_time(span.started_ns),
@@ -171,6 +173,23 @@ def _make_fields(span: SentSpan, usage: SpanUsage, *, provider: str, operation: 
     if reported_cost := _read_reported_cost(attributes):
         fields["reported_cost"] = reported_cost
     return fields
+
+
+class _Parameters(msgspec.Struct):
+    model: str = ""
+
+
+_decode_parameters = msgspec.json.Decoder(_Parameters).decode
+
+
+def _read_model_parameter(attributes: Attributes) -> str:
+    parameters = attributes.get(names.MODEL_PARAMETERS)
+    if not isinstance(parameters, str) or _is_said(attributes, names.MODEL_ANSWERED):
+        return ""
+    try:
+        return _decode_parameters(parameters).model
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""
 
 
 def _name_event(span: SentSpan, response_id: str) -> str:

@@ -30,6 +30,7 @@ class SpanUsage(NamedTuple):
     beside: tuple[str, ...]
     is_said: bool  # the span counts tokens, be it none
     knows_caches: bool
+    knows_hours: bool  # how long what it wrote to a cache is kept
 
 
 def read_usage(attributes: Attributes, *, provider: str) -> SpanUsage:
@@ -39,10 +40,12 @@ def read_usage(attributes: Attributes, *, provider: str) -> SpanUsage:
     total = read_count(attributes, names.TOTAL_TOKENS)
     said_read = read_count(attributes, names.CACHE_READ_TOKENS)
     cache_write = read_count(attributes, names.CACHE_WRITE_TOKENS) or 0
+    write_1h = read_count(attributes, names.CACHE_WRITE_1H_TOKENS)
     reasoning = read_count(attributes, names.REASONING_TOKENS) or 0
     inputs, outputs, cache_read = said_input or 0, said_output or 0, said_read or 0
     if said_input is None and said_output is None and total is not None:
         inputs = total  # all that is known of an embedding, or of a call that only says its sum
+    cache_write = max(cache_write, write_1h or 0)  # one that says the hour alone
     caches = cache_read + cache_write
     beside = []
     if caches and _is_beside(caches, inputs, total, known=inputs + outputs, other=reasoning):
@@ -58,7 +61,8 @@ def read_usage(attributes: Attributes, *, provider: str) -> SpanUsage:
     wire: dict[str, int | Decimal] = {
         "input_tokens": inputs,
         "cache_read_tokens": cache_read,
-        "cache_write_tokens": cache_write,
+        "cache_write_tokens": cache_write - (write_1h or 0),
+        "cache_write_1h_tokens": write_1h or 0,
         "output_tokens": outputs,
         "reasoning_tokens": reasoning,
     }
@@ -72,6 +76,7 @@ def read_usage(attributes: Attributes, *, provider: str) -> SpanUsage:
         tuple(beside),
         is_said or any(wire.values()),
         said_read is not None,
+        write_1h is not None,
     )
 
 
