@@ -7,7 +7,7 @@ that are left over are told: parts of a total that is counted, or quantities tha
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from billing.core.provider_usage.fields import Body
@@ -25,8 +25,10 @@ SAID_AGAIN = frozenset((
     "prompt_cache_miss_tokens",
     # what the engine reused, at no lower price
     "num_cached_tokens",
-    # free of charge by the provider's price page (Anthropic, "Web fetch tool")
-    "web_fetch_requests",
+    # free of charge by Anthropic's pages on the web fetch and the tool search tool
+    "web_fetch_requests", "tool_search_requests",
+    # deprecated by Vertex (`billablePromptUsage`): what it charged characters by, beside its tokens
+    "textCount", "imageCount", "audioDurationSeconds", "videoDurationSeconds",
     # the sum of the calls that stand beside it (xAI); attempts, the searches among which are counted (OpenRouter)
     "num_server_side_tools_used", "tool_calls_executed", "tool_calls_requested",
 ))  # fmt: skip
@@ -38,35 +40,31 @@ WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 METER_LENGTH_MAX = 64
 
 
-class AskedBody(Mapping[str, object]):
+class AskedBody(dict[str, object]):
     """A provider's object that remembers what it was asked for, and the objects inside it as well.
 
     Looking whether a name is there (`in`) is not asking for it.
     """
 
     def __init__(self, members: Body) -> None:
-        self.members = members
+        super().__init__(members)
         self.asked: dict[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
         if name not in self.asked:
-            self.asked[name] = _wrap(self.members[name])
+            self.asked[name] = _wrap(super().__getitem__(name))
         return self.asked[name]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.members
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.members)
-
-    def __len__(self) -> int:
-        return len(self.members)
+    def get(self, name: str, default: object = None) -> object:
+        if name not in self:
+            return default
+        return self[name]
 
 
 def _wrap(value: object) -> object:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return AskedBody(value)
-    return [_wrap(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_wrap(item) for item in value] if isinstance(value, list) else value
 
 
 class Unread(NamedTuple):
@@ -102,15 +100,15 @@ def find_unread(usage: AskedBody, *, is_whole: bool = False) -> Unread:
 def _list_unasked(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
     """The whole numbers above zero under `value` that were not asked for; a number with decimals counts nothing."""
     if isinstance(value, AskedBody):
-        for name, member in value.members.items():
+        for name, member in value.items():
             if name not in value.asked:
                 yield from _list_unasked(member, (*path, name))
             elif isinstance(asked := value.asked[name], AskedBody | list):
                 yield from _list_unasked(asked, (*path, name))
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for name, member in value.items():
             yield from _list_unasked(member, (*path, name))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list):
         for item in value:
             yield from _list_unasked(item, path)
     elif type(value) is int and 0 < value <= QUANTITY_MAX:

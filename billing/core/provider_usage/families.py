@@ -64,16 +64,18 @@ def read_openai_embeddings(usage: Body) -> Wire:
 
 
 def read_openai_images(usage: Body) -> Wire:
-    """Image generation and edits, counted in tokens.
+    """Image generation and edits, counted in tokens; without details of the output, all of it is image.
 
     Source: platform.openai.com/docs/api-reference/images/create.
     """
+    output = read_count(usage, "output_tokens")
+    image = read_count(usage, "output_tokens_details", "image_tokens")
     return {
         "input_tokens": read_count(usage, "input_tokens"),
         "cache_read_tokens": read_count(usage, "input_tokens_details", "cached_tokens"),
         "image_input_tokens": read_count(usage, "input_tokens_details", "image_tokens"),
-        "output_tokens": read_count(usage, "output_tokens"),
-        "image_output_tokens": read_count(usage, "output_tokens_details", "image_tokens"),
+        "output_tokens": output,
+        "image_output_tokens": output if usage.get("output_tokens_details") is None else image,
     }
 
 
@@ -128,6 +130,7 @@ def read_anthropic(usage: Body) -> Wire:
         for name, quantity in extra.items():
             wire[name] = wire.get(name, 0) + quantity
     wire["searches"] = read_count(usage, "server_tool_use", "web_search_requests")
+    wire["code_executions"] = read_count(usage, "server_tool_use", "code_execution_requests")
     return wire
 
 
@@ -176,6 +179,18 @@ def read_bedrock(usage: Body) -> Wire:
         "cache_write_tokens": written - write_1h,
         "cache_write_1h_tokens": write_1h,
         "output_tokens": read_either(usage, "outputTokens", "outputTokenCount"),
+    }
+
+
+def read_bedrock_invoke(answer: Body) -> Wire:
+    """InvokeModel, where the answer of a model itself counts: Llama, and Titan, which has one count for each result.
+
+    Source: docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-meta.html, …/model-parameters-titan-text.html.
+    """
+    results = sum(read_count(result, "tokenCount") for result in list_mappings(answer, "results"))
+    return {
+        "input_tokens": read_either(answer, "prompt_token_count", "inputTextTokenCount"),
+        "output_tokens": read_count(answer, "generation_token_count") + results,
     }
 
 
@@ -328,13 +343,21 @@ def read_perplexity(usage: Body) -> Wire:
     return _read_chat(usage, output=output, reasoning=reasoning) | {"searches": read_count(usage, "num_search_queries")}
 
 
+# Where chats count what was read from a cache and written to one: OpenAI, OpenRouter; Moonshot; LiteLLM, which keeps
+# Anthropic's names beside a prompt that includes them.
+CHAT_CACHE_READS = ("prompt_tokens_details.cached_tokens", "cached_tokens", "cache_read_input_tokens")
+CHAT_CACHE_WRITES = (
+    "prompt_tokens_details.cache_write_tokens", "prompt_tokens_details.cache_creation_tokens",
+    "cache_creation_input_tokens",
+)  # fmt: skip
+
+
 def _read_chat(usage: Body, *, output: int, reasoning: int) -> Wire:
-    """What every chat shape shares; cached tokens stand in the details, or beside the prompt (Moonshot)."""
-    cached = read_either(usage, "prompt_tokens_details.cached_tokens", "cached_tokens")
+    """What every chat shape shares."""
     return {
         "input_tokens": read_count(usage, "prompt_tokens"),
-        "cache_read_tokens": cached,
-        "cache_write_tokens": read_count(usage, "prompt_tokens_details", "cache_write_tokens"),
+        "cache_read_tokens": read_either(usage, *CHAT_CACHE_READS),
+        "cache_write_tokens": read_either(usage, *CHAT_CACHE_WRITES),
         "audio_input_tokens": read_count(usage, "prompt_tokens_details", "audio_tokens"),
         "image_input_tokens": read_count(usage, "prompt_tokens_details", "image_tokens"),
         "video_input_tokens": read_count(usage, "prompt_tokens_details", "video_tokens"),

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from billing.core.usage import QUANTITY_MAX, UsageInconsistent
 
-Body = Mapping[str, object]
+Body = Mapping[str, object]  # as JSON is read: dicts and lists inside
 
 
 class FieldRefused(UsageInconsistent):
@@ -23,7 +23,7 @@ def read_count(usage: Body, *path: str) -> int:
     for name in path:
         if value is None:
             return 0
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise FieldRefused(".".join(path), f"is not there: expected an object before `{name}`")
         value = value.get(name)
     if value is None:
@@ -64,7 +64,7 @@ def _name_kind(value: object) -> str:
             return "true or false"
         case str():
             return "text"
-        case Mapping():
+        case dict():
             return "an object"
     return "a list"
 
@@ -76,9 +76,9 @@ def read_text(record: Body, *names: str) -> str:
 
 def get_mapping(record: Body, name: str) -> Body:
     value = record.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def list_mappings(record: Body, name: str) -> Sequence[Body]:
     value = record.get(name)
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -49,6 +49,7 @@ READERS: Mapping[str, Callable[[Body], Wire]] = {
     "seconds": families.read_openai_seconds,
     "anthropic": families.read_anthropic,
     "bedrock": families.read_bedrock,
+    "bedrock_invoke": families.read_bedrock_invoke,
     "gemini": families.read_gemini,
     "cohere": families.read_cohere,
 }
@@ -73,11 +74,13 @@ def name_shape(usage: Body) -> str:
     >>> name_shape({"prompt_tokens": 3, "total_tokens": 3})
     'embeddings'
     """
+    if "generation_token_count" in usage or "inputTextTokenCount" in usage:
+        return "bedrock_invoke"
     if "promptTokenCount" in usage or "prompt_token_count" in usage or "candidatesTokenCount" in usage:
         return "gemini"
     if "inputTokens" in usage or "inputTokenCount" in usage:
         return "bedrock"
-    if isinstance(usage.get("billed_units"), Mapping) or isinstance(usage.get("tokens"), Mapping):
+    if isinstance(usage.get("billed_units"), dict) or isinstance(usage.get("tokens"), dict):
         return "cohere"
     if "prompt_tokens" in usage:
         return "chat" if "completion_tokens" in usage else "embeddings"
@@ -93,7 +96,7 @@ def _name_input_shape(usage: Body) -> str:
     if "input_token_details" in usage or "output_token_details" in usage:
         return "audio"
     details = usage.get("input_tokens_details")
-    if isinstance(details, Mapping) and "image_tokens" in details:
+    if isinstance(details, dict) and "image_tokens" in details:
         return "images"
     return "responses"
 
@@ -110,6 +113,8 @@ USAGE_PATHS = (
     ("meta",),
     ("amazon-bedrock-invocationMetrics",),
 )
+
+USAGE_ROOTS = frozenset(way[0] for way in USAGE_PATHS)
 
 
 def read_provider_usage(provider: str, body: Body) -> ProviderUsage:
@@ -151,12 +156,12 @@ def _is_whole(usage: Body, wire: Wire) -> bool:
 
 def _find_usage(body: Body) -> tuple[Body, Body, str]:
     """The answer that names its model, its usage object, and the shape of that ('' where it has none)."""
-    for *way, last in USAGE_PATHS:
+    for *way, last in USAGE_PATHS if not USAGE_ROOTS.isdisjoint(body) else ():
         answer: Body = body
         for name in way:
             answer = get_mapping(answer, name)
         usage = get_mapping(answer, last)
-        if shape := name_shape(usage):
+        if usage and (shape := name_shape(usage)):
             return answer if "model" in answer or "id" in answer else body, usage, shape
     if shape := name_shape(body):
         return body, body, shape
@@ -224,7 +229,7 @@ def _read_reported_cost(provider: str, usage: Body) -> Decimal | None:
         ticks = read_number(usage["cost_in_usd_ticks"], "cost_in_usd_ticks", most=QUANTITY_MAX * XAI_TICKS_PER_USD)
         return _round_cost(ticks / XAI_TICKS_PER_USD)
     cost = usage.get("cost")
-    if provider == "perplexity" and isinstance(cost, Mapping) and cost.get("total_cost") is not None:
+    if provider == "perplexity" and isinstance(cost, dict) and cost.get("total_cost") is not None:
         return _round_cost(read_number(cost["total_cost"], "cost.total_cost"))
     if provider != "openrouter" or cost is None:
         return None

@@ -36,14 +36,14 @@ DOCUMENTED = {
     "platform.openai.com/docs/api-reference/embeddings/create": (
         "openai", {"prompt_tokens": 8, "total_tokens": 8}, Usage(input_tokens=8),
     ),
-    # 50 = 10 of text + 40 of an image to be edited
+    # 50 = 10 of text + 40 of an image to be edited; what comes out is image
     "platform.openai.com/docs/api-reference/images/create": (
         "openai",
         {
             "total_tokens": 100, "input_tokens": 50, "output_tokens": 50,
             "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
         },
-        Usage(input_tokens=10, output_tokens=50, other={"image_input_tokens": 40}),
+        Usage(input_tokens=10, other={"image_input_tokens": 40, "image_output_tokens": 50}),
     ),
     "platform.openai.com/docs/api-reference/audio/json-object": (
         "openai",
@@ -105,6 +105,14 @@ DOCUMENTED = {
             reasoning_tokens=4000, other={"searches": 1},
         ),
     ),
+    "platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool": (
+        "anthropic",
+        {
+            "input_tokens": 105, "output_tokens": 239,
+            "server_tool_use": {"code_execution_requests": 1, "tool_search_requests": 2},
+        },
+        Usage(input_tokens=105, output_tokens=239, other={"code_executions": 1}),
+    ),
     "platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool": (
         "anthropic",
         {
@@ -150,6 +158,19 @@ DOCUMENTED = {
         },
         Usage(input_tokens=25, cache_read_tokens=75, output_tokens=100),
     ),
+    "docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-meta.html": (
+        "aws.bedrock",
+        {"generation": "Hello", "prompt_token_count": 25, "generation_token_count": 7, "stop_reason": "stop"},
+        Usage(input_tokens=25, output_tokens=7),
+    ),
+    "docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-text.html": (
+        "aws.bedrock",
+        {
+            "inputTextTokenCount": 25,
+            "results": [{"tokenCount": 7, "outputText": "Hello"}, {"tokenCount": 5, "outputText": "Hi"}],
+        },
+        Usage(input_tokens=25, output_tokens=12),
+    ),
     # 1,000 prompt of which 258 image and 600 cached text; 40 by a tool; answer 89 + thoughts 167
     "ai.google.dev/api/generate-content#UsageMetadata": (
         "gcp.gemini",
@@ -172,7 +193,7 @@ DOCUMENTED = {
         "gcp.vertex_ai",
         {
             "promptTokenCount": 300, "candidatesTokenCount": 20, "totalTokenCount": 320,
-            "trafficType": "ON_DEMAND",
+            "trafficType": "ON_DEMAND", "billablePromptUsage": {"textCount": 142, "audioDurationSeconds": 8},
             "promptTokensDetails": [
                 {"modality": "TEXT", "tokenCount": 42}, {"modality": "AUDIO", "tokenCount": 258},
             ],
@@ -250,6 +271,16 @@ DOCUMENTED = {
             "prompt_tokens_details": {"cached_tokens": 4608},
         },
         Usage(input_tokens=33, cache_read_tokens=4608, output_tokens=1817),
+    ),
+    # LiteLLM's prompt includes what it names as Anthropic does
+    "docs.litellm.ai/docs/completion/prompt_caching": (
+        "litellm",
+        {
+            "prompt_tokens": 2236, "completion_tokens": 100, "total_tokens": 2336,
+            "prompt_tokens_details": {"cached_tokens": 2000}, "cache_read_input_tokens": 2000,
+            "cache_creation_input_tokens": 200,
+        },
+        Usage(input_tokens=36, cache_read_tokens=2000, cache_write_tokens=200, output_tokens=100),
     ),
     "openrouter.ai/docs/use-cases/usage-accounting": (
         "openrouter",
