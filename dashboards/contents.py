@@ -141,12 +141,20 @@ def _show_messages(document: Mapping[str, Any]) -> list[ShownMessage]:
                     side=name,
                     role=message["role"],
                     note=", ".join(note for note in notes if note),
-                    excerpt=" ".join(parts[0].text[:EXCERPT_LENGTH].split()) if parts else "",
+                    excerpt=_write_excerpt(parts),
                     parts=parts,
                     is_open=side == "output" or place == last,
                 )
             )
     return shown
+
+
+def _write_excerpt(parts: Sequence[ShownPart]) -> str:
+    """How a message begins: its first words, or what it is where those are no words."""
+    if not parts:
+        return "no text"
+    first = parts[0]
+    return first.label if first.is_structure else " ".join(first.text[:EXCERPT_LENGTH].split())
 
 
 def _show_part(part: Mapping[str, Any]) -> ShownPart:
@@ -155,4 +163,6 @@ def _show_part(part: Mapping[str, Any]) -> ShownPart:
     rest = {name: value for name, value in part.items() if name != "type"}
     if set(rest) == {"content"} and isinstance(rest["content"], str):
         return ShownPart(label, rest["content"])
+    if isinstance(rest.get("name"), str):
+        label = f"{label} {rest.pop('name')}"
     return ShownPart(label, json.dumps(rest, indent=2, ensure_ascii=False), is_structure=True)

@@ -71,8 +71,14 @@ DATA = re.compile(
 )
 
 
+DATA_CHARACTERS_MIN = 8  # a rule of hyphens has one
+
+
 def _find_data(text: str) -> Iterator[Span]:
-    return (match.span() for match in DATA.finditer(text)) if len(text) > 255 else iter(())
+    if len(text) > 255:
+        for match in DATA.finditer(text):
+            if len(set(match[0])) >= DATA_CHARACTERS_MIN:
+                yield match.span()
 
 
 DOMAINS = tuple(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from content.contents import change_retention, delete_content, keep_content, prune_contents
 from content.core.messages import Message
@@ -88,6 +89,38 @@ def test_owners_and_administrators_may_read_it_and_nobody_else(acme, role, is_th
     answer = client.post(f"{path}/content{query}")
     assert (answer.status_code, b"parcel" in answer.content) == ((200, True) if may else (404, False))
     assert len(list_acts(tenant_id=acme.id, event_source="checkout", event_id="req-1")) == may
+
+
+def test_a_tool_call_is_shown_by_its_name_and_what_it_holds(acme):
+    call = {"type": "tool_call", "id": "c1", "name": "find_parcel", "arguments": {"label": "<4f>"}}
+    content = keep_content(
+        tenant_id=acme.id, api_key_id="k", event_source="checkout", event_id="req-1",
+        input=[say("user", "Where?")], output=[Message("assistant", [call], finish_reason="tool_calls")], now=NOW,
+    ).content  # fmt: skip
+    shown = show(sign_in(acme, role="owner"), book_with(acme, content.digest))
+    assert "tool call find_parcel" in shown
+    assert "&quot;label&quot;: &quot;&lt;4f&gt;&quot;" in shown
+    assert "finished: tool_calls" in shown
+
+
+def test_the_number_of_queries_grows_neither_with_the_messages_nor_with_the_reads(acme):
+    owner = sign_in(acme, role="owner")
+
+    def count_queries(event_id, messages):
+        content = keep_content(
+            tenant_id=acme.id, api_key_id="k", event_source="checkout", event_id=event_id,
+            input=[say("user", "Where?")] * messages, output=[], now=NOW,
+        ).content  # fmt: skip
+        path = book_with(acme, content.digest, event_id=event_id)
+        for _ in range(messages):
+            show(owner, path)
+        with CaptureQueriesContext(connection) as seen:
+            get_page(owner, path)
+        with CaptureQueriesContext(connection) as shown:
+            show(owner, path)
+        return len(seen), len(shown)
+
+    assert count_queries("req-1", 1) == count_queries("req-2", 9)
 
 
 def test_another_tenants_owner_gets_nothing(acme):

@@ -72,6 +72,7 @@ def test_what_must_not_be_kept_is_taken_out(text, redacted):
         "ghp_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq18, tl_" + "a" * 12 + "_" + "b" * 43 + "_000000",
         "sk-hynix-semiconductor-annual-report-2024, sk-learn, the eyJ of a.b.c, eyJhbGciOiJIUzI1.e.e",
         "https://example.com/@name/post, a @ b.c, @scope/package, user@localhost",
+        "-" * 400 + " " + "_" * 300 + " " + "=" * 300 + " " + "ab" * 200,
         "secretary, do not call, ghosts, AIzawa, Bearer of bad news",
     ],
 )
