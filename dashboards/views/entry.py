@@ -67,6 +67,7 @@ def _render_entry(
             "usage": describe_usage(entry, explanation),
             "bookings": bookings,
             "net": _add_up(bookings),
+            "above_reported": _subtract_reported(entry),
             "proof": proof,
             "receipt": receipt,
             "leaf_agrees": leaf_agrees,
@@ -102,6 +103,13 @@ def _add_up(bookings: Sequence[Mapping[str, Any]]) -> Decimal | None:
     """What the call costs after all that was booked about it; None while nothing of it has a price."""
     costs = [booking["billed_cost"] for booking in bookings if booking["billed_cost"] is not None]
     return sum(costs, Decimal(0)) if costs else None
+
+
+def _subtract_reported(entry: Mapping[str, Any]) -> Decimal | None:
+    """What was billed less what the provider or a log reported; None while either is not known."""
+    if entry["billed_cost"] is None or entry["reported_cost"] is None:
+        return None
+    return entry["billed_cost"] - entry["reported_cost"]
 
 
 def _find_key_name(seat: Seat, key_id: str) -> str:

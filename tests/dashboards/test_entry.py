@@ -1,5 +1,6 @@
 import json
 import re
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -50,6 +51,22 @@ def test_an_entry_is_explained_line_by_line_and_the_sum_proved(acme):
     assert read_figures(html) == ["0.00475", "0.00475", "1500", "1000", "0.00125"] or read_figures(html)[0] == "0.00475"
     for said in ("plan = gold", "for u-17", "retail"):
         assert said in html
+
+
+def test_what_was_reported_stands_beside_what_was_billed(acme):
+    entry = book_entry(acme, reported_cost=Decimal("0.005"))
+    html = " ".join(get_page(sign_in(acme), f"/ledger/{entry['id']}").split())
+    # 0.00475 − 0.005
+    assert "0.005000000000 USD" in html
+    assert "billed less reported: −0.000250000000" in html
+    unpriced = book_entry(acme, reported_cost=Decimal("0.005"), model="our-llama", event_id="unpriced-1")
+    html = get_page(sign_in(acme), f"/ledger/{unpriced['id']}")
+    assert "Reported cost" in html
+    assert "billed less reported" not in html
+
+
+def test_an_entry_without_a_reported_cost_does_not_speak_of_it(acme):
+    assert "Reported cost" not in get_page(sign_in(acme), f"/ledger/{book_entry(acme)['id']}")
 
 
 def test_the_proof_is_checked_and_what_is_not_sealed_yet_is_said(acme):
