@@ -50,7 +50,8 @@ _SPECIAL: dict[str, Schema] = {
     "usage": USAGE,
     "provider_usage": {
         "type": "object",
-        "description": f"The provider's own usage object, instead of `usage`; at most {DEPTH_MAX} levels deep.",
+        "description": "The provider's own usage object, or the whole answer around it, instead of `usage`; at most "
+        f"{DEPTH_MAX} levels deep. `docs/provider-usage.md` says how each is read.",
     },
     "latency_ms": {"type": "integer", "minimum": 0, "maximum": LATENCY_MS_MAX},
     "status": {"enum": ["ok", "error"]},
