@@ -108,30 +108,39 @@ def read_openai_seconds(usage: Body) -> Wire:
 def read_anthropic(usage: Body) -> Wire:
     """Messages, wherever Claude is served: the input excludes what was read from and written to the cache.
 
-    Steps of the request that the totals leave out stand in `iterations`. A compaction is charged at the model's
-    price ("Compaction"): it is added. Another model's advice is charged at that model's price ("Advisor tool"): it is
-    told by meters of its own, `advisor_message_input_tokens` and so on, which wait for a price; and so is a step of a
-    kind that we do not know (`provider_…`).
+    Steps of one request stand in `iterations`, and all of them are charged. The totals leave out compactions, and
+    beside an advisor the input of every message but the first: what is missing is added. Another model's advice is
+    charged at that model's price: it is told by meters of its own, `advisor_message_input_tokens` and so on, which
+    wait for a price; and so is a step of a kind that we do not know (`provider_…`).
     Source: platform.claude.com/docs/en/api/messages, …/build-with-claude/prompt-caching, …/compaction,
     …/agents-and-tools/tool-use/advisor-tool.
     """
-    wire = _read_anthropic_step(usage)
+    totals = _read_anthropic_step(usage)
+    messages: Wire = {}
+    beside: Wire = {}
     for step in list_mappings(usage, "iterations"):
         counts = _read_anthropic_step(step)
         match read_text(step, "type"):
             case "message":
-                continue
+                _add(messages, counts)
             case "compaction":
-                extra = counts
+                _add(beside, counts)
             case "advisor_message":
-                extra = {f"advisor_message_{name}": count for name, count in _part(counts).items()}
+                _add(beside, {f"advisor_message_{name}": count for name, count in _part(counts).items()})
             case kind:
-                extra = {name_meter(f"{kind}_{name}"): count for name, count in _part(counts).items()}
-        for name, quantity in extra.items():
-            wire[name] = wire.get(name, 0) + quantity
-    wire["searches"] = read_count(usage, "server_tool_use", "web_search_requests")
-    wire["code_executions"] = read_count(usage, "server_tool_use", "code_execution_requests")
-    return wire
+                _add(beside, {name_meter(f"{kind}_{name}"): count for name, count in _part(counts).items()})
+    if messages.get("input_tokens", 0) > totals["input_tokens"]:
+        totals |= {name: count for name, count in messages.items() if name not in ("output_tokens", "reasoning_tokens")}
+    _add(totals, beside)
+    return totals | {
+        "searches": read_count(usage, "server_tool_use", "web_search_requests"),
+        "code_executions": read_count(usage, "server_tool_use", "code_execution_requests"),
+    }
+
+
+def _add(wire: Wire, counts: Wire) -> None:
+    for name, count in counts.items():
+        wire[name] = wire.get(name, 0) + count
 
 
 def _part(counts: Wire) -> Wire:

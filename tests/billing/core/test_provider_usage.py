@@ -577,3 +577,16 @@ def test_what_a_provider_says_it_charged_is_kept_in_dollars(provider, body, cost
 
 def test_a_cost_without_a_known_currency_is_not_kept():
     assert read_provider_usage("our-gateway", {"prompt_tokens": 1, "cost": 7}).reported_cost is None
+
+
+def test_a_step_of_a_kind_that_we_do_not_know_is_told_by_its_own_meters():
+    step = {"type": "planner_pass", "input_tokens": 10, "cache_read_input_tokens": 4, "output_tokens": 2}
+    body = {"input_tokens": 5, "cache_read_input_tokens": 0, "output_tokens": 1, "iterations": [step]}
+    found = read_provider_usage("anthropic", body).usage
+    assert found == {
+        "input_tokens": 5,
+        "output_tokens": 1,
+        "provider_planner_pass_input_tokens": 10,
+        "provider_planner_pass_cache_read_tokens": 4,
+        "provider_planner_pass_output_tokens": 2,
+    }

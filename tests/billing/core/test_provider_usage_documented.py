@@ -105,6 +105,18 @@ DOCUMENTED = {
             reasoning_tokens=4000, other={"searches": 1},
         ),
     ),
+    # 180,000 + 23,000 and 3,500 + 1,000
+    "platform.claude.com/docs/en/build-with-claude/compaction": (
+        "anthropic",
+        {
+            "input_tokens": 23000, "output_tokens": 1000,
+            "iterations": [
+                {"type": "compaction", "input_tokens": 180000, "output_tokens": 3500},
+                {"type": "message", "input_tokens": 23000, "output_tokens": 1000},
+            ],
+        },
+        Usage(input_tokens=203000, output_tokens=4500),
+    ),
     "platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool": (
         "anthropic",
         {
@@ -113,6 +125,7 @@ DOCUMENTED = {
         },
         Usage(input_tokens=105, output_tokens=239, other={"code_executions": 1}),
     ),
+    # the totals hold the first message's input alone: 412 + 1,348, and 412 read; all of the output
     "platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool": (
         "anthropic",
         {
@@ -127,7 +140,7 @@ DOCUMENTED = {
             ],
         },
         Usage(
-            input_tokens=412, output_tokens=531,
+            input_tokens=1760, cache_read_tokens=412, output_tokens=531,
             other={
                 "advisor_message_cache_read_tokens": 100, "advisor_message_input_tokens": 823,
                 "advisor_message_output_tokens": 1612,
