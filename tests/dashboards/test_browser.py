@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from content.contents import change_retention, keep_content
+from content.core.messages import Message
 from ledger.selectors import EntryFilters, list_entries
 from tenants.people import create_user
 from tests.dashboards.bookings import book
@@ -151,6 +153,27 @@ def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, them
         expected = ["404"] if path in ("/nowhere", "/find?q=nothing") else []
         assert [text for text in page.complaints if not any(word in text for word in expected)] == [], path
         assert list_violations(page, rules=rules) == [], path
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_a_prompt_is_shown_by_its_button_where_it_stands_and_is_accessible(open_page, size):
+    tenant = make_tenant("acme")
+    change_retention(tenant_id=tenant.id, days=30)
+    call = {"type": "tool_call", "name": "find", "arguments": {"label": "l" * 300}}
+    kept = keep_content(
+        tenant_id=tenant.id, api_key_id="k", event_source="checkout", event_id="req-1", now=datetime.now(UTC),
+        input=[Message("system", [{"type": "text", "content": "Be brief. " * 200}]), Message("user", [call])],
+        output=[Message("assistant", [{"type": "text", "content": "On its way."}])],
+    ).content  # fmt: skip
+    receipt = book(tenant, {"time": datetime.now(UTC), "event_id": "req-1", "content_digest": kept.digest})
+    page = open_page(f"/ledger/{receipt.batch_id}.0", client=sign_in(tenant, role="owner"), size=size, theme="dark")
+    page.get_by_role("button", name="Show the words").press("Enter")
+    page.wait_for_load_state()
+    assert page.get_by_label("Completion, assistant").inner_text() == "On its way."
+    assert page.evaluate("scrollY") > 500  # the section, not the page's head
+    assert page.evaluate(LIST_TOO_WIDE) == []
+    assert list_violations(page) == []
+    assert page.complaints == []
 
 
 def test_pages_of_the_operator_and_before_signing_in_too(open_page, acme):
