@@ -17,6 +17,7 @@ from ledger.core.entries import PICO
 
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
          "saved_cost")  # fmt: skip
+NOT_A_CALL = ("fee", "credit", "admin_act")  # what no price list multiplies
 ROUNDING = "each meter half-even at 12 decimals"
 FORMULA = "quantity × price / per"
 
@@ -124,8 +125,10 @@ class Explanation:
 def explain_entry(*, entry: Mapping[str, Any]) -> Explanation:
     """Recompute `entry`, a row of the ledger by column name, from the document of its rate version."""
     version = RateVersion.objects.filter(id=entry["rate_version_id"]).first() if entry["rate_version_id"] else None
-    if version is None:
-        return _explain_without_rate(entry)
+    if version is None or entry.get("kind") in NOT_A_CALL:
+        return _explain_without_rate(entry, rate=summarise_rate(version) if version else None)
+    if entry.get("calls", 1) < 0:
+        return _turn_around(explain_entry(entry=_take_back(entry)))
     meters, tier, words = _choose_list(entry, version.document)
     lines = _list_lines(entry, version.document, meters)
     tier = max([tier, *(line.tier for line in lines)])
@@ -181,7 +184,36 @@ def summarise_rate(version: RateVersion) -> RateSummary:
     )
 
 
-def _explain_without_rate(entry: Mapping[str, Any]) -> Explanation:
+def _take_back(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry that a reversal takes back: what is explained is its price."""
+    names = ("calls", *COSTS, "reported_cost", *_COST_BY_USAGE)
+    quantities = {name: -quantity for name, quantity in entry["other_usage"].items()}
+    return {**entry, "other_usage": quantities} | {
+        name: None if entry[name] is None else -entry[name] for name in names
+    }
+
+
+def _turn_around(explanation: Explanation) -> Explanation:
+    """The explanation of a reversal: each line of what it takes back, with the sign turned."""
+    lines = tuple(
+        replace(line, quantity=-line.quantity, cost=-line.cost, list_cost=-line.list_cost, formula=f"−({line.formula})")
+        for line in explanation.lines
+    )
+    figures = {
+        name: None if value is None else -value
+        for name in ("total", "stored", "difference")
+        for value in (getattr(explanation, name),)
+    }
+    return replace(
+        explanation,
+        lines=lines,
+        recomputed={name: -cost for name, cost in explanation.recomputed.items()},
+        differences={name: -cost for name, cost in explanation.differences.items()},
+        **figures,
+    )
+
+
+def _explain_without_rate(entry: Mapping[str, Any], *, rate: RateSummary | None = None) -> Explanation:
     """An unpriced call, one that failed and used nothing, or an entry that is not a call: nothing is recomputed there.
 
     A stored cost that names no rate is a difference.
@@ -201,7 +233,7 @@ def _explain_without_rate(entry: Mapping[str, Any]) -> Explanation:
         tier="",
         formula=FORMULA,
         rounding=ROUNDING,
-        rate=None,
+        rate=rate,
     )
 
 

@@ -25,14 +25,61 @@ class RateVersion(models.Model):
     currency = models.TextField()
     document = models.JSONField()
     content_hash = models.BinaryField()
-    state = models.TextField()  # draft, in_review, published, superseded
+    state = models.TextField()  # draft, in_review, published, superseded, withdrawn
     created_by = models.TextField()
     created_at = models.DateTimeField()
+    authors = ArrayField(models.TextField(), default=list)  # who wrote any of it: none of them approves it
+    submitted_by = models.TextField(blank=True, default="")
+    submitted_at = models.DateTimeField(null=True)
+    replaces_id = models.BigIntegerField(null=True)  # what was in force at its start when it was submitted
     approved_by = models.TextField(blank=True, default="")
     published_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "rate_version"
+
+
+class RateAct(models.Model):
+    """What somebody did to a rate version; `entry_id` is the act in the operator's ledger."""
+
+    rate_version_id = models.BigIntegerField()
+    act = models.TextField()
+    actor = models.TextField()
+    comment = models.TextField(blank=True, default="")
+    acted_at = models.DateTimeField()
+    entry_id = models.TextField()
+
+    class Meta:
+        db_table = "rate_act"
+
+
+class RateJob(models.Model):
+    """Counting what a rate version changes, or booking it: how far it came, and what it found.
+
+    `targets` are [tenant, provider, model] one after another, `target_number` the one at work, and `after_*` the last
+    call of it that was read. `impact` is `billing.core.impacts.Impact`, written.
+    """
+
+    kind = models.TextField()  # preview, rerating
+    rate_version_id = models.BigIntegerField()
+    state = models.TextField()  # waiting, running, paused, cancelled, done, failed
+    reason = models.TextField(blank=True, default="")
+    requested_by = models.TextField()
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    targets = models.JSONField(default=list)
+    target_number = models.IntegerField(default=0)
+    after_time = models.DateTimeField(null=True)
+    after_batch_id = models.UUIDField(null=True)
+    after_line = models.IntegerField(null=True)
+    entries_expected = models.BigIntegerField(default=0)
+    entries_read = models.BigIntegerField(default=0)
+    impact = models.JSONField(default=list)
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "rate_job"
 
 
 class RateBookVersion(models.Model):

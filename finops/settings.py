@@ -167,6 +167,8 @@ LIMITS_PER_SECOND = {
     "bytes": env.int("BYTES_PER_SECOND", default=50_000_000),
     "events": env.int("EVENTS_PER_SECOND", default=20_000),
 }
+# Whether a rate is published by somebody who neither wrote nor submitted it.
+RATES_FOUR_EYES = env.bool("RATES_FOUR_EYES", default=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 9_000_000
 
 AUTH_USER_MODEL = "tenants.User"

@@ -99,6 +99,7 @@ class LedgerEntry(models.Model):
                 condition=models.Q(corrects__isnull=False),
                 name="entry_by_corrected",
             ),
+            models.Index(fields=["tenant_id", "provider", "model", "charge_period_start"], name="entry_by_model"),
             models.Index(fields=["tenant_id", "trace_id"], condition=~models.Q(trace_id=""), name="entry_by_trace"),
         ]
 

@@ -4,6 +4,18 @@ A rate is published, never edited. Publications take the rate book's lock exclus
 holds the lock shared until its commit, so that no entry is priced by a book that had ended.
 """
 
+from billing.rates.approval import (
+    RateStepRefused,
+    RateUnknown,
+    approve_rate,
+    comment_rate,
+    draft_rate,
+    edit_rate,
+    publish_draft,
+    return_rate,
+    submit_rate,
+    withdraw_rate,
+)
 from billing.rates.book import (
     IMPORTED,
     RATE_BOOK_LOCK,
@@ -13,19 +25,32 @@ from billing.rates.book import (
     load_rate_book,
 )
 from billing.rates.changes import RateChange, RateChanges
+from billing.rates.examination import Examination, examine_rate
 from billing.rates.publication import draft_rates, publish_rates, review_rates, set_model_aliases
 
 __all__ = [
     "IMPORTED",
     "RATE_BOOK_LOCK",
     "READ_RATE_BOOK_VERSION_SQL",
+    "Examination",
     "RateChange",
     "RateChanges",
+    "RateStepRefused",
+    "RateUnknown",
+    "approve_rate",
+    "comment_rate",
+    "draft_rate",
     "draft_rates",
+    "edit_rate",
+    "examine_rate",
     "forget_rate_book",
     "list_published_rates",
     "load_rate_book",
+    "publish_draft",
     "publish_rates",
+    "return_rate",
     "review_rates",
     "set_model_aliases",
+    "submit_rate",
+    "withdraw_rate",
 ]

@@ -72,10 +72,11 @@ def _read_rate_book() -> RateBook:
     return RateBook(version=version, rates=list_published_rates(), aliases=aliases)
 
 
-def list_published_rates() -> list[PublishedRate]:
-    """Every rate that prices some moment, past ones included."""
+def list_published_rates(*, provider: str = "") -> list[PublishedRate]:
+    """Every rate that prices some moment, past ones included; of one provider where one is named."""
+    published = RateVersion.objects.filter(state__in=("published", "superseded"), effective__isempty=False)
     rows = (
-        RateVersion.objects.filter(state__in=("published", "superseded"), effective__isempty=False)
+        (published.filter(provider=provider) if provider else published)
         .annotate(content=Cast("document", TextField()))
         .values_list(
             "id", "provider", "model", "match", "tenant_id", "service_tier", "region", "time_window", "origin",

@@ -4,14 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from billing.core.price_lists import ALWAYS
-from billing.core.rate_documents import Problem, RateDocument, RatesRefused, hash_content
+from billing.core.price_lists import ALWAYS, PublishedRate
+from billing.core.rate_documents import Problem, RateDocument, RatesRefused, canonical_json, hash_content
 from billing.core.rate_plans import Piece, Plan, Version, plan_versions
 from billing.core.rates import find_ties
 from billing.models import ModelAlias, RateVersion
+from billing.rates.acts import record_drafts, record_publication
 from billing.rates.book import (
     IMPORTED,
     ROWS_AT_ONCE,
@@ -24,10 +26,12 @@ from billing.rates.book import (
 from billing.rates.changes import Conditions, RateChanges, describe_changes
 from tenants.selectors import get_tenant
 
+UNSAVED_RATE = 0  # the id of a document of which no draft was kept
+
 
 def review_rates(documents: Sequence[RateDocument], *, origin: str, now: datetime) -> RateChanges:
     """What publishing `documents` would change; writes nothing."""
-    return _Publication(documents, origin=origin, now=now).describe(version=read_version())
+    return Publication(documents, origin=origin, now=now).describe(version=read_version())
 
 
 def publish_rates(
@@ -49,36 +53,41 @@ def publish_rates(
     """
     with transaction.atomic():
         lock_rate_book()
-        publication = _Publication(documents, origin=origin, now=now)
+        publication = Publication(documents, origin=origin, now=now)
         if close_gone:
             publication.close_gone()
         changes = publication.describe(version=read_version())
         if publication.is_empty:
             return changes
         publication.write(created_by=created_by, approved_by=approved_by)
-        _refuse_ties(documents)
+        refuse_ties(documents)
         version = raise_version()
+        changes = publication.describe(version=version)
+        record_publication(
+            changes, documents=documents, tenant_ids=publication.tenant_ids, origin=origin, actor=approved_by, now=now
+        )
     forget_rate_book()
-    return publication.describe(version=version)
+    return changes
 
 
 def draft_rates(documents: Sequence[RateDocument], *, origin: str, created_by: str, now: datetime) -> int:
     """Keep what would change as drafts, for somebody else to approve; how many are new. A second call adds none."""
     with transaction.atomic():
         lock_rate_book()
-        publication = _Publication(documents, origin=origin, now=now)
+        publication = Publication(documents, origin=origin, now=now)
         drafts = [
             document for document in publication.changing() if _draft_key(publication.key(document), document)
             not in publication.drafts
         ]  # fmt: skip
         rows = [
-            _make_row(
+            make_row(
                 publication.key(document), Piece(document.effective_from, document.effective_to or ALWAYS, document),
                 origin=origin, created_by=created_by, now=now,
             )
             for document in drafts
         ]  # fmt: skip
         RateVersion.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+        record_drafts(rows, origin=origin, actor=created_by, now=now)
     return len(rows)
 
 
@@ -106,10 +115,13 @@ def set_model_aliases(aliases: Mapping[tuple[str, str], tuple[str, str]]) -> int
     return len(changed)
 
 
-class _Publication:
+class Publication:
     """Documents laid over the published versions of the same conditions."""
 
-    def __init__(self, documents: Sequence[RateDocument], *, origin: str, now: datetime) -> None:
+    def __init__(
+        self, documents: Sequence[RateDocument], *, origin: str, now: datetime, draft_id: int | None = None
+    ) -> None:
+        """`draft_id`: of the one document's own draft, where there may be others that say the same."""
         self.origin = origin
         self.now = now
         self.tenant_ids = _find_tenants(documents)
@@ -119,6 +131,8 @@ class _Publication:
         self.versions, self.drafts, self.own_names = self._read_versions(
             {document.content["provider"] for document in documents}
         )
+        if draft_id is not None:
+            self.drafts[_draft_key(self.key(documents[0]), documents[0])] = draft_id
         frozen_before = now if origin == IMPORTED else None
         self.plans = {
             key: plan_versions(self.versions.get(key, []), wanted, frozen_before=frozen_before)
@@ -142,7 +156,8 @@ class _Publication:
         versions: dict[Conditions, list[Version]] = defaultdict(list)
         drafts: dict[tuple[object, ...], int] = {}
         own_names: set[tuple[str, str, str]] = set()
-        for row in RateVersion.objects.filter(provider__in=providers, effective__isempty=False).order_by("effective"):
+        known = RateVersion.objects.filter(provider__in=providers, effective__isempty=False).exclude(state="withdrawn")
+        for row in known.order_by("effective"):
             key = (row.provider, row.model, row.match, row.tenant_id, row.service_tier, row.region, row.time_window)
             if row.state in ("draft", "in_review"):
                 drafts[key, row.effective.lower, bytes(row.content_hash)] = row.id
@@ -156,6 +171,46 @@ class _Publication:
     @property
     def is_empty(self) -> bool:
         return all(plan.is_empty for plan in self.plans.values())
+
+    def list_rates_afterwards(self, *, provider: str = "") -> list[PublishedRate]:
+        """Every rate (of a provider) as the table would hold it after this: a draft under its own id, what is new
+        under none of the table's."""
+        ended = {version.rate_version_id: end for plan in self.plans.values() for version, end in plan.ends}
+        gone = {version.rate_version_id for plan in self.plans.values() for version in plan.gives_way}
+        stays = [rate for rate in list_published_rates(provider=provider) if rate.rate_version_id not in gone]
+        begins = [
+            self._imagine_rate(key, piece, number)
+            for key, plan in self.plans.items()
+            for number, piece in enumerate(plan.begins)
+        ]
+        return [
+            msgspec.structs.replace(rate, effective_to=_open_end(ended[rate.rate_version_id]))
+            if rate.rate_version_id in ended
+            else rate
+            for rate in stays
+        ] + begins
+
+    def _imagine_rate(self, key: Conditions, piece: Piece, number: int) -> PublishedRate:
+        """A piece that begins, as a row of the rate book."""
+        provider, model, match, tenant_id, service_tier, region, time_window = key
+        rate_version_id = -1 - number
+        if isinstance(piece.holder, RateDocument):
+            rate_version_id = self.drafts.get(_draft_key(key, piece.holder), UNSAVED_RATE)
+        return PublishedRate(
+            rate_version_id=rate_version_id,
+            provider=provider,
+            model=model,
+            match=match,
+            tenant_id=tenant_id,
+            service_tier=service_tier,
+            region=region,
+            time_window=time_window,
+            imported=self.origin == IMPORTED,
+            effective_from=piece.start,
+            effective_to=_open_end(piece.end),
+            content_hash=hash_content(piece.holder.content).hex(),
+            content=canonical_json(piece.holder.content),
+        )
 
     def changing(self) -> list[RateDocument]:
         """The documents of which something would be published."""
@@ -177,7 +232,7 @@ class _Publication:
         rows, approved = [], []
         for key, plan in self.plans.items():
             for piece in plan.begins:
-                row = _make_row(key, piece, origin=self.origin, created_by=created_by, now=self.now)
+                row = make_row(key, piece, origin=self.origin, created_by=created_by, now=self.now)
                 row.state, row.approved_by, row.published_at = "published", approved_by, self.now
                 draft_id = isinstance(piece.holder, RateDocument) and self.drafts.pop(
                     _draft_key(key, piece.holder), None
@@ -196,7 +251,7 @@ class _Publication:
         for plan in self.plans.values():
             for version, end in plan.ends:
                 rows.append(
-                    RateVersion(id=version.rate_version_id, effective=_range(version.start, end), state="published")
+                    RateVersion(id=version.rate_version_id, effective=make_range(version.start, end), state="published")
                 )
             for version in plan.gives_way:
                 rows.append(
@@ -230,7 +285,7 @@ def _find_tenants(documents: Sequence[RateDocument]) -> dict[str, int]:
     return found
 
 
-def _refuse_ties(documents: Sequence[RateDocument]) -> None:
+def refuse_ties(documents: Sequence[RateDocument]) -> None:
     """Nothing is published of which neither rate would be the more specific."""
     providers = {document.content["provider"] for document in documents}
     ties = find_ties(rate for rate in list_published_rates() if rate.provider in providers)
@@ -241,7 +296,7 @@ def _refuse_ties(documents: Sequence[RateDocument]) -> None:
         ])  # fmt: skip
 
 
-def _make_row(key: Conditions, piece: Piece, *, origin: str, created_by: str, now: datetime) -> RateVersion:
+def make_row(key: Conditions, piece: Piece, *, origin: str, created_by: str, now: datetime) -> RateVersion:
     """A draft of `piece`."""
     provider, model, match, tenant_id, service_tier, region, time_window = key
     content = dict(piece.holder.content)
@@ -254,13 +309,14 @@ def _make_row(key: Conditions, piece: Piece, *, origin: str, created_by: str, no
         region=region,
         time_window=time_window,
         origin=origin,
-        effective=_range(piece.start, piece.end),
+        effective=make_range(piece.start, piece.end),
         currency=content["currency"],
         document=content,
         content_hash=hash_content(content),
         state="draft",
         created_by=created_by,
         created_at=now,
+        authors=[created_by],
         approved_by="",
         published_at=None,
     )
@@ -270,5 +326,10 @@ def _draft_key(key: Conditions, document: RateDocument) -> tuple[object, ...]:
     return key, document.effective_from, document.content_hash
 
 
-def _range(start: datetime, end: datetime) -> DateTimeTZRange:
-    return DateTimeTZRange(start, None if end == ALWAYS else end, "[)")
+def _open_end(end: datetime) -> datetime | None:
+    return None if end == ALWAYS else end
+
+
+def make_range(start: datetime, end: datetime) -> DateTimeTZRange:
+    """[start, end), without an end where that is ALWAYS."""
+    return DateTimeTZRange(start, _open_end(end), "[)")

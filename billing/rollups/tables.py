@@ -178,10 +178,11 @@ ENTRIES_OF_BATCHES = SQL("""
             WHERE tenant_id = %(tenant_id)s AND batch_id = batch.batch_id AND recorded_at = batch.recorded_at
             OFFSET 0) AS found""").format(columns=list_names(ENTRY_COLUMNS))
 
-# What the rollups hold already: a batch leaves the outbox in the transaction that adds it.
+# What the rollups hold already: a batch leaves the outbox in the transaction that adds it. An act costs nothing, calls
+# nobody and is never sent to the rollups.
 SETTLED_ENTRIES = SQL("""
         SELECT {columns} FROM ledger_entry
-        WHERE tenant_id = %(tenant_id)s AND NOT EXISTS (
+        WHERE tenant_id = %(tenant_id)s AND kind <> 'admin_act' AND NOT EXISTS (
             SELECT FROM outbox
             WHERE topic = 'rollup' AND outbox.tenant_id = %(tenant_id)s AND outbox.batch_id = ledger_entry.batch_id)
         """).format(columns=list_names(ENTRY_COLUMNS))

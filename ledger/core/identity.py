@@ -22,6 +22,15 @@ def identify_event(*, provider: str, response_id: str, source: str, event_id: st
     return sha256(text.encode()).digest()[:16]
 
 
+def identify_booking(kind: str, *parts: str) -> bytes:
+    """16 bytes for an entry that is ours and no event's: a side of a correction, an act, a fee.
+
+    No event can claim such a key: its text begins otherwise, whatever source and id are sent.
+    """
+    text = f"tokenledger/{kind}/1\n" + "".join(f"{len(part)}:{part}" for part in parts)
+    return sha256(text.encode()).digest()[:16]
+
+
 def fingerprint_facts(facts: Sequence[object]) -> bytes:
     """16 bytes over the billable facts of an event, in order: texts, integers, Decimals, booleans, None."""
     return sha256(_encode_facts(facts)).digest()[:16]

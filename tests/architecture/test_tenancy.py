@@ -88,6 +88,8 @@ APP_GRANTS = {
     "span": WORK,
     "trace": WORK,
     "rate_version": ADD,
+    "rate_act": ADD,
+    "rate_job": ADD | {"UPDATE"},
     "rate_book": READ | {"UPDATE"},
     "model_alias": WORK,
     "django_migrations": READ,
@@ -104,14 +106,34 @@ APP_COLUMN_GRANTS = {
         for resource in ("requests", "bytes", "events")
     ),
     ("rejected_event", "replayed_at", "UPDATE"),
-    ("rate_version", "effective", "UPDATE"),
-    ("rate_version", "state", "UPDATE"),
-    ("rate_version", "approved_by", "UPDATE"),
-    ("rate_version", "published_at", "UPDATE"),
+    *(
+        ("rate_version", column, "UPDATE")
+        for column in (
+            "provider",
+            "model",
+            "match",
+            "tenant_id",
+            "service_tier",
+            "region",
+            "time_window",
+            "effective",
+            "currency",
+            "document",
+            "content_hash",
+            "state",
+            "authors",
+            "submitted_by",
+            "submitted_at",
+            "replaces_id",
+            "approved_by",
+            "published_at",
+        )
+    ),
 }
 READER_TABLES = {
     "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_user_hour",
     "calls_minute", "histogram", "intake_tally", "intake_hour", "job_run", "rate_version", "rate_book",
+    "rate_act", "rate_job",
     "span", "trace",
 }  # fmt: skip
 LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")

@@ -1,0 +1,120 @@
+"""What a booked call should cost by a rate, and the entries that make it so. Pure.
+
+A preview and a re-rating ask the same function, so the one tells what the other books.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from billing.core.pricing import Price, price_event
+from billing.core.rates import RateBook
+from billing.core.usage import UsageEvent
+from ledger.core.entries import NewEntry
+from ledger.core.identity import fingerprint_facts, identify_booking
+
+COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
+         "saved_cost")  # fmt: skip
+QUANTITIES = (
+    "calls", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens", *COSTS, "reported_cost",
+)  # fmt: skip
+OWN_TAGS = "tokenledger."  # what begins so was written by us and not by who sent the event
+REVERSES_TAG = f"{OWN_TAGS}reverses"
+
+Costs = tuple[int | None, ...]  # of COSTS, in pico-USD; all None: unpriced
+
+
+class BookedCall(msgspec.Struct, frozen=True, gc=False):
+    """A call of the ledger and what it costs now: by its own entry, or by the last one that restated it.
+
+    `entry_id` is the call's first entry, `in_force_id` the one whose costs stand.
+    """
+
+    entry_id: str
+    in_force_id: str
+    period: date
+    event: UsageEvent
+    costs: Costs
+
+    @property
+    def billed_cost(self) -> int | None:
+        return self.costs[5]
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """Why costs are restated, and who answers for it: kept in the tags of both entries, so in their leaves."""
+
+    reason: str
+    author: str
+    approver: str
+    job: str
+
+
+def reprice_call(call: BookedCall, *, rate_book: RateBook, rate_version_id: int, tenant_id: int) -> Price | None:
+    """The price of a call that this rate version prices; None where another does, or where nothing changes."""
+    event = call.event
+    rate = rate_book.find(event.provider, event.model, event.time, event.service_tier, event.region, tenant_id)
+    if rate is None or rate.rate_version_id != rate_version_id:
+        return None
+    price = price_event(event, rate_book=rate_book, tenant_id=tenant_id)
+    return None if list_costs(price) == call.costs else price
+
+
+def list_costs(price: Price) -> Costs:
+    return (
+        price.input_cost, price.cache_read_cost, price.cache_write_cost, price.output_cost, price.other_cost,
+        price.billed_cost, price.list_cost, price.saved_cost,
+    )  # fmt: skip
+
+
+def correct_entry(
+    entry: NewEntry, *, entry_id: str, root_id: str, price: Price, correction: Correction, line: int
+) -> tuple[NewEntry, NewEntry]:
+    """The pair that takes `entry` back and states it anew; on lines `line` and `line` + 1.
+
+    Both name the call's first entry (`root_id`) and are charged where the entry that they take back was. A key is made
+    of the entry that is taken back and the side, so no entry is ever taken back twice, whatever the price.
+    """
+    kind = "rating" if entry.billed_cost is None and entry.kind in ("usage", "rating") else "correction"
+    tags = {name: value for name, value in entry.tags.items() if not name.startswith(OWN_TAGS)} | {
+        REVERSES_TAG: entry_id,
+        f"{OWN_TAGS}reason": correction.reason,
+        f"{OWN_TAGS}author": correction.author,
+        f"{OWN_TAGS}approver": correction.approver,
+        f"{OWN_TAGS}job": correction.job,
+    }
+    stated = {name: getattr(entry, name) for name in QUANTITIES}
+    restated = {name: getattr(price, name) for name in COSTS}
+    reversal = msgspec.structs.replace(
+        entry,
+        key=identify_booking("correction", entry_id, "reversal"),
+        fingerprint=fingerprint_facts(("reversal", entry_id, *stated.values())),
+        line=line,
+        kind=kind,
+        corrects=root_id,
+        tags=tags,
+        other_usage=_negate(entry.other_usage),
+        **{name: None if value is None else -value for name, value in stated.items()},
+    )
+    restatement = msgspec.structs.replace(
+        entry,
+        key=identify_booking("correction", entry_id, "restatement"),
+        fingerprint=fingerprint_facts(("restatement", entry_id, price.rate_version_id, *restated.values())),
+        line=line + 1,
+        kind=kind,
+        corrects=root_id,
+        tags=tags,
+        pricing_status=price.status,
+        pricing_reason=price.reason,
+        rate_version_id=price.rate_version_id,
+        rate_version_hash=price.rate_version_hash,
+        context_tier=price.context_tier,
+        **restated,
+    )
+    return reversal, restatement
+
+
+def _negate(quantities: Mapping[str, object]) -> dict[str, object]:
+    return {name: -quantity for name, quantity in quantities.items()}  # type: ignore[operator]

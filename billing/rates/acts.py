@@ -1,0 +1,96 @@
+"""Acts on rates: told by a rate's page, proved by the operator's ledger and that of a tenant whose own price it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+
+from billing.core.rate_documents import RateDocument
+from billing.models import RateAct, RateVersion
+from billing.rates.changes import RateChanges
+from ledger.acts import book_act
+from ledger.core.acts import Act
+from tenants.models import OPERATOR_SLUG
+from tenants.scope import tenant_scope
+from tenants.selectors import get_tenant
+
+
+def record_act(rate: RateVersion, *, act: str, actor: str, now: datetime, comment: str = "", **facts: str) -> None:
+    """Keep an act on one rate version, in the caller's transaction: in its history and in the ledger."""
+    told = {
+        "rate": str(rate.pk),
+        "state": rate.state,
+        "content_hash": bytes(rate.content_hash).hex(),
+        "effective_from": _write_time(rate.effective.lower),
+        "effective_to": _write_time(rate.effective.upper),
+        **({"comment": comment} if comment else {}),
+        **facts,
+    }
+    booked = Act(
+        name=f"rate.{act}",
+        actor=actor,
+        facts=told,
+        provider=rate.provider,
+        model=rate.model,
+        rate_version_id=rate.pk,
+    )
+    entry_id = _book(booked, tenant_id=rate.tenant_id, now=now, rate_version_hash=told["content_hash"])
+    RateAct.objects.create(
+        rate_version_id=rate.pk, act=act, actor=actor, comment=comment, acted_at=now, entry_id=entry_id
+    )
+
+
+def record_publication(
+    changes: RateChanges,
+    *,
+    documents: Sequence[RateDocument],
+    tenant_ids: Mapping[str, int],
+    origin: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Keep that many rates were published at once: one act, which names them all by one hash."""
+    facts = {
+        "origin": origin,
+        "documents": str(changes.documents),
+        "begins": str(changes.begins),
+        "ends": str(changes.ends),
+        "rate_book": str(changes.version),
+        "contents_hash": _hash_contents([document.content_hash for document in documents]),
+    }
+    for tenant_id in (0, *sorted(tenant_ids.values())):
+        _book(Act(name="rates.published", actor=actor, facts=facts), tenant_id=tenant_id, now=now, with_operator=False)
+
+
+def record_drafts(rows: Sequence[RateVersion], *, origin: str, actor: str, now: datetime) -> None:
+    """Keep that many rates were drafted at once."""
+    if not rows:
+        return
+    facts = {
+        "origin": origin,
+        "documents": str(len(rows)),
+        "contents_hash": _hash_contents([bytes(row.content_hash) for row in rows]),
+    }
+    for tenant_id in sorted({0, *(row.tenant_id for row in rows)}):
+        _book(Act(name="rates.drafted", actor=actor, facts=facts), tenant_id=tenant_id, now=now, with_operator=False)
+
+
+def _book(act: Act, *, tenant_id: int, now: datetime, rate_version_hash: str = "", with_operator: bool = True) -> str:
+    """Book the act for the operator, for the tenant (0: nobody), or both; the first of the entries' ids."""
+    operator = get_tenant(OPERATOR_SLUG)
+    owners = [tenant_id] if tenant_id else []
+    if with_operator or not tenant_id:
+        owners.insert(0, operator.id)
+    entry_ids = []
+    for owner_id in owners:
+        with tenant_scope(owner_id):
+            entry_ids.append(book_act(tenant_id=owner_id, act=act, now=now, rate_version_hash=rate_version_hash))
+    return entry_ids[0]
+
+
+def _hash_contents(hashes: Sequence[bytes]) -> str:
+    """SHA-256 over the content hashes, sorted."""
+    return sha256(b"".join(sorted(hashes))).hexdigest()
+
+
+def _write_time(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""

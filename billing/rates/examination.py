@@ -1,0 +1,64 @@
+"""A document looked at before anybody publishes it: what is wrong, what to ask, and how it differs from what is in
+force. It writes nothing and locks nothing; a form asks it while it is filled in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing.core.rate_checks import Finding, PriceDiff, check_rate, diff_prices
+from billing.core.rate_documents import RateDocument
+from billing.core.rates import find_ties
+from billing.models import RateVersion
+from billing.rates.book import IMPORTED
+from billing.rates.publication import Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """`in_force_id` is the version that the prices are compared with: what prices such calls where this one begins."""
+
+    findings: tuple[Finding, ...]
+    prices: tuple[PriceDiff, ...]
+    in_force_id: int | None
+
+
+def examine_rate(
+    document: RateDocument, *, origin: str = "custom", now: datetime, rate_id: int | None = None
+) -> Examination:
+    """Findings on a document and its price list beside the one in force.
+
+    rate_id: of the draft that holds it, where one does. Raises RatesRefused for a tenant that is not known; what
+    `read_rates` refuses never comes here (`billing.core.rate_checks.describe_problems`).
+    """
+    publication = Publication([document], origin=origin, now=now, draft_id=rate_id)
+    key = publication.key(document)
+    in_force = _find_in_force(document, tenant_id=key[3], origin=origin)
+    content: Mapping[str, Any] | None = in_force.document if in_force else None
+    rates = publication.list_rates_afterwards(provider=key[0])
+    findings = check_rate(document, versions=publication.versions.get(key, []), in_force=content, ties=find_ties(rates))
+    return Examination(
+        findings=tuple(findings),
+        prices=tuple(diff_prices(content, document.content)),
+        in_force_id=in_force.pk if in_force else None,
+    )
+
+
+def _find_in_force(document: RateDocument, *, tenant_id: int, origin: str) -> RateVersion | None:
+    """Of the published versions for the same name and conditions the one that wins where the document begins: the
+    tenant's own, else the deployment's own, else an imported one. An import stands beside imports alone."""
+    provider, model, match, _, service_tier, region, time_window = document.conditions
+    found = RateVersion.objects.filter(
+        provider=provider,
+        model=model,
+        match=match,
+        service_tier=service_tier,
+        region=region,
+        time_window=time_window,
+        tenant_id__in={0, tenant_id},
+        state__in=("published", "superseded"),
+        effective__contains=document.effective_from,
+    )
+    if origin == IMPORTED:
+        found = found.filter(origin=IMPORTED)
+    return max(found, key=lambda row: (row.tenant_id, row.origin != IMPORTED), default=None)
