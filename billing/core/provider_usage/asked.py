@@ -29,11 +29,15 @@ SAID_AGAIN = frozenset((
     "web_fetch_requests", "tool_search_requests",
     # deprecated by Vertex (`billablePromptUsage`): what it charged characters by, beside its tokens
     "textCount", "imageCount", "audioDurationSeconds", "videoDurationSeconds",
+    # charged by its tokens alone (xAI, "Remote MCP tools")
+    "mcp_calls",
     # the sum of the calls that stand beside it (xAI); attempts, the searches among which are counted (OpenRouter)
     "num_server_side_tools_used", "tool_calls_executed", "tool_calls_requested",
 ))  # fmt: skip
-# Money, clocks and marks are no quantities, whatever their numbers.
-NO_QUANTITY = re.compile(r"cost|price|(time|latency|duration|timestamp|created|version|index|_ms)$", re.IGNORECASE)
+# Money, clocks, marks and the size of a context (xAI) are no quantities, whatever their numbers.
+NO_QUANTITY = re.compile(
+    r"cost|price|^context_details\.|(time|latency|duration|timestamp|created|version|index|_ms)$", re.IGNORECASE
+)
 PART_OF_TOTAL = re.compile(r"tokens?_?details$", re.IGNORECASE)
 TOKENS = re.compile(r"tokens?(_?count)?$", re.IGNORECASE)
 WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")

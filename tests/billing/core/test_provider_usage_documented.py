@@ -266,9 +266,11 @@ DOCUMENTED = {
         {
             "input_tokens": 125, "output_tokens": 48, "total_tokens": 173,
             "input_tokens_details": {"cached_tokens": 98}, "output_tokens_details": {"reasoning_tokens": 30},
-            "num_sources_used": 0, "num_server_side_tools_used": 5,
+            "num_sources_used": 0, "num_server_side_tools_used": 6, "cost_in_usd_ticks": 561266000,
+            "context_details": {"input_tokens": 110, "output_tokens": 40},
             "server_side_tool_usage_details": {
                 "web_search_calls": 2, "x_search_calls": 3, "code_interpreter_calls": 0, "file_search_calls": 0,
+                "mcp_calls": 1, "document_search_calls": 0,
             },
         },
         Usage(
