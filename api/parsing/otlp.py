@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from api.problems import PROTOBUF, Problem
-from billing.core.spans import AttributeValue, SentSpan, is_wanted
+from billing.core.spans import OWN, WANTED, AttributeValue, SentSpan, is_wanted
 
 JSON = "application/json"
 CONTENT_TYPES = (PROTOBUF, JSON)
@@ -81,7 +81,7 @@ def _read_protobuf(body: bytes) -> list[SentSpan | UnreadableSpan]:
     _check_count(sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans))
     found: list[SentSpan | UnreadableSpan] = []
     for resource_spans in request.resource_spans:
-        of_resource = dict(_pick_protobuf(resource_spans.resource.attributes))
+        of_resource = _pick_protobuf(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope.name
             for span in scope_spans.spans:
@@ -97,7 +97,7 @@ def _read_protobuf_span(
         parent_span_id = ""
     if fault := _find_id_fault(trace_id, span_id, parent_span_id):
         return UnreadableSpan(index, span_id[:16], fault)
-    attributes = dict(_pick_protobuf(span.attributes))
+    attributes = _pick_protobuf(span.attributes)
     return SentSpan(
         index,
         trace_id,
@@ -113,11 +113,15 @@ def _read_protobuf_span(
     )
 
 
-def _pick_protobuf(attributes: Iterable[Any]) -> Iterator[tuple[str, AttributeValue]]:
+def _pick_protobuf(attributes: Iterable[Any]) -> dict[str, AttributeValue]:
+    picked: dict[str, AttributeValue] = {}
     for attribute in attributes:
         name = attribute.key
-        if is_wanted(name):
-            yield name, _read_protobuf_value(attribute.value)
+        if name in WANTED or name.startswith(OWN):
+            value = attribute.value
+            # What is not of its kind is empty; which kind it is takes longer to ask.
+            picked[name] = value.string_value or value.int_value or _read_protobuf_value(value)
+    return picked
 
 
 def _read_protobuf_value(value: Any) -> AttributeValue:

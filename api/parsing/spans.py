@@ -26,8 +26,7 @@ def take_span(span: SentSpan, *, now: datetime, may_backfill: bool) -> tuple[Tak
             event = make_event(_convert(reading.fields), now=now, may_backfill=may_backfill)
         except ItemRefused as refused:
             problems = refused.problems
-    taken = TakenSpan(span=span, reading=reading, event=event, problems=_describe(problems))
-    return taken, reading.tenant
+    return TakenSpan(span, reading, event, _describe(problems) if problems else ()), reading.tenant
 
 
 def _convert(fields: dict[str, Any]) -> WireEvent:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -22,7 +22,7 @@ from billing.core.spans import (
     decide_spans,
 )
 from billing.core.spans.leaves import DEPTH_MAX
-from billing.core.spans.reading import write_time
+from billing.core.spans.reading import NS_MAX
 from billing.core.spans.reports import find_contradictions, merge_reports
 from billing.core.usage import UsageEvent
 from billing.ingestion import PASSING_SQLSTATES, TRIES_MAX, ItemResult, Receipt, RejectedItem, ingest_events
@@ -43,18 +43,13 @@ encode_event = msgspec.json.Encoder().encode
 Key = tuple[str, str]  # trace id, span id
 
 
-@dataclass(frozen=True, slots=True)
-class TakenSpan:
+class TakenSpan(msgspec.Struct, frozen=True, gc=False):
     """A span that was read; `event` where it is one that can be booked, else the `problems` that it has, if any."""
 
     span: SentSpan
     reading: SpanReading
     event: UsageEvent | None
     problems: tuple[dict[str, str], ...] = ()
-
-    @property
-    def key(self) -> Key:
-        return self.span.trace_id, self.span.span_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +99,12 @@ def book_spans(
 
 @dataclass(slots=True)
 class _Plan:
-    """What is to be done with each span of a request."""
+    """What is to be done with each span of a request, by its index."""
 
-    states: dict[Key, str] = field(default_factory=dict)  # of new spans
+    states: dict[int, str] = field(default_factory=dict)  # of new spans
     settled: list[Key] = field(default_factory=list)  # waited before, and wait no longer
     waiting_traces: set[str] = field(default_factory=set)  # whose waiting begins or may end
-    merged: dict[Key, TakenSpan] = field(default_factory=dict)  # booked spans with what other spans know of their calls
+    merged: dict[int, TakenSpan] = field(default_factory=dict)  # booked spans with what other spans know of their calls
 
 
 def _book_once(
@@ -126,15 +121,17 @@ def _book_once(
         known = _load_known(tenant_id, sent, now)
         plan = _plan(sent, known)
         _merge_reports(sent, plan)
-        new = [taken for of_trace in sent.values() for taken in of_trace.values() if taken.key in plan.states]
+        new = [taken for of_trace in sent.values() for taken in of_trace.values() if taken.span.index in plan.states]
         again = [
             taken
             for trace_id, of_trace in sent.items()
             for span_id, taken in of_trace.items()
             if (node := known.get(trace_id, {}).get(span_id)) and node.state == BOOKED and taken.event
         ]
-        refused = [_refuse(taken) for taken in new if plan.states[taken.key] == REFUSED]
-        booked = [plan.merged.get(taken.key, taken) for taken in new if plan.states[taken.key] == BOOKED] + again
+        refused = [_refuse(taken) for taken in new if plan.states[taken.span.index] == REFUSED]
+        booked = [
+            plan.merged.get(taken.span.index, taken) for taken in new if plan.states[taken.span.index] == BOOKED
+        ] + again
         receipt = _ingest(tenant_id, api_key_id, booked, [*refused, *unreadable], now)
         contradictions = _find_contradictions(tenant_id, booked, receipt)
         keep_rejected(
@@ -147,7 +144,7 @@ def _book_once(
         keep_spans(
             tenant_id=tenant_id,
             api_key_id=api_key_id,
-            spans=[_describe_kept(taken, plan.states[taken.key], entry_ids, now) for taken in new],
+            spans=[_describe_kept(taken, plan.states[taken.span.index], entry_ids, now) for taken in new],
             now=now,
         )
         settle_spans(tenant_id=tenant_id, settled=[(*key, INSIDE, "") for key in plan.settled])
@@ -183,12 +180,12 @@ def _plan(sent: Mapping[str, Mapping[str, TakenSpan]], known: Mapping[str, Mappi
         waited = [node.span_id for node in nodes.values() if node.state == WAITING]
         for span_id, taken in of_trace.items():
             if span_id not in nodes:
-                nodes[span_id] = _make_node(taken)
-                plan.states[trace_id, span_id] = nodes[span_id].state
+                node = nodes[span_id] = _make_node(taken)
+                plan.states[taken.span.index] = node.state
         decided = decide_spans(nodes)
         for span_id, state in decided.items():
-            if (trace_id, span_id) in plan.states:
-                plan.states[trace_id, span_id] = state
+            if (taken := of_trace.get(span_id)) and taken.span.index in plan.states:
+                plan.states[taken.span.index] = state
         plan.settled += [(trace_id, span_id) for span_id in waited if span_id in decided]
         if waited or WAITING in decided.values():
             plan.waiting_traces.add(trace_id)
@@ -203,23 +200,23 @@ def _merge_reports(sent: Mapping[str, Mapping[str, TakenSpan]], plan: _Plan) -> 
     """
     by_response: dict[Key, list[TakenSpan]] = {}
     for of_trace in sent.values():
-        booked = [taken for taken in of_trace.values() if taken.event and plan.states.get(taken.key) == BOOKED]
+        booked = [taken for taken in of_trace.values() if taken.event and plan.states.get(taken.span.index) == BOOKED]
         for taken, others in _pair_with_calls_above(booked, of_trace, plan).values():
-            plan.merged[taken.key] = _merge(taken, others)
+            plan.merged[taken.span.index] = _merge(taken, others)
         for taken in booked:
-            event = plan.merged.get(taken.key, taken).event
+            event = plan.merged.get(taken.span.index, taken).event
             if event and event.response_id:
                 by_response.setdefault((event.provider, event.response_id), []).append(taken)
     for reports in by_response.values():
         if len(reports) > 1:
             nearest, *others = sorted(reports, key=lambda taken: taken.span.duration_us)
-            plan.merged[nearest.key] = _merge(plan.merged.get(nearest.key, nearest), others)
-            plan.states.update((other.key, INSIDE) for other in others)
+            plan.merged[nearest.span.index] = _merge(plan.merged.get(nearest.span.index, nearest), others)
+            plan.states.update((other.span.index, INSIDE) for other in others)
 
 
 def _pair_with_calls_above(
     booked: Sequence[TakenSpan], of_trace: Mapping[str, TakenSpan], plan: _Plan
-) -> dict[Key, tuple[TakenSpan, list[TakenSpan]]]:
+) -> dict[int, tuple[TakenSpan, list[TakenSpan]]]:
     """Each booked call with the calls above it that are inside it and it alone."""
     below: dict[str, list[TakenSpan]] = {}
     for taken in booked:
@@ -228,19 +225,21 @@ def _pair_with_calls_above(
             parent = of_trace.get(parent_id)
             if parent is None or parent is taken:
                 break
-            if parent.reading.role == CALL and parent.event and plan.states.get(parent.key) == INSIDE:
+            if parent.reading.role == CALL and parent.event and plan.states.get(parent.span.index) == INSIDE:
                 below.setdefault(parent_id, []).append(taken)
             parent_id = parent.span.parent_span_id
-    pairs: dict[Key, tuple[TakenSpan, list[TakenSpan]]] = {}
+    pairs: dict[int, tuple[TakenSpan, list[TakenSpan]]] = {}
     for span_id, calls in below.items():
         if len(calls) == 1:
-            pairs.setdefault(calls[0].key, (calls[0], []))[1].append(of_trace[span_id])
+            pairs.setdefault(calls[0].span.index, (calls[0], []))[1].append(of_trace[span_id])
     return pairs
 
 
 def _merge(taken: TakenSpan, others: Sequence[TakenSpan]) -> TakenSpan:
     known = [(other.event, other.reading) for other in others if other.event]
-    return replace(taken, event=merge_reports(taken.event, taken.reading, known)) if taken.event else taken
+    return (
+        msgspec.structs.replace(taken, event=merge_reports(taken.event, taken.reading, known)) if taken.event else taken
+    )
 
 
 def _make_node(taken: TakenSpan) -> SpanNode:
@@ -325,7 +324,7 @@ def _describe_kept(taken: TakenSpan, state: str, entry_ids: Mapping[int, str], n
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
-        started_at=write_time(span.started_ns) or now.isoformat(),
+        started_us=span.started_ns // 1000 if 0 < span.started_ns <= NS_MAX else int(now.timestamp()) * 1_000_000,
         duration_us=span.duration_us,
         name=span.name,
         operation=taken.reading.operation[:64].replace("\x00", ""),

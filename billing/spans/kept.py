@@ -21,7 +21,7 @@ class KeptSpan(msgspec.Struct):
     trace_id: str
     span_id: str
     parent_span_id: str
-    started_at: str  # RFC 3339
+    started_us: int  # since 1970
     duration_us: int
     name: str
     operation: str
@@ -84,10 +84,11 @@ def load_nodes(*, tenant_id: int, trace_ids: Sequence[str]) -> dict[str, dict[st
 KEEP_SPANS_SQL = """
     INSERT INTO span (tenant_id, trace_id, span_id, parent_span_id, received_at, started_at, duration_us, name,
                       operation, service, is_failed, has_usage, state, entry_id, api_key_id, event)
-    SELECT %(tenant_id)s::bigint, trace_id, span_id, parent_span_id, %(now)s::timestamptz, started_at, duration_us,
-           name, operation, service, is_failed, has_usage, state, entry_id, %(api_key_id)s::text, event
+    SELECT %(tenant_id)s::bigint, trace_id, span_id, parent_span_id, %(now)s::timestamptz,
+           'epoch'::timestamptz + started_us * interval '1 microsecond', duration_us, name, operation, service,
+           is_failed, has_usage, state, entry_id, %(api_key_id)s::text, event
     FROM json_to_recordset(%(spans)s::json) AS sent (
-        trace_id text, span_id text, parent_span_id text, started_at timestamptz, duration_us bigint, name text,
+        trace_id text, span_id text, parent_span_id text, started_us bigint, duration_us bigint, name text,
         operation text, service text, is_failed boolean, has_usage boolean, state text, entry_id text, event text)
     ON CONFLICT DO NOTHING"""
 

@@ -149,5 +149,24 @@ def _deepest_first(trace: Trace, states: tuple[str, ...]) -> list[SpanNode]:
     nodes = [node for node in trace.values() if node.state in states]
     if len(nodes) < 2:
         return nodes
-    depth = {node.span_id: sum(1 for _ in _walk_up(trace, node)) for node in nodes}
-    return sorted(nodes, key=lambda node: (-depth[node.span_id], node.state != CALL, node.span_id))
+    depths: dict[str, int] = {}
+    return sorted(nodes, key=lambda node: (-_measure_depth(trace, node, depths), node.state != CALL, node.span_id))
+
+
+def _measure_depth(trace: Trace, node: SpanNode, known: dict[str, int]) -> int:
+    """How many spans are above; `known` remembers them. Of a circle some number, always the same."""
+    way: list[str] = []
+    above = -1
+    while len(way) < DEPTH_MAX and node.span_id not in known:
+        known[node.span_id] = 0  # were it to come again
+        way.append(node.span_id)
+        parent = trace.get(node.parent_span_id)
+        if parent is None:
+            break
+        node = parent
+    else:
+        above = known.get(node.span_id, -1)
+    for span_id in reversed(way):
+        above += 1
+        known[span_id] = above
+    return above

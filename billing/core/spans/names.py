@@ -105,7 +105,6 @@ FINISH_REASON = (
 )  # fmt: skip
 STREAMING = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
 ERROR_TYPE = ("error.type", "exception.type")
-AGENT_NAME = ("gen_ai.agent.name", "gen_ai.tool.name", "traceloop.entity.name")
 
 # --- to whom it is charged ---
 
@@ -128,19 +127,45 @@ ATTRIBUTION = {
 TENANT = "tokenledger.tenant"
 CACHE_HIT = "tokenledger.cache_hit"
 
-_WANTED = frozenset((
-    *INPUT_TOKENS, *OUTPUT_TOKENS, *TOTAL_TOKENS, *CACHE_READ_TOKENS, *CACHE_WRITE_TOKENS,
-    *CACHE_WRITE_1H_TOKENS, *REASONING_TOKENS,
-    *(name for names in MODALITY_TOKENS.values() for name in names), COST_AMOUNT, COST_CURRENCY, COST_SOURCE,
-    OPERATION, REQUEST_TYPE, OPENINFERENCE_KIND, TRACELOOP_KIND, AI_SDK_OPERATION, *PROVIDER, *ADDRESS,
-    *MODEL_ANSWERED, *MODEL_REQUESTED, MODEL_PARAMETERS, *RESPONSE_ID, *SERVICE_TIER, *FINISH_REASON, *STREAMING,
-    *ERROR_TYPE, *AGENT_NAME, *(name for names in ATTRIBUTION.values() for name in names),
-))  # fmt: skip
+# Everything that is read of a span, by what it is to us.
+SLOTS: dict[str, tuple[str, ...]] = {
+    "input_tokens": INPUT_TOKENS,
+    "output_tokens": OUTPUT_TOKENS,
+    "total_tokens": TOTAL_TOKENS,
+    "cache_read_tokens": CACHE_READ_TOKENS,
+    "cache_write_tokens": CACHE_WRITE_TOKENS,
+    "cache_write_1h_tokens": CACHE_WRITE_1H_TOKENS,
+    "reasoning_tokens": REASONING_TOKENS,
+    **MODALITY_TOKENS,
+    "cost_amount": (COST_AMOUNT,),
+    "cost_currency": (COST_CURRENCY,),
+    "cost_source": (COST_SOURCE,),
+    "operation": (OPERATION,),
+    "request_type": (REQUEST_TYPE,),
+    "openinference_kind": (OPENINFERENCE_KIND,),
+    "traceloop_kind": (TRACELOOP_KIND,),
+    "ai_sdk_operation": (AI_SDK_OPERATION,),
+    "address": ADDRESS,
+    "model": MODEL_ANSWERED,
+    "requested_model": MODEL_REQUESTED,
+    "model_parameters": (MODEL_PARAMETERS,),
+    "response_id": RESPONSE_ID,
+    "service_tier": SERVICE_TIER,
+    "finish_reason": FINISH_REASON,
+    "streaming": STREAMING,
+    "error_type": ERROR_TYPE,
+    "tenant": (TENANT,),
+    "cache_hit": (CACHE_HIT,),
+    **ATTRIBUTION,
+}
+# The slot of a name, and how late it is asked for: the lowest is read.
+SLOT_BY_NAME = {name: (slot, rank) for slot, names in SLOTS.items() for rank, name in enumerate(names)}
+WANTED = frozenset((*SLOT_BY_NAME, *PROVIDER))
 
 
 def is_wanted(name: str) -> bool:
     """Whether an attribute of this name is ever read: no prompt's and no answer's is."""
-    return name in _WANTED or name.startswith(OWN)
+    return name in WANTED or name.startswith(OWN)
 
 
 # --- values ---

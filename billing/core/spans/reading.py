@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,12 +12,13 @@ import msgspec
 from billing.core.model_names import PROVIDERS, canonical_provider
 from billing.core.spans import names
 from billing.core.spans.leaves import CALL, OTHER, SUMMARY
-from billing.core.spans.usage import Attributes, AttributeValue, SpanUsage, read_usage
+from billing.core.spans.saying import Attributes, AttributeValue, Said, gather
+from billing.core.spans.usage import SpanUsage, read_usage
 from billing.core.usage import UsageInconsistent
 
 UNKNOWN = "unknown"
 CLIENT_KIND = 3  # SpanKind.CLIENT of the OpenTelemetry protocol
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # what is written is UTC
 NS_MAX = 253_402_300_799 * 10**9  # the end of the year 9999
 COST_STEP = Decimal("0.000000000001")
 _SCOPE_WORD = re.compile(r"[a-z]+")
@@ -62,17 +64,18 @@ class SpanReading(msgspec.Struct, frozen=True, gc=False):
 
 def read_span(span: SentSpan) -> SpanReading:
     """The role of a span, and its event where it is one. Never raises for a span."""
-    attributes = span.attributes
-    role, operation = find_role(span)
+    said = gather(span.attributes)
+    tenant = said.text("tenant")
+    role, operation = find_role(said, kind=span.kind)
     if role == OTHER:
-        return SpanReading(OTHER, operation, tenant=_read_text(attributes, (names.TENANT,)))
-    provider = find_provider(attributes, scope=span.scope)
-    tenant = _read_text(attributes, (names.TENANT,))
+        return SpanReading(OTHER, operation, tenant)
+    provider = find_provider(span.attributes, address=said.text("address"), scope=span.scope)
     try:
-        usage = read_usage(attributes, provider=provider)
-        fields = _make_fields(span, usage, provider=provider, operation=operation)
+        usage = read_usage(said, provider=provider)
     except UsageInconsistent as error:
-        return SpanReading(role, operation, tenant, {"id": _name_event(span, "")}, has_usage=True, problem=str(error))
+        event_id = _name_event(span, said.text("response_id"))
+        return SpanReading(role, operation, tenant, {"id": event_id}, has_usage=True, problem=str(error))
+    fields = _make_fields(span, said, usage, provider=provider, operation=operation)
     if not usage.is_said and (role == SUMMARY or fields["model"] == UNKNOWN):
         return SpanReading(OTHER, operation, tenant)
     return SpanReading(
@@ -87,92 +90,116 @@ def read_span(span: SentSpan) -> SpanReading:
     )
 
 
-def find_role(span: SentSpan) -> tuple[str, str]:
+def find_role(said: Said, *, kind: int) -> tuple[str, str]:
     """The role that a span's own words give it, and its operation in an event's words.
 
     Who says that it is an agent, a chain or a tool is no call, whatever else it repeats of its children. An unknown
-    operation is a call only where the span is a client's.
+    operation is a call only where the span is a client's and names none.
     """
-    attributes = span.attributes
-    if not attributes:
+    if not said.values and not said.meters:
         return OTHER, ""
-    operation = _read_text(attributes, (names.OPERATION,))
-    if kind := _read_text(attributes, (names.TRACELOOP_KIND,)):
-        return SUMMARY, operation or kind
-    if sdk := _read_text(attributes, (names.AI_SDK_OPERATION,)):
-        suffix = sdk[sdk.rfind(".") :]
-        call = names.AI_SDK_CALLS.get(suffix)
-        return (CALL, call) if call else (SUMMARY, sdk)
+    operation = said.text("operation")
+    if traceloop_kind := said.text("traceloop_kind"):
+        return SUMMARY, operation or traceloop_kind
+    if sdk_operation := said.text("ai_sdk_operation"):
+        call = names.AI_SDK_CALLS.get(sdk_operation[sdk_operation.rfind(".") :])
+        return (CALL, call) if call else (SUMMARY, sdk_operation)
     if operation in names.CALLS:
         return CALL, names.CALLS[operation]
-    if kind := _read_text(attributes, (names.OPENINFERENCE_KIND,)).upper():
-        call = names.OPENINFERENCE_CALLS.get(kind)
-        return (CALL, call) if call and not operation else (SUMMARY, operation or kind.lower())
+    if openinference_kind := said.text("openinference_kind").upper():
+        call = names.OPENINFERENCE_CALLS.get(openinference_kind)
+        return (CALL, call) if call and not operation else (SUMMARY, operation or openinference_kind.lower())
     if operation:
         return SUMMARY, operation
-    if request_type := _read_text(attributes, (names.REQUEST_TYPE,)):
+    if request_type := said.text("request_type"):
         call = names.CALLS.get(request_type)
         return (CALL, call) if call else (SUMMARY, request_type)
-    if _is_said(attributes, names.INPUT_TOKENS) or _is_said(attributes, names.OUTPUT_TOKENS):
-        return (CALL, "chat") if span.kind == CLIENT_KIND else (SUMMARY, "")
+    if "input_tokens" in said.values or "output_tokens" in said.values or said.meters:
+        return (CALL, "chat") if kind == CLIENT_KIND else (SUMMARY, "")
     return OTHER, ""
 
 
-def find_provider(attributes: Attributes, *, scope: str) -> str:
+def find_provider(attributes: Attributes, *, address: str, scope: str) -> str:
     """Who answered: by the address, else by name, else by the instrumentation; in the words of the rate book.
 
     Canonical here, where other doors keep what was sent: `aws.bedrock` in a span and `aws` in a callback name one
     provider, whose response id makes both one event.
     """
-    address = _read_text(attributes, names.ADDRESS).lower()
+    named = tuple(value for name in names.PROVIDER if isinstance(value := attributes.get(name), str) and value)
+    return _name_provider(address, named, scope)
+
+
+@lru_cache(maxsize=4096)
+def _name_provider(address: str, named: tuple[str, ...], scope: str) -> str:
     if address:
-        host = address.partition("://")[2].partition("/")[0].partition(":")[0] or address
+        host = address.lower().rpartition("://")[2].partition("/")[0].partition(":")[0]
         for suffix, provider in names.PROVIDER_BY_HOST.items():
             if host == suffix or host.endswith(f".{suffix}"):
                 return provider
-    for name in names.PROVIDER:
-        said = _read_text(attributes, (name,))
-        if said and said.lower() not in names.FRAMEWORKS:
-            return canonical_provider(said)
+    for name in named:
+        if name.lower() not in names.FRAMEWORKS:
+            return canonical_provider(name)
     for word in reversed(_SCOPE_WORD.findall(scope.lower())):
         if (provider := canonical_provider(word)) in PROVIDERS:
             return provider
     return UNKNOWN
 
 
-def _make_fields(span: SentSpan, usage: SpanUsage, *, provider: str, operation: str) -> dict[str, Any]:
-    attributes = span.attributes
-    response_id = _read_text(attributes, names.RESPONSE_ID)
-    requested = _read_text(attributes, names.MODEL_REQUESTED) or _read_model_parameter(attributes)
+_OPTIONAL = ("response_id", "requested_model", "service_tier", *names.ATTRIBUTION)
+
+
+def _make_fields(span: SentSpan, said: Said, usage: SpanUsage, *, provider: str, operation: str) -> dict[str, Any]:
+    values = said.values
     fields: dict[str, Any] = {
-        "id": _name_event(span, response_id),
+        "id": _name_event(span, said.text("response_id")),
         "time": write_time(span.started_ns),
         "provider": provider,
-        "model": _read_text(attributes, names.MODEL_ANSWERED) or requested or UNKNOWN,
+        "model": said.text("model") or said.text("requested_model") or _read_model_parameter(said) or UNKNOWN,
         "usage": usage.wire,
         "operation": operation or UNKNOWN,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
-        "status": "error" if span.is_failed or _is_said(attributes, names.ERROR_TYPE) else "ok",
+        "status": "error" if span.is_failed or "error_type" in values else "ok",
     }
-    optional = {
-        "response_id": response_id,
-        "requested_model": requested,
-        "parent_span_id": span.parent_span_id,
-        "service_tier": _read_text(attributes, names.SERVICE_TIER),
-        "finish_reason": _read_first(attributes, names.FINISH_REASON),
-    }
-    optional |= {field: _read_text(attributes, spellings) for field, spellings in names.ATTRIBUTION.items()}
-    fields |= {name: text for name, text in optional.items() if text}
+    for name in _OPTIONAL:
+        if name in values and (text := said.text(name)):
+            fields[name] = text
+    if span.parent_span_id:
+        fields["parent_span_id"] = span.parent_span_id
+    if finish_reason := said.first_text("finish_reason"):
+        fields["finish_reason"] = finish_reason
     if span.ended_ns >= span.started_ns:
         fields["latency_ms"] = (span.ended_ns - span.started_ns + 500_000) // 1_000_000
-    if attributes.get(names.CACHE_HIT) is True:
+    if values.get("cache_hit") is True:
         fields["cache_hit"] = True
-    if tags := _make_tags(attributes, usage):
+    if tags := _make_tags(said, usage):
         fields["tags"] = tags
-    if reported_cost := _read_reported_cost(attributes):
+    if "cost_amount" in values and (reported_cost := _read_reported_cost(said)):
         fields["reported_cost"] = reported_cost
     return fields
+
+
+def _make_tags(said: Said, usage: SpanUsage) -> dict[str, str]:
+    """The caller's own, and what an event has no field for."""
+    tags = {name: value if isinstance(value, str) else str(value) for name, value in said.tags.items()}
+    if error_type := said.text("error_type"):
+        tags["error_type"] = error_type
+    if said.values.get("streaming") is True:
+        tags["streaming"] = "true"
+    if usage.beside:
+        tags["counted_beside"] = ", ".join(usage.beside)
+    return tags
+
+
+def _read_reported_cost(said: Said) -> dict[str, str] | None:
+    """What the provider itself said that the call cost; an instrumentation's own estimate is not kept."""
+    amount = said.values.get("cost_amount")
+    if said.values.get("cost_source") != names.COST_SOURCE_PROVIDER or isinstance(amount, bool):
+        return None
+    if not isinstance(amount, int | float) or not 0 <= amount < 10**11:
+        return None
+    currency = said.text("cost_currency") or "USD"
+    return {"amount": f"{Decimal(str(amount)).quantize(COST_STEP):f}", "currency": currency.upper()}
 
 
 class _Parameters(msgspec.Struct):
@@ -182,9 +209,9 @@ class _Parameters(msgspec.Struct):
 _decode_parameters = msgspec.json.Decoder(_Parameters).decode
 
 
-def _read_model_parameter(attributes: Attributes) -> str:
-    parameters = attributes.get(names.MODEL_PARAMETERS)
-    if not isinstance(parameters, str) or _is_said(attributes, names.MODEL_ANSWERED):
+def _read_model_parameter(said: Said) -> str:
+    parameters = said.values.get("model_parameters")
+    if not isinstance(parameters, str):
         return ""
     try:
         return _decode_parameters(parameters).model
@@ -196,33 +223,6 @@ def _name_event(span: SentSpan, response_id: str) -> str:
     return response_id or f"{span.trace_id}-{span.span_id}"
 
 
-def _make_tags(attributes: Attributes, usage: SpanUsage) -> dict[str, str]:
-    """The caller's own, and what an event has no field for."""
-    tags = {
-        name.removeprefix(names.OWN_TAG): value if isinstance(value, str) else str(value)
-        for name, value in attributes.items()
-        if name.startswith(names.OWN_TAG)
-    }
-    if error_type := _read_text(attributes, names.ERROR_TYPE):
-        tags["error_type"] = error_type
-    if any(attributes.get(name) is True for name in names.STREAMING):
-        tags["streaming"] = "true"
-    if usage.beside:
-        tags["counted_beside"] = ", ".join(usage.beside)
-    return tags
-
-
-def _read_reported_cost(attributes: Attributes) -> dict[str, str] | None:
-    """What the provider itself said that the call cost; an instrumentation's own estimate is not kept."""
-    amount = attributes.get(names.COST_AMOUNT)
-    if attributes.get(names.COST_SOURCE) != names.COST_SOURCE_PROVIDER or isinstance(amount, bool):
-        return None
-    if not isinstance(amount, int | float) or not 0 <= amount < 10**11:
-        return None
-    currency = _read_text(attributes, (names.COST_CURRENCY,)) or "USD"
-    return {"amount": f"{Decimal(str(amount)).quantize(COST_STEP):f}", "currency": currency.upper()}
-
-
 def write_time(ns: int) -> str:
     """RFC 3339 in UTC of nanoseconds since 1970, to the microsecond; '' for what is no time.
 
@@ -231,31 +231,4 @@ def write_time(ns: int) -> str:
     """
     if not 0 < ns <= NS_MAX:
         return ""
-    moment = EPOCH + timedelta(microseconds=ns // 1000)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def _read_text(attributes: Attributes, spellings: tuple[str, ...]) -> str:
-    """The first of `spellings` that holds a text, or a number, which then is one."""
-    for name in spellings:
-        value = attributes.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-    return ""
-
-
-def _read_first(attributes: Attributes, spellings: tuple[str, ...]) -> str:
-    """The same where a list may stand, as finish reasons do: its first text. `["stop"]` may come as text, too."""
-    for name in spellings:
-        value = attributes.get(name)
-        if isinstance(value, list):
-            value = next((item for item in value if isinstance(item, str) and item), "")
-        if isinstance(value, str) and value:
-            return value.strip("[]()\"' ,").partition('"')[0] if value[0] in "[(" else value
-    return ""
-
-
-def _is_said(attributes: Attributes, spellings: tuple[str, ...]) -> bool:
-    return any(name in attributes for name in spellings)
+    return f"{(EPOCH + timedelta(microseconds=ns // 1000)).isoformat(timespec='microseconds')}Z"

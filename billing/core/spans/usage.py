@@ -10,15 +10,12 @@ answer, and some pass on what they were given. What the figures themselves prove
     no total otherwise                          they are inside, as the conventions want
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from billing.core.spans import names
+from billing.core.spans.saying import AttributeValue, Said
 from billing.core.usage import QUANTITY_MAX, UsageInconsistent
-
-AttributeValue = str | bool | int | float | bytes | None | list["AttributeValue"]
-Attributes = Mapping[str, AttributeValue]
 
 HIDES_THOUGHTS = frozenset({"google"})  # counted in the total alone by instrumentations that know no thoughts
 
@@ -33,19 +30,16 @@ class SpanUsage(NamedTuple):
     knows_hours: bool  # how long what it wrote to a cache is kept
 
 
-def read_usage(attributes: Attributes, *, provider: str) -> SpanUsage:
+def read_usage(said: Said, *, provider: str) -> SpanUsage:
     """Raises UsageInconsistent for a value that cannot be, its attribute named."""
-    said_input = read_count(attributes, names.INPUT_TOKENS)
-    said_output = read_count(attributes, names.OUTPUT_TOKENS)
-    total = read_count(attributes, names.TOTAL_TOKENS)
-    said_read = read_count(attributes, names.CACHE_READ_TOKENS)
-    cache_write = read_count(attributes, names.CACHE_WRITE_TOKENS) or 0
-    write_1h = read_count(attributes, names.CACHE_WRITE_1H_TOKENS)
-    reasoning = read_count(attributes, names.REASONING_TOKENS) or 0
+    said_input, said_output = read_count(said, "input_tokens"), read_count(said, "output_tokens")
+    total, said_read = read_count(said, "total_tokens"), read_count(said, "cache_read_tokens")
+    write_1h = read_count(said, "cache_write_1h_tokens")
+    cache_write = max(read_count(said, "cache_write_tokens") or 0, write_1h or 0)  # one may say the hour alone
+    reasoning = read_count(said, "reasoning_tokens") or 0
     inputs, outputs, cache_read = said_input or 0, said_output or 0, said_read or 0
     if said_input is None and said_output is None and total is not None:
         inputs = total  # all that is known of an embedding, or of a call that only says its sum
-    cache_write = max(cache_write, write_1h or 0)  # one that says the hour alone
     caches = cache_read + cache_write
     beside = []
     if caches and _is_beside(caches, inputs, total, known=inputs + outputs, other=reasoning):
@@ -66,15 +60,14 @@ def read_usage(attributes: Attributes, *, provider: str) -> SpanUsage:
         "output_tokens": outputs,
         "reasoning_tokens": reasoning,
     }
-    for name, spellings in names.MODALITY_TOKENS.items():
-        if quantity := read_count(attributes, spellings):
-            wire[name] = quantity
-    wire |= _read_own_meters(attributes)
-    is_said = said_input is not None or said_output is not None or total is not None
+    for name in names.MODALITY_TOKENS.keys() & said.values.keys():
+        wire[name] = read_count(said, name) or 0
+    if said.meters:
+        wire |= {name: _read_meter(name, value) for name, value in said.meters.items()}
     return SpanUsage(
         {name: quantity for name, quantity in wire.items() if quantity},
         tuple(beside),
-        is_said or any(wire.values()),
+        said_input is not None or said_output is not None or total is not None or bool(said.meters) or caches > 0,
         said_read is not None,
         write_1h is not None,
     )
@@ -89,35 +82,28 @@ def _is_beside(part: int, whole: int, total: int | None, *, known: int, other: i
     return part > whole
 
 
-def read_count(attributes: Attributes, spellings: tuple[str, ...]) -> int | None:
-    """The whole number under the first of `spellings` that is there; None without one."""
-    for name in spellings:
-        value = attributes.get(name)
-        if value is None:
-            continue
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if type(value) is not int:
-            raise UsageInconsistent(f"{name} is {_describe(value)}: expected a whole number")
-        if not 0 <= value <= QUANTITY_MAX:
-            raise UsageInconsistent(f"{name} is {value}: expected 0 to {QUANTITY_MAX:,}")
-        return value
-    return None
+def read_count(said: Said, slot: str) -> int | None:
+    """The whole number in a slot; None without one."""
+    value = said.values.get(slot)
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise UsageInconsistent(f"{said.name(slot)} is {_describe(value)}: expected a whole number")
+    if not 0 <= value <= QUANTITY_MAX:
+        raise UsageInconsistent(f"{said.name(slot)} is {value}: expected 0 to {QUANTITY_MAX:,}")
+    return value
 
 
-def _read_own_meters(attributes: Attributes) -> dict[str, int | Decimal]:
+def _read_meter(name: str, value: AttributeValue) -> int | Decimal:
     """`tokenledger.usage.images: 2` and the like: any meter of an event, by its own name."""
-    meters: dict[str, int | Decimal] = {}
-    for name, value in attributes.items():
-        if not name.startswith(names.OWN_USAGE):
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageInconsistent(f"{name} is {_describe(value)}: expected a number")
-        if isinstance(value, float) and not (0 <= value <= QUANTITY_MAX):
-            raise UsageInconsistent(f"{name} is {value}: expected 0 to {QUANTITY_MAX:,}")
-        quantity = value if isinstance(value, int) else Decimal(str(value))
-        meters[name.removeprefix(names.OWN_USAGE)] = int(quantity) if quantity == int(quantity) else quantity
-    return meters
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageInconsistent(f"{names.OWN_USAGE}{name} is {_describe(value)}: expected a number")
+    if not 0 <= value <= QUANTITY_MAX:
+        raise UsageInconsistent(f"{names.OWN_USAGE}{name} is {value}: expected 0 to {QUANTITY_MAX:,}")
+    quantity = Decimal(str(value))
+    return int(quantity) if quantity == int(quantity) else quantity
 
 
 def _describe(value: AttributeValue) -> str:

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.core.spans import CALL, OTHER, SUMMARY, is_wanted, read_span
-from billing.core.spans.names import ATTRIBUTION
+from billing.core.spans.names import ATTRIBUTION, SLOT_BY_NAME, SLOTS
 from billing.core.spans.reading import find_provider, find_role, write_time
 from billing.core.spans.reports import find_contradictions, merge_reports
+from billing.core.spans.saying import gather
 from billing.core.spans.usage import read_usage
 from billing.core.usage import UsageInconsistent, split_usage
 from tests.factories import make_event
@@ -152,7 +153,7 @@ USAGES = [
 
 @pytest.mark.parametrize(("attributes", "provider", "wire", "beside"), USAGES)
 def test_tokens_are_read_as_the_dialect_counts_them(attributes, provider, wire, beside):
-    usage = read_usage(attributes, provider=provider)
+    usage = read_usage(gather(attributes), provider=provider)
     assert usage.wire == wire
     assert usage.beside == beside
     split_usage(usage.wire)  # consistent
@@ -160,7 +161,7 @@ def test_tokens_are_read_as_the_dialect_counts_them(attributes, provider, wire, 
 
 def test_figures_that_a_total_proves_wrong_are_refused_and_never_clamped():
     said = {f"{G}.input_tokens": 100, f"{G}.output_tokens": 5, f"{G}.total_tokens": 105}
-    usage = read_usage(said | {f"{G}.cache_read.input_tokens": 900}, provider="openai")
+    usage = read_usage(gather(said | {f"{G}.cache_read.input_tokens": 900}), provider="openai")
     with pytest.raises(UsageInconsistent, match="cache_read_tokens 900 exceed input_tokens 100"):
         split_usage(usage.wire)
 
@@ -196,7 +197,7 @@ ROLES = [
 
 @pytest.mark.parametrize(("attributes", "kind", "role", "operation"), ROLES, ids=[str(row[0]) for row in ROLES])
 def test_who_says_to_be_a_call_is_one_and_who_says_to_be_more_is_a_summary(attributes, kind, role, operation):
-    assert find_role(as_sent(make_span(attributes=attributes, kind=kind))) == (role, operation)
+    assert find_role(gather(attributes), kind=kind) == (role, operation)
 
 
 PROVIDERS = [
@@ -223,7 +224,8 @@ PROVIDERS = [
 
 @pytest.mark.parametrize(("attributes", "scope", "provider"), PROVIDERS, ids=[str(row[:2]) for row in PROVIDERS])
 def test_the_provider_is_who_answers_at_the_address_else_who_is_named(attributes, scope, provider):
-    assert find_provider(attributes, scope=scope) == provider
+    address = gather(attributes).text("address")
+    assert find_provider(attributes, address=address, scope=scope) == provider
 
 
 def test_attribution_comes_from_the_span_or_its_resource_and_our_own_names_win():
@@ -293,6 +295,10 @@ def test_no_attribute_that_holds_a_text_of_somebodys_is_ever_read():
     ):  # fmt: skip
         assert not is_wanted(name), name
     assert all(is_wanted(name) for names in ATTRIBUTION.values() for name in names)
+
+
+def test_each_name_is_one_thing():
+    assert sum(len(spellings) for spellings in SLOTS.values()) == len(SLOT_BY_NAME)
 
 
 # --- several reports of one call ---
@@ -369,4 +375,4 @@ def test_the_conventions_and_the_raw_figures_of_anthropic_mean_the_same(fresh, r
         f"{G}.output_tokens": output, f"{G}.total_tokens": fresh + read + written + output,
     }  # fmt: skip
     summed = raw | {f"{G}.input_tokens": fresh + read + written}
-    assert read_usage(raw, provider="anthropic").wire == read_usage(summed, provider="anthropic").wire
+    assert read_usage(gather(raw), provider="anthropic").wire == read_usage(gather(summed), provider="anthropic").wire
