@@ -109,21 +109,25 @@ IBAN_REGISTRY = (
 )
 IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in IBAN_REGISTRY.split()}
 IBAN_START = re.compile(r"[0-9]{2}(?<=(?<![^\W_])[A-Za-z]{2}[0-9]{2})")
+IBAN_RUN = re.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
 SEPARATORS = " \u00a0-"
+WITHOUT_SEPARATORS = str.maketrans("", "", SEPARATORS)
 
 
 def _find_ibans(text: str) -> Iterator[Span]:
     after = 0
     for match in IBAN_START.finditer(text):
         start = match.start() - 2
-        if start < after:
-            continue
         length = IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
-        characters, ends = _read_grouped(text, start, length)
-        if len(characters) == length > 0 and _ends_word(text, ends[-1]):
-            is_written_apart = ends[-1] - start > length
-            if is_iban(characters if is_written_apart else characters.upper()):
-                after = ends[-1]
+        run = IBAN_RUN.match(text, start) if length and start >= after else None
+        if run is None:
+            continue
+        characters, ends = _read_run(run)
+        if length <= len(ends) and _ends_word(text, ends[length - 1]):
+            account = characters[:length]
+            is_written_apart = ends[length - 1] - start > length
+            if is_iban(account if is_written_apart else account.upper()):
+                after = ends[length - 1]
                 yield start, after
 
 
@@ -136,6 +140,7 @@ def is_iban(account: str) -> bool:
 
 
 DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # the digit sum of the double
+CARD_RUN = re.compile(r"\d(?:[ \u00a0-]?\d){12,18}")
 CARD_START = re.compile(r"\d{4}(?<!\w\d{4})")
 FRACTION_START = re.compile(r"(?<!\d)\d{1,9}\.\Z")
 CARD_LENGTHS = range(13, 20)  # ISO/IEC 7812, as they are issued
@@ -155,16 +160,16 @@ def _find_cards(text: str) -> Iterator[Span]:
     """Numbers of payment cards, in groups or without; the longest that is one, where several begin alike."""
     after = 0
     for match in CARD_START.finditer(text):
-        if match.start() < after:
+        start = match.start()
+        lengths = _list_lengths(match[0]) if start >= after else ()
+        run = CARD_RUN.match(text, start) if lengths else None
+        if run is None or FRACTION_START.search(text[max(0, start - 11) : start]):
             continue
-        lengths = _list_lengths(match[0])
-        if not lengths or FRACTION_START.search(text[max(0, match.start() - 11) : match.start()]):
-            continue
-        digits, ends = _read_grouped(text, match.start(), lengths[-1], only_digits=True)
+        digits, ends = _read_run(run)
         for length in reversed(lengths):
-            if length <= len(digits) and _ends_word(text, ends[length - 1]) and _has_check_digit(digits[:length]):
+            if length <= len(ends) and _ends_word(text, ends[length - 1]) and _has_check_digit(digits[:length]):
                 after = ends[length - 1]
-                yield match.start(), after
+                yield start, after
                 break
 
 
@@ -183,21 +188,10 @@ def _has_check_digit(digits: str) -> bool:
     return (sum(map(int, digits[-1::-2])) + sum(DOUBLED[int(digit)] for digit in digits[-2::-2])) % 10 == 0
 
 
-def _read_grouped(text: str, start: int, length_max: int, *, only_digits: bool = False) -> tuple[str, list[int]]:
-    """Letters and digits from `start` on, with single separators left out, and where in the text each of them ends."""
-    characters: list[str] = []
-    ends: list[int] = []
-    at = start
-    while at < len(text) and len(characters) < length_max:
-        if text[at] in SEPARATORS and characters and ends[-1] == at:
-            at += 1
-            continue
-        if not (text[at].isdecimal() if only_digits else text[at].isalnum()):
-            break
-        characters.append(text[at])
-        at += 1
-        ends.append(at)
-    return "".join(characters), ends
+def _read_run(run: re.Match[str]) -> tuple[str, list[int]]:
+    """The letters and digits of a run without their separators, and where in the text each of them ends."""
+    ends = [place for place, character in enumerate(run[0], run.start() + 1) if character not in SEPARATORS]
+    return run[0].translate(WITHOUT_SEPARATORS), ends
 
 
 def _ends_word(text: str, end: int) -> bool:

@@ -14,9 +14,10 @@ from content.contents import (
     prune_contents,
 )
 from content.core.messages import Message
+from content.core.redaction import redact_text
 from content.selectors import get_content, get_content_of_event
 from tenants.selectors import get_tenant_by_id
-from tests.factories import NOW, make_tenant
+from tests.factories import NOW, make_key, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +50,13 @@ def test_a_tenant_keeps_nothing_unless_it_asked():
     assert acme.content_kept_days == 0
     with pytest.raises(ContentOff):
         keep(acme)
+
+
+def test_a_key_of_ours_is_never_kept_and_its_checksum_is_the_one_that_keys_have(acme):
+    key = make_key(acme)
+    assert redact_text(f"use {key}, please").text == "use [API key], please"
+    mistyped = key[:-1] + ("a" if key[-1] != "a" else "b")
+    assert redact_text(mistyped).text == mistyped
 
 
 def test_each_tenants_contents_go_when_their_own_time_is_over(acme, monkeypatch):
