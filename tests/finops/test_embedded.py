@@ -88,9 +88,9 @@ def test_a_killed_postgresql_starts_again_with_its_data(home):
     assert read_kept(home) == [("kept",)]
 
 
-@pytest.mark.parametrize("content", ["999999\n", f"{os.getpid()}\n", "", "half a li"])
+@pytest.mark.parametrize("content", ["999999\n", "{ours}\n", "", "half a li"])
 def test_a_stale_pid_file_is_cleared(home, content):
-    (home / "postgresql" / "postmaster.pid").write_text(content)
+    (home / "postgresql" / "postmaster.pid").write_text(content.format(ours=os.getpid()))
     assert read_kept(home) == [("kept",)]
 
 
