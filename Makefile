@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 
+# Of `make test`: 0 is one, auto is two.
+PROCESSES ?= 0
+
 .DEFAULT_GOAL := help
 .PHONY: help up test fast lint fix doctor seed bench shots lock
 
@@ -17,7 +20,7 @@ up: $(VENV)/installed  ## run everything: PostgreSQL, Redis, web, worker, beat; 
 	@exec $(RUN) up
 
 test: $(VENV)/installed-dev  ## run every test on its own throw-away PostgreSQL and Redis; ARGS=tests/api names some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 fast: lint  ## run what one runs before each commit: lint, import contracts, core and architecture tests
 	@$(BIN)/python -m pytest -q $(wildcard tests/*/core) tests/architecture

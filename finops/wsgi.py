@@ -1,6 +1,8 @@
 """The WSGI application that granian serves."""
 
+import ctypes
 import gc
+from contextlib import suppress
 
 from django.core.wsgi import get_wsgi_application
 
@@ -12,6 +14,11 @@ application = get_wsgi_application()
 from finops.checks import refuse_strong_role  # noqa: E402 - needs the settings
 
 refuse_strong_role()
+
+# mallopt(3): two heaps for all threads, where each of them would keep what its largest batch took.
+M_ARENA_MAX = -8
+with suppress(AttributeError):  # not glibc
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 # What is loaded by now stays for good; a request makes many objects and no circles. Python would look for circles at
 # every 700th object, through all of these.

@@ -10,10 +10,14 @@ others (use a PostgreSQL of its own: the passwords of the roles are set anew). F
     live_server_url    granian, as in production, on a free port of the loopback interface
 
 Nothing is ever flushed: the ledger refuses TRUNCATE.
+
+`make test` runs several processes (pytest-xdist), a file's tests in one of them; each has servers of its own. A test
+that is marked `alone` has the machine for itself: the other processes wait between two tests.
 """
 
 import atexit
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -29,10 +33,12 @@ import pytest
 from finops.embedded import get_socket_folder, redis_url, start_postgresql, start_redis, stop_server
 from finops.roles import derive_urls, ensure_roles
 from finops.services import list_services, locate_program
-from finops.unprivileged import start_as
+from finops.unprivileged import choose_account, start_as
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="tl-test-"))
+# Where several processes test, the folder of the one that started them.
+FIRST_HOME = os.environ.get("TOKENLEDGER_TEST_HOME", "")
 GIVEN_DATABASE_URL = os.environ.pop("DATABASE_URL", "")
 GIVEN_REDIS_URL = os.environ.get("REDIS_URL", "")
 DATABASE = f"tokenledger_test_{os.getpid()}"
@@ -46,27 +52,80 @@ POSTGRESQL_SETTINGS = {
 }
 
 
-def _export_environment() -> dict[str, str]:
-    """Set what the settings read, before Django reads them; the servers may start later."""
+def _export_environment() -> tuple[dict[str, str], frozenset[str]]:
+    """Set what the settings read, before Django reads them; the servers may start later. The roles' URLs, all names."""
     administrator_url = GIVEN_DATABASE_URL or f"postgresql:///postgres?host={get_socket_folder(HOME)}&port=5432"
     urls = derive_urls(administrator_url=administrator_url, known={}, database=DATABASE)
-    os.environ.update(
-        urls,
-        DJANGO_SETTINGS_MODULE="finops.settings",
-        REDIS_URL=GIVEN_REDIS_URL or redis_url(HOME),
-        SECRET_KEY=secrets.token_urlsafe(32),
-        TOKENLEDGER_HOME=str(HOME),
-    )
-    return urls
+    exported = {
+        **urls,
+        "DJANGO_SETTINGS_MODULE": "finops.settings",
+        "REDIS_URL": GIVEN_REDIS_URL or redis_url(HOME),
+        "SECRET_KEY": secrets.token_urlsafe(32),
+        "TOKENLEDGER_HOME": str(HOME),
+    }
+    os.environ.update(exported)
+    return urls, frozenset(exported)
 
 
 # The database roles of this run, by the name of their variable.
-URLS = _export_environment()
+URLS, EXPORTED = _export_environment()
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 import django  # noqa: E402
 
 django.setup()
+
+
+# Begun first, so that no process is at work long after the others.
+LONG_FILES = (
+    "flows/test_chaos.py", "dashboards/test_browser.py", "finops/test_up.py", "flows/test_bad_days.py",
+    "flows/test_memory.py", "billing/test_rates.py",
+)  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Two where there is a choice; servers that are given are for one."""
+    if GIVEN_DATABASE_URL or GIVEN_REDIS_URL:
+        return 0
+    return min(2, os.cpu_count() or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """The others export an environment of their own, and must not read this one before."""
+    if GIVEN_DATABASE_URL or GIVEN_REDIS_URL:
+        raise pytest.UsageError("DATABASE_URL and REDIS_URL name servers for one process: leave --numprocesses out")
+    for name in EXPORTED:
+        del os.environ[name]
+    os.environ["TOKENLEDGER_TEST_HOME"] = str(HOME)
+    choose_account(data_folder=HOME)  # made here, and not by two at once
+
+
+def pytest_collection_modifyitems(items):
+    if FIRST_HOME:
+        places = {name: place for place, name in enumerate(LONG_FILES)}
+        items.sort(key=lambda item: places.get(item.path.relative_to(ROOT / "tests").as_posix(), len(places)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Outside of everything else, so that waiting counts for no test's timeout."""
+    with _take_turn(is_alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextlib.contextmanager
+def _take_turn(*, is_alone: bool):
+    """The machine, shared with the other processes or not. Who waits holds the gate, so that nobody overtakes."""
+    if not FIRST_HOME:
+        yield
+        return
+    with Path(FIRST_HOME, "gate").open("w") as gate, Path(FIRST_HOME, "turn").open("w") as turn:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(turn, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture(scope="session")

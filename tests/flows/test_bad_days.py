@@ -23,7 +23,7 @@ from tests.installation import run_installation
 RECOVERY_SECONDS_MAX = 10
 SLOW_CLIENTS = 16  # fewer than one process's threads: a slow body holds a thread, so a proxy belongs in front
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 class Answer(NamedTuple):

@@ -29,7 +29,7 @@ TENANTS = ("acme", "globex", "initech")
 VICTIMS = ("postgresql", "web process", "web process", "web", "worker process", "worker")
 RATE_BOOK_LOCK = 7_264_001
 
-pytestmark = pytest.mark.timeout(SECONDS * 2 + 240)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(SECONDS * 2 + 240)]
 
 
 def test_what_is_acknowledged_survives_kill_9_and_is_booked_once():

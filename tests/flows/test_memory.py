@@ -7,7 +7,7 @@ from bench.setting import run_setting
 
 GROWTH_MB_MAX = 15  # a process that kept a kilobyte of each event would have grown by 30; noise is up to 10
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 def test_a_web_process_does_not_grow_with_what_it_books():
