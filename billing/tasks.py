@@ -6,7 +6,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from billing import rollups, spans
+from billing import reratings, rollups, spans
 from billing.job_runs import beat_heart, claim_slot, find_daily_slot, record_run
 from content.contents import prune_contents
 from ledger.rejected import prune_rejected
@@ -14,6 +14,7 @@ from tenants.models import OPERATOR_SLUG
 from tenants.selectors import TenantInfo, get_tenant, list_tenants
 
 APPLY_SECONDS_MAX = 20
+RATE_JOBS_SECONDS_MAX = 60
 RECONCILE_SECONDS_MAX = 6 * 3600
 PRUNE_CONTENTS_SECONDS_MAX = 3600
 
@@ -23,6 +24,14 @@ def apply_rollups() -> None:
     """Adds all that is due, or goes on at the next ring. May be rung after a booking; beat rings anyway."""
     give_way_at = time.monotonic() + APPLY_SECONDS_MAX
     while rollups.apply_batches(now=timezone.now()) and time.monotonic() < give_way_at:
+        pass
+
+
+@shared_task(name="billing.work_rate_jobs")
+def work_rate_jobs() -> None:
+    """Previews and re-ratings under way, a page each in turn; what is left goes on at the next ring."""
+    give_way_at = time.monotonic() + RATE_JOBS_SECONDS_MAX
+    while reratings.work_jobs(now=timezone.now()) and time.monotonic() < give_way_at:
         pass
 
 

@@ -86,6 +86,14 @@ class RateBook:
         found = _search(self._list_names(provider, model, service_tier, region, tenant_id), time)
         return found if isinstance(found, str) else ""
 
+    def may_price(self, rate_version_id: int, provider: str, model: str, tenant_id: int) -> bool:
+        """Whether the name of this rate matches such calls, so that it may price some of them at some time."""
+        return any(
+            rate.rate_version_id == rate_version_id
+            for _, rates in self._match_names(provider, model, tenant_id)
+            for rate in rates
+        )
+
     def _list_names(
         self, provider: str, model: str, service_tier: str, region: str, tenant_id: int
     ) -> tuple[_Name, ...]:

@@ -18,6 +18,8 @@ def record_act(rate: RateVersion, *, act: str, actor: str, now: datetime, commen
     """Keep an act on one rate version, in the caller's transaction: in its history and in the ledger."""
     told = {
         "rate": str(rate.pk),
+        "provider": rate.provider,
+        "model": rate.model,
         "state": rate.state,
         "content_hash": bytes(rate.content_hash).hex(),
         "effective_from": _write_time(rate.effective.lower),
@@ -29,8 +31,6 @@ def record_act(rate: RateVersion, *, act: str, actor: str, now: datetime, commen
         name=f"rate.{act}",
         actor=actor,
         facts=told,
-        provider=rate.provider,
-        model=rate.model,
         rate_version_id=rate.pk,
     )
     entry_id = _book(booked, tenant_id=rate.tenant_id, now=now, rate_version_hash=told["content_hash"])

@@ -65,11 +65,13 @@ def read_version() -> int:
 def _read_rate_book() -> RateBook:
     # The version first: a book that holds more than its version says is read once more, never too seldom.
     version = read_version()
+    return RateBook(version=version, rates=list_published_rates(), aliases=list_aliases())
+
+
+def list_aliases() -> dict[tuple[str, str], tuple[str, str]]:
+    """(provider, model) as sent to the provider and model that they mean."""
     rows = ModelAlias.objects.values_list("provider", "model", "canonical_provider", "canonical_model")
-    aliases = {
-        (provider, model): (means_provider, means_model) for provider, model, means_provider, means_model in rows
-    }
-    return RateBook(version=version, rates=list_published_rates(), aliases=aliases)
+    return {(provider, model): (means_provider, means_model) for provider, model, means_provider, means_model in rows}
 
 
 def list_published_rates(*, provider: str = "") -> list[PublishedRate]:

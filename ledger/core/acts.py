@@ -15,14 +15,13 @@ ACT_SOURCE = "tokenledger"
 class Act(msgspec.Struct, frozen=True):
     """`name` says what was done (`rate.approved`), `actor` who did it, `facts` whatever else is to be kept.
 
-    rate_version_id: the rate that it was done to, if one; then provider and model are the rate's.
+    rate_version_id: the rate that it was done to, if one. Its provider and model belong among the facts: in their own
+    columns they would stand among the model's calls.
     """
 
     name: str
     actor: str
     facts: Mapping[str, str] = {}
-    provider: str = ""
-    model: str = ""
     rate_version_id: int | None = None
 
 
@@ -48,8 +47,8 @@ def make_act_entry(act: Act, *, place: str, now: datetime, rate_version_hash: st
         parent_span_id="",
         tags={"actor": act.actor, **act.facts},
         operation=act.name,
-        provider=act.provider,
-        model=act.model,
+        provider="",
+        model="",
         requested_model="",
         service_tier="",
         region="",

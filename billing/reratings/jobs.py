@@ -1,0 +1,241 @@
+"""Previews and re-ratings as jobs: started, worked page by page, paused, resumed, cancelled.
+
+A page is one transaction: it locks the job's row, books what the page changes and moves the job on. Whoever finds the
+row locked leaves it to the other.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import IntegrityError, connection, transaction
+
+from billing.core.impacts import Impact
+from billing.core.reratings import Correction
+from billing.models import RateJob, RateVersion
+from billing.rates.acts import record_act
+from billing.rates.approval import RateUnknown
+from billing.rates.book import RATE_BOOK_LOCK, list_aliases, read_version
+from billing.reratings.pages import Subject, book_page, find_subject, list_targets, measure_page, read_page
+from billing.reratings.preview import CALLS_PER_PAGE, count_targets, imagine_rate
+from ledger.calls import CallPlace
+from ledger.partitions import ensure_partition
+from tenants.scope import tenant_scope
+
+logger = logging.getLogger(__name__)
+
+CALLS_PER_BOOKING = 2_000
+REASON_LENGTH_MAX = 500
+UNDER_WAY = ("waiting", "running")
+
+
+class JobUnknown(LookupError):
+    """No job has this id."""
+
+
+class JobRefused(ValueError):
+    """A job that cannot be started, or a step that its state does not allow; `code` says which."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def start_preview(rate_id: int, *, requested_by: str, now: datetime) -> int:
+    """Have the impact of a rate counted, in whatever state it is; the job's id. Raises RateUnknown."""
+    if not RateVersion.objects.filter(pk=rate_id).exists():
+        raise RateUnknown(rate_id)
+    job = RateJob.objects.create(
+        kind="preview", rate_version_id=rate_id, state="waiting", requested_by=requested_by, created_at=now
+    )
+    return job.pk
+
+
+def start_rerating(rate_id: int, *, reason: str, requested_by: str, now: datetime) -> int:
+    """Have what was booked before a rate's publication restated by it; the job's id.
+
+    Safe to repeat: what costs what it should is left alone. Raises RateUnknown, JobRefused: `rate_state` unless it is
+    published, `reason_missing`, `job_under_way` while the same is being done.
+    """
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX or not reason.isprintable():
+        raise JobRefused("reason_missing", f"say why, in 1 to {REASON_LENGTH_MAX} printable characters")
+    try:
+        with transaction.atomic():
+            rate = RateVersion.objects.filter(pk=rate_id).first()
+            if rate is None:
+                raise RateUnknown(rate_id)
+            if rate.state not in ("published", "superseded"):
+                raise JobRefused("rate_state", "only what is published re-rates what was booked")
+            job = RateJob.objects.create(
+                kind="rerating",
+                rate_version_id=rate_id,
+                state="waiting",
+                reason=reason.strip(),
+                requested_by=requested_by,
+                created_at=now,
+            )
+            _record(job, act="rerating_started", actor=requested_by, now=now)
+    except IntegrityError as error:
+        if "rate_job_once" not in str(error):
+            raise
+        raise JobRefused("job_under_way", "this rate is being re-rated, or the job is paused") from None
+    return job.pk
+
+
+def pause_job(job_id: int, *, actor: str, now: datetime) -> None:
+    """Stop after the page under way. Raises JobUnknown, JobRefused."""
+    _change_state(job_id, sources=UNDER_WAY, state="paused", act="rerating_paused", actor=actor, now=now)
+
+
+def resume_job(job_id: int, *, actor: str, now: datetime) -> None:
+    """Go on where it stopped, also after a failure. Raises JobUnknown, JobRefused."""
+    sources = ("paused", "failed")
+    _change_state(job_id, sources=sources, state="waiting", act="rerating_resumed", actor=actor, now=now)
+
+
+def cancel_job(job_id: int, *, actor: str, now: datetime) -> None:
+    """End a job for good; what it booked stays booked. Raises JobUnknown, JobRefused."""
+    sources = (*UNDER_WAY, "paused", "failed")
+    _change_state(job_id, sources=sources, state="cancelled", act="rerating_cancelled", actor=actor, now=now)
+
+
+def work_jobs(*, now: datetime, using: str = "reader") -> int:
+    """A page of every job under way, oldest first; how many pages that was. One job's failure is not the others'."""
+    pages = 0
+    for job_id in RateJob.objects.filter(state__in=UNDER_WAY).order_by("id").values_list("id", flat=True):
+        try:
+            pages += work_job(job_id, now=now, using=using)
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            logger.exception("rate job %d failed", job_id)
+            RateJob.objects.filter(pk=job_id, state__in=UNDER_WAY).update(
+                state="failed", error=f"{type(error).__name__}: {error}"[:500]
+            )
+    return pages
+
+
+def work_job(job_id: int, *, now: datetime, using: str = "reader") -> bool:
+    """One page of a job; false where there was nothing to do: it ended, is paused, or another worker has it.
+
+    using: the connection that a preview reads through.
+    """
+    if not connection.in_atomic_block:
+        ensure_partition(now)
+    with transaction.atomic():
+        job = RateJob.objects.select_for_update(skip_locked=True).filter(pk=job_id, state__in=UNDER_WAY).first()
+        if job is None:
+            return False
+        if job.kind == "preview":
+            subject = _recall_preview(job, now=now)
+        else:
+            using = "default"
+            _hold_rate_book()
+            subject = find_subject(job.rate_version_id, aliases=list_aliases())
+        if job.state == "waiting" and job.started_at is None:
+            _begin(job, subject, now=now, using=using)
+        job.state = "running"
+        if subject is not None and job.target_number < len(job.targets):
+            _work_page(job, subject, now=now, using=using)
+        if subject is None or job.target_number >= len(job.targets):
+            _finish(job, now=now)
+        job.save()
+    return True
+
+
+def _begin(job: RateJob, subject: Subject | None, *, now: datetime, using: str) -> None:
+    job.started_at = now
+    if subject is not None:
+        job.targets = [list(target) for target in list_targets(subject, using=using)]
+        job.entries_expected = count_targets(subject, [tuple(target) for target in job.targets], using=using)
+
+
+def _work_page(job: RateJob, subject: Subject, *, now: datetime, using: str) -> None:
+    """Read a page, book it where that is asked for, and move the job on."""
+    tenant_id, provider, model = job.targets[job.target_number]
+    after = None
+    if job.after_time is not None:
+        after = CallPlace(job.after_time, job.after_batch_id, job.after_line)
+    is_booking = job.kind == "rerating"
+    if is_booking:
+        _hold_corrections(tenant_id)
+    limit = CALLS_PER_BOOKING if is_booking else CALLS_PER_PAGE
+    page = read_page(subject, (tenant_id, provider, model), after=after, limit=limit, using=using)
+    if is_booking:
+        with tenant_scope(tenant_id):
+            book_page(page, tenant_id=tenant_id, correction=_describe_correction(job), recorded_at=now)
+    impact = Impact.read(job.impact)
+    impact.merge(measure_page(page, tenant_id=tenant_id))
+    job.impact = impact.write()
+    job.entries_read += page.read
+    if page.last is None:
+        job.target_number += 1
+        job.after_time = job.after_batch_id = job.after_line = None
+    else:
+        job.after_time, job.after_batch_id, job.after_line = page.last.time, page.last.batch_id, page.last.line
+
+
+def _finish(job: RateJob, *, now: datetime) -> None:
+    job.state, job.finished_at = "done", now
+    total = Impact.read(job.impact).total
+    facts = {"entries": str(total.entries), "before_pico": str(total.before), "after_pico": str(total.after)}
+    _record(job, act="rerating_finished", actor=f"job {job.pk}", now=now, facts=facts)
+
+
+def _describe_correction(job: RateJob) -> Correction:
+    rate = RateVersion.objects.get(pk=job.rate_version_id)
+    return Correction(job.reason, rate.created_by, rate.approved_by, str(job.pk))
+
+
+# A preview's rate book is of the moment: kept for the next page, unless the draft or the table has changed.
+_imagined: dict[int, tuple[tuple[object, ...], Subject | None]] = {}
+
+
+def _recall_preview(job: RateJob, *, now: datetime) -> Subject | None:
+    row = RateVersion.objects.get(pk=job.rate_version_id)
+    said = (row.state, bytes(row.content_hash), row.effective.lower, row.effective.upper, read_version())
+    kept = _imagined.get(job.pk)
+    if kept is None or kept[0] != said:
+        _imagined.clear()
+        kept = _imagined[job.pk] = (said, imagine_rate(job.rate_version_id, now=now))
+    return kept[1]
+
+
+HOLD_RATE_BOOK_SQL = "SELECT hold_rate_book(%(lock)s)"
+
+
+def _hold_rate_book() -> None:
+    """Keep publications out until the commit: the rate goes on being what prices the page."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_RATE_BOOK_SQL, {"lock": RATE_BOOK_LOCK})
+
+
+HOLD_CORRECTIONS_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('corrections ' || %(tenant_id)s::bigint, 0))"
+
+
+def _hold_corrections(tenant_id: int) -> None:
+    """One worker at a time corrects a tenant's entries."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_CORRECTIONS_SQL, {"tenant_id": tenant_id})
+
+
+def _change_state(job_id: int, *, sources: tuple[str, ...], state: str, act: str, actor: str, now: datetime) -> None:
+    with transaction.atomic():
+        job = RateJob.objects.select_for_update().filter(pk=job_id).first()
+        if job is None:
+            raise JobUnknown(job_id)
+        if job.state not in sources:
+            raise JobRefused("job_state", f"a job that is {job.state} cannot be {state}")
+        job.state = state
+        job.error = ""
+        if state == "cancelled":
+            job.finished_at = now
+        job.save(update_fields=["state", "error", "finished_at"])
+        _record(job, act=act, actor=actor, now=now)
+
+
+def _record(job: RateJob, *, act: str, actor: str, now: datetime, facts: Mapping[str, str] = {}) -> None:
+    """Keep what was done to a re-rating; a preview changes nothing, so nobody need know of it."""
+    if job.kind == "rerating":
+        rate = RateVersion.objects.get(pk=job.rate_version_id)
+        record_act(rate, act=act, actor=actor, now=now, comment=job.reason, job=str(job.pk), **facts)

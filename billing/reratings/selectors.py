@@ -1,0 +1,54 @@
+"""Jobs as pages and doors show them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.core.impacts import Impact
+from billing.models import RateJob
+
+
+@dataclass(frozen=True, slots=True)
+class JobInfo:
+    """A job: how far it came (`entries_read` of about `entries_expected`) and what it found so far."""
+
+    id: int
+    kind: str
+    rate_version_id: int
+    state: str
+    reason: str
+    requested_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    entries_expected: int
+    entries_read: int
+    impact: Impact
+    error: str
+
+
+def get_job(job_id: int) -> JobInfo | None:
+    job = RateJob.objects.filter(pk=job_id).first()
+    return _describe(job) if job else None
+
+
+def list_jobs(*, rate_version_id: int) -> list[JobInfo]:
+    """A rate's jobs, latest first."""
+    return [_describe(job) for job in RateJob.objects.filter(rate_version_id=rate_version_id).order_by("-id")]
+
+
+def _describe(job: RateJob) -> JobInfo:
+    return JobInfo(
+        id=job.pk,
+        kind=job.kind,
+        rate_version_id=job.rate_version_id,
+        state=job.state,
+        reason=job.reason,
+        requested_by=job.requested_by,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        entries_expected=max(job.entries_expected, job.entries_read),
+        entries_read=job.entries_read,
+        impact=Impact.read(job.impact),
+        error=job.error,
+    )
