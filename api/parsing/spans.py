@@ -11,8 +11,6 @@ from api.parsing.wire import WireEvent
 from billing.core.spans import OTHER, SentSpan, read_span
 from billing.spans import TakenSpan
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
 
 def take_span(span: SentSpan, *, now: datetime, may_backfill: bool) -> tuple[TakenSpan, str]:
     """A span as it is booked and kept, and the tenant that it names ('' for the key's own)."""
@@ -33,15 +31,19 @@ def _convert(fields: dict[str, Any]) -> WireEvent:
     """Raises ItemRefused with all that is wrong. Attributes are any text: what the ledger cannot hold is refused."""
     try:
         wire = msgspec.convert(fields, WireEvent)
-        is_clean = b"\\u0000" not in _encode(fields)
-    except (msgspec.ValidationError, UnicodeEncodeError):
-        is_clean = False
-    if is_clean:
-        return wire
+        if not _holds_nul(fields):
+            return wire
+    except msgspec.ValidationError:
+        pass
     problems = list(check_fields(fields))
-    if problems:
-        raise ItemRefused(problems)
-    return msgspec.convert(fields, WireEvent)
+    raise ItemRefused(problems or [ItemProblem("", "wrong_type", "the span's attributes make no event")])
+
+
+def _holds_nul(fields: dict[str, Any]) -> bool:
+    texts = [value for value in fields.values() if value.__class__ is str]
+    if tags := fields.get("tags"):
+        texts += [*tags, *tags.values()]
+    return "\x00" in "".join(texts)
 
 
 def _describe(problems: tuple[ItemProblem, ...]) -> tuple[dict[str, str], ...]:

@@ -268,7 +268,7 @@ def _reject(taken: TakenSpan, code: str, detail: str, problems: tuple[dict[str, 
         index=taken.span.index,
         event_id=taken.span.span_id,
         code=code,
-        detail=detail[:4000],
+        detail=detail[:4000].replace("\x00", "\\u0000"),
         body=_encode(fields).decode("utf-8", "backslashreplace"),
         problems=problems,
     )

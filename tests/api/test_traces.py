@@ -272,6 +272,7 @@ BAD_SPANS = [
     ({"gen_ai.usage.input_tokens": [1]}, "gen_ai.usage.input_tokens is a list"),
     ({"tokenledger.usage.images": "two"}, "tokenledger.usage.images is text"),
     ({"tokenledger.usage.Images": 2}, "a meter's name is lower-case"),
+    ({"tokenledger.usage.a\x00b": "two"}, "tokenledger.usage.a\\u0000b is text"),
     ({"tokenledger.feature": "x" * 257}, "feature: has 257 characters"),
     ({"tokenledger.feature": "a\x00b"}, "feature: holds a NUL character"),
     ({"gen_ai.response.model": "a\x00b"}, "model: holds a NUL character"),

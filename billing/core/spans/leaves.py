@@ -93,6 +93,7 @@ class _Reach:
         for node in trace.values():
             if node.state == BOOKED:
                 self.book(node)
+        self.was_booked = frozenset(self.booked)  # before; what is booked now goes from the deepest up
 
     def book(self, node: SpanNode) -> None:
         self.booked[node.span_id] = node
@@ -105,10 +106,10 @@ class _Reach:
         """Whether a booked span below or above says at least as much."""
         if node.span_id in self.above_usage or (not node.has_usage and node.span_id in self.above_any):
             return True
-        return any(
+        return bool(self.was_booked) and any(
             ancestor.has_usage or not node.has_usage
             for ancestor in _walk_up(self.trace, node)
-            if ancestor.span_id in self.booked
+            if ancestor.span_id in self.was_booked
         )
 
     def has_summary_above(self, node: SpanNode) -> bool:
