@@ -6,7 +6,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from billing import reratings, rollups, spans
+from billing import month_fees, reratings, rollups, spans
 from billing.job_runs import beat_heart, claim_slot, find_daily_slot, record_run
 from content.contents import prune_contents
 from ledger.rejected import prune_rejected
@@ -15,6 +15,7 @@ from tenants.selectors import TenantInfo, get_tenant, list_tenants
 
 APPLY_SECONDS_MAX = 20
 RATE_JOBS_SECONDS_MAX = 60
+FEES_SECONDS_MAX = 3600
 RECONCILE_SECONDS_MAX = 6 * 3600
 PRUNE_CONTENTS_SECONDS_MAX = 3600
 
@@ -33,6 +34,13 @@ def work_rate_jobs() -> None:
     give_way_at = time.monotonic() + RATE_JOBS_SECONDS_MAX
     while reratings.work_jobs(now=timezone.now()) and time.monotonic() < give_way_at:
         pass
+
+
+@shared_task(name="billing.book_fees", soft_time_limit=FEES_SECONDS_MAX, time_limit=FEES_SECONDS_MAX + 60)
+def book_fees() -> None:
+    """What the months' quantities and the days make of prices; the difference to what is booked."""
+    month_fees.book_month_fees(now=timezone.now())
+    month_fees.book_daily_fees(now=timezone.now())
 
 
 @shared_task(name="billing.fold_intake")

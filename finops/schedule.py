@@ -18,6 +18,7 @@ def _daily(task: str, *, hour: int, minute: int) -> dict[str, object]:
 TIMETABLE = {
     "roll up what was booked": _every("billing.apply_rollups", 2),
     "count and book what rates change": _every("billing.work_rate_jobs", 2),
+    "book what is owed by the month and the day": _every("billing.book_fees", 3600),
     "show that beat and worker live": _every("billing.beat_heart", 10),
     "settle traces that are quiet": _every("billing.settle_traces", 15),
     "drop spans that nobody asks for": _every("billing.prune_spans", 300),

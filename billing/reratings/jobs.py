@@ -158,7 +158,7 @@ def _work_page(job: RateJob, subject: Subject, *, now: datetime, using: str) -> 
         after = CallPlace(job.after_time, job.after_batch_id, job.after_line)
     is_booking = job.kind == "rerating"
     if is_booking:
-        _hold_corrections(tenant_id)
+        hold_corrections(tenant_id)
     limit = CALLS_PER_BOOKING if is_booking else CALLS_PER_PAGE
     page = read_page(subject, (tenant_id, provider, model), after=after, limit=limit, using=using)
     if is_booking:
@@ -213,7 +213,7 @@ def _hold_rate_book() -> None:
 HOLD_CORRECTIONS_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('corrections ' || %(tenant_id)s::bigint, 0))"
 
 
-def _hold_corrections(tenant_id: int) -> None:
+def hold_corrections(tenant_id: int) -> None:
     """One worker at a time corrects a tenant's entries."""
     with connection.cursor() as cursor:
         cursor.execute(HOLD_CORRECTIONS_SQL, {"tenant_id": tenant_id})

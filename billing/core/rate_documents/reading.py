@@ -148,7 +148,7 @@ class _Reader:
             required=("provider", "model", "currency", "effective_from", "source")
             + (() if by_report else ("meters",)),
             optional=("match", "priority", "effective_to", "service_tier", "region", "time_window", "tenant",
-                      "price_from", "minimum") + (("meters",) if by_report else ("context_tiers",)),
+                      "price_from", "minimum", "daily_fee") + (("meters",) if by_report else ("context_tiers",)),
         )  # fmt: skip
         content = self._content(rate, path, by_report=by_report)
         start, end = self._interval(rate, path)
@@ -176,6 +176,10 @@ class _Reader:
             content["time_window"] = self._window(rate["time_window"], f"{path}.time_window")
         if rate.get("tenant"):
             content["tenant"] = self._slug(rate["tenant"], f"{path}.tenant")
+        if rate.get("daily_fee") is not None:
+            content["daily_fee"] = self._price(rate["daily_fee"], f"{path}.daily_fee", 1)
+            if not rate.get("tenant"):
+                self.refuse(f"{path}.daily_fee", "is owed by nobody", "Name the tenant that owes it")
         if rate.get("minimum") is not None:
             content["minimum"] = self._minimum(rate["minimum"], f"{path}.minimum")
         if "price_from" in rate:
@@ -190,7 +194,17 @@ class _Reader:
             content["context_tiers"] = self._context_tiers(
                 rate["context_tiers"], f"{path}.context_tiers", content["meters"]
             )
+            self._refuse_both_tiers(content, path)
         return content
+
+    def _refuse_both_tiers(self, content: Mapping[str, Any], path: str) -> None:
+        """A month's quantity knows nothing of the prompts that it was made of."""
+        dearer = {name for tier in content["context_tiers"] for name in tier["meters"]}
+        for name, meter in content["meters"].items():
+            if name in dearer and "quantity_tiers" in meter:
+                self.refuse(
+                    f"{path}.meters.{name}.quantity_tiers", "stand beside a context tier of it", "Leave one of the two"
+                )
 
     # --- conditions ---
 
@@ -332,23 +346,32 @@ class _Reader:
         tiers = []
         for index, item in enumerate(value):
             at = f"{path}[{index}]"
-            tier = self._object(item, at, required=("above", "scope", "price"), optional=("size",))
+            tier = self._object(item, at, required=("above", "scope", "price"), optional=("size", "flat"))
             read: dict[str, Any] = {
-                "above": self._whole(tier.get("above", 0), f"{at}.above", 10**15, least=0),
+                "above": self._quantity(tier.get("above", 0), f"{at}.above"),
                 "scope": self._one_of(tier.get("scope", "graduated"), f"{at}.scope", QUANTITY_SCOPES),
                 "price": self._price(tier.get("price", "0"), f"{at}.price", per),
             }
-            if (read["scope"] == "package") != ("size" in tier):
-                self.refuse(f"{at}.size", "belongs to scope package", "Name it there, and only there")
+            if tier.get("flat") is not None:
+                read["flat"] = self._price(tier["flat"], f"{at}.flat", 1)
+            if (read["scope"] == "package" and "size" not in tier) or (read["scope"] == "graduated" and "size" in tier):
+                self.refuse(f"{at}.size", "belongs to packages", "Name it with scope package, never with graduated")
             elif "size" in tier:
                 read["size"] = self._whole(tier["size"], f"{at}.size", 10**15)
             tiers.append(read)
-        above = [tier["above"] for tier in tiers]
+        above = [Fraction(str(tier["above"])) for tier in tiers]
         if above != sorted(set(above)):
             self.refuse(path, "do not rise", "List the lowest quantity first, each once")
         if len({tier["scope"] for tier in tiers}) > 1:
             self.refuse(path, "mix scopes", "Give all quantity tiers of a meter the same scope")
         return tiers
+
+    def _quantity(self, value: Any, path: str) -> int | str:
+        """A quantity from zero on: whole as a number, else as its shortest text."""
+        if isinstance(value, str) and _PRICE.fullmatch(value):
+            text = _plain(Decimal(value))
+            return text if "." in text else int(text)
+        return self._whole(value, path, 10**15, least=0)
 
     def _minimum(self, value: Any, path: str) -> dict[str, str]:
         minimum = self._object(value, path, required=("amount", "period"), optional=())

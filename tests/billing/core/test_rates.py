@@ -194,7 +194,8 @@ def test_every_optional_part_is_carried_in_the_document():
             "audio_second": {"price": "0.36", "per": 3_600, "minimum_per_call": 10},
         },
         context_tiers=[
-            {"input_tokens": 200_000, "compare": ">=", "scope": "request", "meters": make_meters(input="4")},
+            {"input_tokens": 200_000, "compare": ">=", "scope": "request",
+             "meters": make_meters(per=3_600, audio_second="0.4")},
         ],
     )  # fmt: skip
     (read,) = read_rates_file(json.dumps({"rates": [rate]})).rates
