@@ -37,6 +37,7 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 @pytest.fixture(autouse=True)
 def rates():
     publish_test_rates()
+    settle()  # what other tests left waiting
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ THREADS = 4
 @pytest.fixture
 def acme():
     publish_test_rates()
+    settle()  # what other tests left waiting
     return make_tenant("acme")
 
 
