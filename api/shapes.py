@@ -6,6 +6,7 @@ from typing import Any
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
+from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
 from billing.selectors import DIMENSIONS
 from billing.selectors.traces import TOKEN_COLUMNS
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
@@ -226,7 +227,17 @@ TRACE = describe_object(
 RATES = describe_object(
     {
         "rates": list_of({"type": "object", "description": "A rate as docs/rates.md writes it."}),
-        "versions": list_of(describe_object({"id": COUNT, "content_hash": HASH, "origin": TEXT, "published_at": TIME})),
+        "versions": list_of(
+            describe_object(
+                {
+                    "id": COUNT,
+                    "state": {"enum": list(RATE_STATES)},
+                    "content_hash": HASH,
+                    "origin": TEXT,
+                    "published_at": or_null(TIME),
+                }
+            )
+        ),
         "next": or_null(TEXT),
     }
 )
@@ -306,6 +317,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "ExplainedEntry": EXPLAINED_ENTRY,
     "Explanation": EXPLANATION,
     "Rates": RATES,
+    **RATE_COMPONENTS,
     "Trace": TRACE,
     "Coverage": COVERAGE,
     "CostRow": COST_ROW,

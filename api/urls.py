@@ -11,6 +11,15 @@ from api.views.keys import PublicKeys
 from api.views.me import Me
 from api.views.metrics import Metrics
 from api.views.otlp import OtlpLogs, OtlpMetrics, OtlpTraces
+from api.views.rate_versions import (
+    RateExaminations,
+    RateJobDetail,
+    RateJobStep,
+    RatePreviews,
+    RateReratings,
+    RateStep,
+    RateVersionDetail,
+)
 from api.views.rates import Rates
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
@@ -30,6 +39,13 @@ urlpatterns = [
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
     path("v1/rates", Rates.as_view(), name="list_rates"),
+    path("v1/rates/examination", RateExaminations.as_view(), name="examine_rate"),
+    path("v1/rates/jobs/<int:job_id>", RateJobDetail.as_view(), name="get_rate_job"),
+    path("v1/rates/jobs/<int:job_id>/<str:step>", RateJobStep.as_view(), name="take_rate_job_step"),
+    path("v1/rates/<int:rate_id>", RateVersionDetail.as_view(), name="get_rate"),
+    path("v1/rates/<int:rate_id>/previews", RatePreviews.as_view(), name="preview_rate"),
+    path("v1/rates/<int:rate_id>/reratings", RateReratings.as_view(), name="rerate"),
+    path("v1/rates/<int:rate_id>/<str:step>", RateStep.as_view(), name="take_rate_step"),
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),
     path("v1/docs", Docs.as_view(), name="show_docs"),
