@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from django.db import InterfaceError, OperationalError, connection
 
+from billing.core.model_names import canonical_provider
 from billing.core.pricing import Price, price_event
 from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
@@ -255,11 +256,12 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str) -> 
     """The ledger's line for a priced event, charged in the month of its use: no month is closed yet."""
     usage = event.usage
     reported_cost = pico(event.reported_cost)
+    provider = canonical_provider(event.provider)  # two doors may spell one provider differently
     return NewEntry(
         key=identify_event(
-            provider=event.provider, response_id=event.response_id, source=event.source, event_id=event.event_id
+            provider=provider, response_id=event.response_id, source=event.source, event_id=event.event_id
         ),
-        fingerprint=_fingerprint(event, reported_cost),
+        fingerprint=_fingerprint(event, provider, reported_cost),
         line=line,
         charge_period_start=event.time,
         billing_period=first_of_month(event.time),
@@ -312,7 +314,7 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str) -> 
     )
 
 
-def _fingerprint(event: UsageEvent, reported_cost: int | None) -> bytes:
+def _fingerprint(event: UsageEvent, provider: str, reported_cost: int | None) -> bytes:
     """Over what the event is billed by and charged to; `ledger.append.FINGERPRINTED` names the columns.
 
     Without the time where the provider's response id identifies the event: two doors that report one response
@@ -320,7 +322,7 @@ def _fingerprint(event: UsageEvent, reported_cost: int | None) -> bytes:
     """
     usage = event.usage
     return fingerprint_facts((
-        "" if event.response_id else event.time.isoformat(), event.provider, event.model, event.operation,
+        "" if event.response_id else event.time.isoformat(), provider, event.model, event.operation,
         event.service_tier, event.region, event.status, event.cache_hit, usage.input_tokens,
         usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, usage.output_tokens,
         usage.reasoning_tokens, sorted(usage.other.items()) if usage.other else "", reported_cost,

@@ -6,6 +6,7 @@ and the model id inside it); two things never do: a dated snapshot is not its fa
 
 import re
 from datetime import date
+from functools import lru_cache
 
 # OpenTelemetry GenAI `gen_ai.provider.name` and `gen_ai.system`, LiteLLM, OpenInference, the Vercel AI SDK, as sent.
 PROVIDERS = {
@@ -65,6 +66,7 @@ _COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)(?=$|[-:@])")
 NAME_LENGTH_MAX = 512
 
 
+@lru_cache(maxsize=4096)
 def canonical_provider(raw: str) -> str:
     """The provider's id in the rate book; an unknown name stands for itself, in lower case.
 

@@ -92,6 +92,13 @@ def test_one_response_reported_through_two_doors_is_one_entry(acme):
     assert (receipt.accepted, receipt.duplicates) == (0, 1)
 
 
+def test_two_doors_may_spell_the_provider_of_one_response_differently(acme):
+    book(acme, make_event(response_id="msg_bdrk_1", provider="aws.bedrock", time=NOW))
+    receipt = book(acme, make_event(response_id="msg_bdrk_1", provider="AWS", time=NOW))
+    assert (receipt.accepted, receipt.duplicates) == (0, 1)
+    assert read(acme, "SELECT provider FROM ledger_entry") == [("aws.bedrock",)]  # as it was sent first
+
+
 def test_an_unknown_model_is_booked_without_money_and_never_at_zero(acme):
     receipt = book(acme, make_event(model="no-such-model", time=NOW))
     assert (receipt.accepted, receipt.unpriced) == (1, 1)

@@ -53,8 +53,10 @@ def test_an_operators_person_chooses_a_tenant_in_the_address(tenants, role):
     assert "acme-feature" in get_page(client, f"/ledger?tenant={acme.slug}")
     assert "acme-feature" not in get_page(client, f"/ledger?tenant={globex.slug}")
     assert client.get("/ledger?tenant=nobody").status_code == 404
-    links = re.findall(r'href="(/(?:ledger|rejected)?\?[^"]*)"', get_page(client, f"/ledger?tenant={acme.slug}"))
-    assert links and all(f"tenant={acme.slug}" in link for link in links if "tenant=" + globex.slug not in link)
+    page = get_page(client, f"/ledger?tenant={acme.slug}")
+    without_menus = re.sub('<details class="menu">.*?</details>', "", page, flags=re.DOTALL)  # of all tenants, too
+    links = re.findall(r'href="(/(?:ledger|rejected)?\?[^"]*)"', without_menus)
+    assert links and all(f"tenant={acme.slug}" in link for link in links)
 
 
 def test_the_number_of_queries_does_not_grow_with_the_tenants(tenants):

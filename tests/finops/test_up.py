@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,8 +61,10 @@ class Installation:
             "postgresql": "postgres",
             "redis": "redis-server",
         }
-        children = psutil.Process(self.up.process.pid).children()
-        lines = {child: " ".join(child.cmdline()[:6]) for child in children}
+        lines = {}
+        for child in psutil.Process(self.up.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # or a zombie, which is one: it fell a moment ago
+                lines[child] = " ".join(child.cmdline()[:6])
         return {name: child for name, mark in marks.items() for child, line in lines.items() if mark in line}
 
 

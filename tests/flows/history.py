@@ -86,7 +86,7 @@ def find_violations(history: History, connection: psycopg.Connection) -> list[st
 READ_ENTRIES_SQL = """
     SELECT batch_id::text || '.' || line, tenant_id, event_source, event_id, response_id,
            input_tokens, cache_read_tokens, output_tokens, billed_cost
-    FROM ledger_entry"""
+    FROM ledger_entry WHERE kind = 'usage'"""
 
 
 def _read_entries(connection: psycopg.Connection) -> list[tuple[str, Identity, Facts]]:
