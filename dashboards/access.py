@@ -26,6 +26,8 @@ ROLE_NAMES = {
 
 # Prompts and completions are the tenant's own affair: not the figures' readers', and at the operator's not finance's.
 CONTENT_ROLES = ("admin", "owner")
+# Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
+RATE_ROLES = ("admin", "finance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Seat:
     def may_read_content(self) -> bool:
         """Whether the person may read prompts and completions."""
         return self.role in CONTENT_ROLES
+
+    @property
+    def may_edit_rates(self) -> bool:
+        """Whether the person may change rates and aliases, and read other tenants' prices."""
+        return self.is_operator and self.role in RATE_ROLES
 
     @property
     def link_query(self) -> dict[str, str]:

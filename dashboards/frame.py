@@ -58,7 +58,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
     """The frame of a tenant's page; `current` is the name of its URL."""
     places = [
         [("Overview", "overview")],
-        [("Ledger", "ledger"), ("Rejected events", "rejected")],
+        [("Ledger", "ledger"), ("Rejected events", "rejected"), ("Rates", "rates")],
         [("API", "show_docs")],
     ]
     if seat.is_operator:
@@ -112,7 +112,7 @@ def make_link(name: str, query: Mapping[str, object], *arguments: object) -> str
 
 def list_tenant_options(seat: Seat, *, current: str) -> list[Option]:
     """The tenants that an operator may change to, on the same page; none for a tenant's person."""
-    target = current if current in ("overview", "ledger", "rejected") else "overview"
+    target = current if current in ("overview", "ledger", "rejected", "rates") else "overview"
     return [
         Option(tenant.slug, make_link(target, {"tenant": tenant.slug}), tenant.id == seat.tenant.id)
         for tenant in seat.tenants
@@ -152,12 +152,13 @@ def list_period_options(path: str, query: QueryDict, *, current: Period | None, 
     )
 
 
-def read_page_period(query: QueryDict, *, today: date) -> tuple[Period, str]:
-    """The period of the address, and what is wrong with it: then the month to date stands in its place."""
+def read_page_period(query: QueryDict, *, today: date, default: str = "month") -> tuple[Period, str]:
+    """The period of the address, and what is wrong with it: then the one named `default` stands in its place."""
     try:
-        return read_period(query, today=today), ""
+        return read_period(query, today=today, default=default), ""
     except PeriodInvalid as problem:
-        return read_period({}, today=today), f"{problem} The month to date is shown instead."
+        shown = f"The {PERIOD_NAMES[default].lower()} {'is' if default == 'month' else 'are'} shown instead."
+        return read_period({}, today=today, default=default), f"{problem} {shown}"
 
 
 def list_hidden_fields(query: QueryDict, *, without: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """The people's addresses."""
 
+from urllib.parse import unquote
+
 from allauth.account.views import LoginView, LogoutView
 from django.urls import path, register_converter
 from django.views.decorators.http import require_POST
@@ -8,6 +10,10 @@ from dashboards.views.appearance import choose_theme
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
+from dashboards.views.rate_aliases import show_rate_aliases
+from dashboards.views.rate_model import show_rate_model
+from dashboards.views.rate_trial import show_rate_trial
+from dashboards.views.rates import export_rates, show_rates, show_rates_json
 from dashboards.views.rejected import show_rejected
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
 
@@ -24,7 +30,20 @@ class EntryIdConverter:
         return value
 
 
+class NameConverter:
+    """A provider or a model as it was sent, in one segment of an address: a slash inside it is escaped once more."""
+
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> str:
+        return unquote(value)
+
+    def to_url(self, value: str) -> str:
+        return value.replace("%", "%25").replace("/", "%2F")
+
+
 register_converter(EntryIdConverter, "entry_id")
+register_converter(NameConverter, "name")
 
 urlpatterns = [
     path("", open_home, name="overview"),
@@ -40,6 +59,12 @@ urlpatterns = [
     path("ledger/<entry_id:entry_id>/content", show_entry_content, name="entry_content"),
     path("find", find_entry, name="find"),
     path("rejected", show_rejected, name="rejected"),
+    path("rates", show_rates, name="rates"),
+    path("rates.csv", export_rates, name="rates_csv"),
+    path("rates.json", show_rates_json, name="rates_json"),
+    path("rates/try", show_rate_trial, name="rate_trial"),
+    path("rates/aliases", show_rate_aliases, name="rate_aliases"),
+    path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),
     path("sign-in", LoginView.as_view(template_name="account/sign_in.html"), name="account_login"),
     path("sign-out", require_POST(LogoutView.as_view()), name="account_logout"),
     path("theme", choose_theme, name="theme"),

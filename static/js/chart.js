@@ -1,19 +1,7 @@
 // Draws the daily bars once the page can be read. The same numbers stand in the table beneath.
 "use strict";
 
-const chart = document.getElementById("chart");
-const data = JSON.parse(document.getElementById("chart-data").textContent);
-const probe = document.getElementById("chart-probe");
-// The bundle carries a map library that puts its styles into every page, unless an element has this id. No map is drawn.
-const MAP_STYLES_ID = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
 const GRID_LINES = 3;
-
-const amount = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-
-// A custom property reads back as the text light-dark(…), so colours are read off elements that wear them.
-const readColor = (name) => getComputedStyle(probe.querySelector(`[data-series="${name}"]`)).color;
-
-const describe = (value) => (value === 0 || Math.abs(value) >= 0.1 ? amount.format(value) : Number(value.toPrecision(3)).toString());
 
 const totals = data.days.map((_, day) => data.series.reduce((sum, series) => sum + Number(series.amounts[day]), 0));
 
@@ -50,7 +38,7 @@ const chooseTicks = () => {
 };
 
 const makeLayout = (paper) => {
-  const label = { family: getComputedStyle(document.body).fontFamily, size: 11, color: readColor("label") };
+  const label = makeLabel();
   return {
     barmode: "relative",
     bargap: 0.22,
@@ -99,22 +87,9 @@ const draw = () => {
   Plotly.react(chart, traces, makeLayout(paper), { displayModeBar: false, responsive: true, showTips: false });
 };
 
-const begin = () => {
-  draw();
+drawWhenReadable(draw, () => {
   chart.on("plotly_click", (event) => {
     const link = event.points[event.points.length - 1]?.customdata;
     if (link) location.assign(link);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-};
-
-addEventListener("load", () => {
-  const stand = document.createElement("meta");
-  stand.id = MAP_STYLES_ID;
-  document.head.append(stand);
-  const script = document.createElement("script");
-  script.src = chart.dataset.plotly;
-  script.addEventListener("load", begin);
-  script.addEventListener("error", () => { chart.hidden = true; });
-  document.head.append(script);
 });
