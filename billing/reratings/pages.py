@@ -5,9 +5,10 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from billing.core.impacts import Impact
 from billing.core.price_lists import ALWAYS, PublishedRate
@@ -20,7 +21,7 @@ from billing.rates.book import list_published_rates
 from ledger.append import append_batches
 from ledger.calls import CallPlace, CallsOf, find_restatements, list_called_models, list_calls, list_entry_ids
 from ledger.core.entries import NewBatch, NewEntry
-from ledger.core.identity import make_uuid7
+from ledger.core.identity import EPOCH, make_uuid7
 from ledger.core.rows import rebuild_entry
 from ledger.selectors import get_entries
 from tenants.models import OPERATOR_SLUG
@@ -113,7 +114,7 @@ def read_page(
         )
         if price is not None:
             changed.append((call, price))
-    last = CallPlace(rows[-1][3], rows[-1][0], rows[-1][1]) if len(rows) == limit else None
+    last = CallPlace(_read_time(rows[-1][2]), UUID(rows[-1][0]), rows[-1][1]) if len(rows) == limit else None
     return Page(len(rows), tuple(changed), last)
 
 
@@ -163,10 +164,14 @@ def _find_content_hashes(entries: Iterable[Mapping[str, Any]]) -> dict[int, str]
     return {rate_version_id: bytes(content_hash).hex() for rate_version_id, content_hash in rows}
 
 
+def _read_time(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 def _read_call(entry_id: str, row: Sequence[Any], restated: Sequence[Any] | None) -> BookedCall:
     """A row of `ledger.calls.list_calls` as the engine prices it, with the costs that stand."""
-    (_, _, period, time, provider, model, service_tier, region, status, cache_hit, fresh, cache_read, cache_write,
-     cache_write_1h, output, reasoning, other, reported, *costs) = row  # fmt: skip
+    (_, _, microseconds, period, provider, model, service_tier, region, status, cache_hit, fresh, cache_read,
+     cache_write, cache_write_1h, output, reasoning, other, reported, *costs) = row  # fmt: skip
     in_force_id = entry_id
     if restated is not None:
         in_force_id, period, *costs = restated
@@ -177,7 +182,7 @@ def _read_call(entry_id: str, row: Sequence[Any], restated: Sequence[Any] | None
         event=UsageEvent(
             event_id="",
             source="",
-            time=time,
+            time=_read_time(microseconds),
             provider=provider,
             model=model,
             usage=Usage(
