@@ -7,6 +7,7 @@ it is, and an alias that would let a snapshot pass for another one is refused.
 import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 import msgspec
 
@@ -45,6 +46,7 @@ class Suggestion(msgspec.Struct, frozen=True):
         }[self.kind]
 
 
+@lru_cache(maxsize=8192)
 def split_snapshot(model: str) -> tuple[str, str]:
     """A model's family, and the date of its snapshot as digits, '' where it has none.
 
@@ -101,27 +103,33 @@ def _find_relative(provider: str, family: str, date: str, names: list[str]) -> S
 
 
 def _find_likest(provider: str, name: str, names: list[str]) -> Suggestion | None:
-    alike = [known for known in names if _begins_alike(known, name)]
-    likeness = {known: (_count_shared(known, name), _compare(known, name)) for known in alike}
-    best = max(alike, key=lambda known: (likeness[known], known), default=None)
-    if best is None or likeness[best][1] < NEAR:
-        return None
-    return Suggestion(provider, best, NEAREST)
+    shared = {known: _count_shared(known, name) for known in names if _begins_alike(known, name)}
+    most = max(shared.values(), default=0)
+    rated = _compare(name, [known for known, count in shared.items() if count == most], least=NEAR)
+    return Suggestion(provider, max(rated)[1], NEAREST) if rated else None
 
 
 def _find_elsewhere(name: str, others: list[tuple[str, str]]) -> Suggestion | None:
-    rated = [(_compare(_bare(known), name), provider, known) for provider, known in others]
-    likeness, provider, known = max(rated, default=(0.0, "", ""))
-    return Suggestion(provider, known, ELSEWHERE) if likeness >= SAME_ELSEWHERE else None
+    by_name: dict[str, tuple[str, str]] = {}
+    for provider, known in others:
+        by_name.setdefault(_bare(known), (provider, known))
+    rated = _compare(name, by_name, least=SAME_ELSEWHERE)
+    return Suggestion(*by_name[max(rated)[1]], ELSEWHERE) if rated else None
 
 
+@lru_cache(maxsize=8192)
 def _bare(name: str) -> str:
     """Without whose it is: `meta-llama/llama-3-70b` and `llama-3-70b` are alike."""
     return name.strip().lower().rpartition("/")[2]
 
 
 def _begins_alike(one: str, other: str) -> bool:
-    return _PARTS.split(one)[0] == _PARTS.split(other)[0]
+    return _find_first_part(one) == _find_first_part(other)
+
+
+@lru_cache(maxsize=8192)
+def _find_first_part(name: str) -> str:
+    return _PARTS.split(name, maxsplit=1)[0]
 
 
 def _count_shared(one: str, other: str) -> int:
@@ -134,5 +142,16 @@ def _count_shared(one: str, other: str) -> int:
     return count
 
 
-def _compare(one: str, other: str) -> float:
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+def _compare(name: str, others: Iterable[str], *, least: float) -> list[tuple[float, str]]:
+    """(likeness, other) of those that are at least so like; what is cheap to rule out is ruled out first."""
+    matcher = SequenceMatcher(None, "", name, autojunk=False)
+    found = []
+    for other in others:
+        matcher.set_seq1(other)
+        if (
+            matcher.real_quick_ratio() >= least
+            and matcher.quick_ratio() >= least
+            and (like := matcher.ratio()) >= least
+        ):
+            found.append((like, other))
+    return found

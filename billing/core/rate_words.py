@@ -20,14 +20,18 @@ TOKEN_METERS = (
     "video_output",
 )  # fmt: skip
 MAIN_METERS = ("input", "cache_read", "cache_write", "output")
+# A kind of tokens, and the meter whose price it usually has.
+WHOLE_METERS = {
+    "cache_write_1h": "cache_write",
+    "reasoning": "output",
+    **{f"{kind}_{meter}": meter for kind in ("audio", "image", "video") for meter in ("input", "cache_read", "output")},
+}
 _METER_WORDS = {
     "cache_read": "cache reads",
     "cache_write": "cache writes",
     "cache_write_1h": "cache writes for an hour",
     "gpu_second": "GPU seconds",
     "gb_hour": "GB hours",
-    "search": "searches",
-    "web_search": "web searches",
 }
 _RATIO_WORDS = {
     Fraction(0): "nothing",
@@ -69,6 +73,23 @@ def _read_price(name: str, meter: Mapping[str, Any]) -> MeterPrice:
     return MeterPrice(name, price, listed, per)
 
 
+def list_own_prices(content: Mapping[str, Any]) -> dict[str, MeterPrice]:
+    """The same without kinds of tokens that cost what contains them: audio input at the price of input."""
+    prices = list_prices(content)
+    contained = _find_contained(prices)
+    return {name: price for name, price in prices.items() if name not in contained}
+
+
+def _find_contained(prices: Mapping[str, MeterPrice]) -> list[str]:
+    """The kinds of tokens that cost, and are listed at, what contains them."""
+    wholes = {name: prices.get(WHOLE_METERS.get(name, "")) for name in prices}
+    return [
+        name
+        for name, whole in wholes.items()
+        if whole and (whole.price, whole.list_price) == (prices[name].price, prices[name].list_price)
+    ]
+
+
 def estimate_cost(quantities: Mapping[str, int], content: Mapping[str, Any]) -> Decimal | None:
     """What tokens would cost at the base prices, by meter; None where one that was used has no price."""
     prices = list_prices(content)
@@ -105,8 +126,13 @@ def _list_conditions(content: Mapping[str, Any]) -> Iterator[str]:
     if content.get("tenant"):
         yield f"agreed for the tenant {content['tenant']} alone"
     yield from describe_context_tiers(content)
+    contained = _find_contained(list_prices(content))
     for name, meter in content.get("meters", {}).items():
-        yield from _describe_meter(name, meter)
+        plain = {key: meter[key] for key in meter if key not in ("note", "list_price")}
+        yield from _describe_meter(name, plain if name in contained else meter)
+    if contained:
+        cost = "costs what contains it" if len(contained) == 1 else "cost what contains them"
+        yield f"{_join([name_meter(name) for name in contained])} {cost}"
     if minimum := content.get("minimum"):
         yield f"at least {write_price(Decimal(minimum['amount']))} USD a {minimum['period']}, charged at its end"
 
@@ -122,7 +148,7 @@ def describe_context_tiers(content: Mapping[str, Any]) -> Iterator[str]:
     for tier in content.get("context_tiers", ()):
         count = f"{tier['input_tokens']:,}"
         where = f"above {count} input tokens" if tier["compare"] == ">" else f"from {count} input tokens on"
-        changes = _compare_prices(below, tier["meters"])
+        changes = _leave_out_contained(_compare_prices(below, tier["meters"]))
         if tier["scope"] == "marginal":
             yield f"what is above {count} of a meter, counted on it alone, costs {_say_changes(changes, below, '')}"
         else:
@@ -140,12 +166,25 @@ def _compare_prices(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[
     return ratios
 
 
+def _leave_out_contained(ratios: Mapping[str, Fraction | None]) -> dict[str, Fraction | None]:
+    """Without kinds of tokens that change as what contains them, and without other meters that do not change."""
+    names = sorted(ratios, key=lambda name: TOKEN_METERS.index(name) if name in TOKEN_METERS else len(TOKEN_METERS))
+    return {
+        name: ratios[name]
+        for name in names
+        if (name not in WHOLE_METERS or ratios.get(WHOLE_METERS[name], Fraction(-1)) != ratios[name])
+        and (name in TOKEN_METERS or ratios[name] != 1)
+    }
+
+
 def _say_changes(changes: Mapping[str, Fraction | None], below: Mapping[str, Any], introduction: str) -> str:
     """“twice”, or “twice for input and cache reads, and 1.5 times for output”."""
     by_ratio: dict[Fraction | None, list[str]] = {}
     for name, ratio in changes.items():
         by_ratio.setdefault(ratio, []).append(name)
-    untouched = [name for name in below if name in TOKEN_METERS and name not in changes]
+    untouched = [
+        name for name in below if name in TOKEN_METERS and not {name, WHOLE_METERS.get(name, name)} & changes.keys()
+    ]
     if len(by_ratio) == 1 and not untouched:
         return _say_ratio(next(iter(by_ratio)))
     said = [
@@ -218,7 +257,9 @@ def name_meter(meter: str) -> str:
     if meter in _METER_WORDS:
         return _METER_WORDS[meter]
     words = meter.replace("_", " ")
-    return words if meter in TOKEN_METERS or words.endswith("s") else f"{words}s"
+    if meter in TOKEN_METERS or words.endswith("s"):
+        return words
+    return f"{words}es" if words.endswith(("ch", "sh", "x")) else f"{words}s"
 
 
 def _name_unit(meter: str) -> str:

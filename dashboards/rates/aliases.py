@@ -77,6 +77,19 @@ class AliasPage:
     def unpriced_calls(self) -> int:
         return sum(each.quantities.unpriced_calls for each in self.unknown)
 
+    @property
+    def unknown_calls(self) -> int:
+        return sum(each.quantities.calls for each in self.unknown)
+
+    @property
+    def known_calls(self) -> int:
+        return sum(each.quantities.calls for each in self.known)
+
+    @property
+    def known_cost(self) -> Decimal:
+        """Of the calls that have a price."""
+        return sum((each.cost for each in self.known if each.cost is not None), Decimal(0))
+
 
 @dataclass(frozen=True, slots=True)
 class AliasPreview:

@@ -12,6 +12,7 @@ from billing.core.rate_words import (
     MeterPrice,
     describe_conditions,
     describe_context_tiers,
+    list_own_prices,
     list_prices,
     name_meter,
 )
@@ -45,10 +46,14 @@ NO_WORDS = {"feature": "no feature", "key": "no key"}
 
 @dataclass(frozen=True, slots=True)
 class ShownVersion:
-    """A version as a row. state: now, coming, past or replaced (in force at no time). tenant: a slug, '' for all."""
+    """A version as a row. state: now, coming, past or replaced (in force at no time). tenant: a slug, '' for all.
+
+    own_prices: without kinds of tokens that cost what contains them.
+    """
 
     record: RateRecord
     prices: Mapping[str, MeterPrice]
+    own_prices: Mapping[str, MeterPrice]
     conditions: Sequence[str]
     state: str
     tenant: str
@@ -201,6 +206,7 @@ def _show(record: RateRecord, records: Sequence[RateRecord], slugs: Mapping[int,
     return ShownVersion(
         record=record,
         prices=prices,
+        own_prices=list_own_prices(record.content),
         conditions=[part for part in conditions if part],
         state=state,
         tenant=slugs.get(record.tenant_id, "") or (f"tenant {record.tenant_id}" if record.tenant_id else ""),

@@ -14,6 +14,7 @@ from billing.core.rate_words import (
     MeterPrice,
     describe_context_tiers,
     estimate_cost,
+    list_own_prices,
     list_prices,
     name_meter,
     write_price,
@@ -49,12 +50,6 @@ STATES = {
 }
 ORIGIN_WORDS = {"genai-prices": "genai-prices", "file": "a file", "custom": "written here"}
 NEXT_PRICES_MAX = 2
-# A kind of tokens, and the meter whose price it usually has.
-WHOLE_METERS = {
-    "cache_write_1h": "cache_write",
-    "reasoning": "output",
-    **{f"{kind}_{meter}": meter for kind in ("audio", "image", "video") for meter in ("input", "cache_read", "output")},
-}
 STANDARD = "standard"
 
 
@@ -338,6 +333,7 @@ def _make_row(
     call, quantities = found.call, sum_quantities(tiers.values())
     record = records.get(found.now) if found.now else None
     prices = list_prices(record.content) if record else {}
+    own = list_own_prices(record.content) if record else {}
     before = records.get(found.before) if found.before else None
     names = {"model": call.model, "provider": call.provider}
     reason = ""
@@ -353,7 +349,7 @@ def _make_row(
         reason=reason,
         record=record,
         prices=prices,
-        others=_say_others(prices),
+        others=[price.words for meter, price in own.items() if meter not in MAIN_METERS],
         conditions=_say_conditions(record, call) if record else (),
         change=_compare_prices(prices, list_prices(before.content)) if before else None,
         coming=_say_coming(found.coming, prices, records),
@@ -364,16 +360,6 @@ def _make_row(
         entries_href=links.make(**names),
         unpriced_href=links.make(**names, pricing_status=UNPRICED),
     )
-
-
-def _say_others(prices: Mapping[str, MeterPrice]) -> list[str]:
-    """The prices without a column, but for kinds of tokens that cost what contains them."""
-    said = []
-    for meter, price in prices.items():
-        whole = prices.get(WHOLE_METERS.get(meter, ""))
-        if meter not in MAIN_METERS and (whole is None or whole.price != price.price):
-            said.append(price.words)
-    return said
 
 
 def _say_conditions(record: RateRecord, call: Call) -> list[str]:

@@ -16,11 +16,11 @@ from billing.core.usage import QUANTITY_MAX, UsageEvent, UsageInconsistent, spli
 # A field's name is what the wire calls it.
 TOKEN_FIELDS = (
     ("input_tokens", "Input tokens", "with those from and to a cache"),
-    ("cache_read_tokens", "read from a cache", "of the input"),
-    ("cache_write_tokens", "written to a cache", "of the input"),
-    ("cache_write_1h_tokens", "written for an hour", "of the input"),
+    ("cache_read_tokens", "Read from a cache", "of the input"),
+    ("cache_write_tokens", "Written to a cache", "of the input"),
+    ("cache_write_1h_tokens", "Written for an hour", "of the input"),
     ("output_tokens", "Output tokens", "with reasoning"),
-    ("reasoning_tokens", "of them reasoning", "of the output"),
+    ("reasoning_tokens", "Of them reasoning", "of the output"),
 )
 TEXT_FIELDS = ("provider", "model", "service_tier", "region", "time", "reported_cost")
 OTHER_METERS = (

@@ -1,6 +1,6 @@
 """Prices as elements: every digit of them, for a price is never rounded."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django import template
 from django.utils.html import format_html
@@ -11,6 +11,7 @@ from dashboards.core.figures import write_exact
 
 register = template.Library()
 
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)  # of an imported list whose beginning nobody wrote down
 NO_PRICE = mark_safe('<span class="quiet">–</span>')
 
 
@@ -38,8 +39,10 @@ def meter_words(meter: str) -> str:
 
 @register.filter
 def day_of(time: datetime | None) -> SafeString | str:
-    """4 Nov 2026 where a day begins, else with its minute; UTC stands in the title."""
+    """4 Nov 2026 where a day begins, else with its minute; UTC stands in the title. Imported lists begin with time."""
     if time is None:
         return "–"
+    if time <= BEGINNING:
+        return format_html('<time datetime="{0}" title="{0}">the beginning</time>', time.isoformat())
     shown = f"{time.day} {time:%b %Y}" if not (time.hour or time.minute) else f"{time.day} {time:%b %Y %H:%M}"
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', time.isoformat(), shown)

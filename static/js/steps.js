@@ -26,7 +26,7 @@ const makeLayout = () => {
     hovermode: "x unified",
     hoverlabel: { bgcolor: readColor("paper"), bordercolor: readColor("cast"), font: { ...label, color: readColor("ink") } },
     dragmode: false,
-    shapes: [{ type: "line", x0: data.now, x1: data.now, y0: 0, y1: 1, yref: "paper", line: { color: readColor("label"), width: 1, dash: "dot" } }],
+    shapes: [{ type: "line", x0: data.now, x1: data.now, y0: 0, y1: 1, yref: "paper", line: { color: readColor("label"), width: 1, dash: "dash" } }],
     xaxis: { type: "date", range: [data.begin, data.end], fixedrange: true, showgrid: false, zeroline: false, showline: true, linecolor: readColor("cast"), tickangle: 0, nticks: chart.clientWidth < 500 ? 4 : 8, hoverformat: "%-d %b %Y %H:%M" },
     yaxis: { side: "right", fixedrange: true, nticks: 5, tickformat: ",~r", tickfont: label, ticklabelposition: "inside top", gridcolor: readColor("grid"), zeroline: true, zerolinecolor: readColor("cast"), automargin: false, rangemode: "tozero" },
   };

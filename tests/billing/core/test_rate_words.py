@@ -58,6 +58,23 @@ def tier(above, meters, *, compare=">", scope="request"):
             ["Above 100 input tokens the whole request costs 4 times for input and cache reads, and about 1.33 times "
              "for output"],
         ),
+        (  # kinds of tokens that cost what contains them are not told one by one
+            {
+                "meters": BASE | {"audio_input": per_million("1", note="no price of its own"),
+                                  "web_search": {"price": "10", "per": 1000}},
+                "context_tiers": [
+                    {
+                        "input_tokens": 272_000, "compare": ">", "scope": "request",
+                        "meters": {"web_search": {"price": "10", "per": 1000}, "output": per_million("9"),
+                                   "audio_input": per_million("2"), "cache_read": per_million("0.2"),
+                                   "input": per_million("2")},
+                    }
+                ],
+            },
+            ["Above 272,000 input tokens the whole request costs twice for input and cache reads, and 1.5 times for "
+             "output",
+             "Audio input costs what contains it"],
+        ),
         ({"service_tier": "batch"}, ["Only for calls of the service tier batch"]),
         ({"region": "eu"}, ["Only for calls in the region eu"]),
         ({"time_window": "00:30-16:30"}, ["Only from 00:30 to 16:30 UTC"]),
