@@ -9,6 +9,7 @@ tier must be met by the name that won: another name's tier is another product's 
 
 import json
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ class _Name(msgspec.Struct, frozen=True):
     rates: tuple[CompiledRate, ...]
     in_force: tuple[tuple[datetime, datetime], ...]
     reason: str
+    starts: tuple[datetime, ...]  # of its lists, where no two of them are in force at once; else empty
 
 
 class RateBook:
@@ -76,7 +78,14 @@ class RateBook:
         best = self._best.get((provider, model, service_tier, region, tenant_id))
         if best is not None and best.start <= time < best.end:
             return best
-        found = _search(self._list_names(provider, model, service_tier, region, tenant_id), time)
+        names = self._list_names(provider, model, service_tier, region, tenant_id)
+        if names and names[0].starts:
+            # However many versions a name has, one is asked; and the next call is of about the same time.
+            number = bisect_right(names[0].starts, time) - 1
+            if number >= 0 and time < names[0].rates[number].end:
+                best = self._best[provider, model, service_tier, region, tenant_id] = names[0].rates[number]
+                return best
+        found = _search(names, time)
         return None if isinstance(found, str) else found
 
     def tell_absence(
@@ -111,8 +120,6 @@ class RateBook:
                 del self._names[oldest]
                 self._best.pop(oldest, None)
             self._names[call] = names
-            if names and names[0].rates and not names[0].rates[0].window:
-                self._best[call] = names[0].rates[0]
         return names
 
     def _match_names(self, provider: str, model: str, tenant_id: int) -> list[tuple[int, list[PublishedRate]]]:
@@ -143,7 +150,8 @@ class RateBook:
         """Of one name's lists those for `tier` and `region`, the most specific first."""
         of_tier = [rate for rate in rates if rate.service_tier == tier]
         of_region = [rate for rate in of_tier if rate.region in ("", region)]
-        of_region.sort(key=lambda rate: (rate.region == "", rate.time_window == ""))
+        of_region.sort(key=lambda rate: (rate.region == "", rate.time_window == "", rate.effective_from))
+        is_one_line = len({rate.region for rate in of_region}) < 2 and not any(rate.time_window for rate in of_region)
         reason = NO_RATE_AT_TIME
         if not of_tier:
             reason = f"no_rate_for_service_tier:{tier}"
@@ -154,6 +162,7 @@ class RateBook:
             tuple(self._compile(rate) for rate in of_region),
             tuple((rate.effective_from, rate.effective_to or ALWAYS) for rate in rates),
             reason,
+            tuple(rate.effective_from for rate in of_region) if is_one_line else (),
         )
 
     def _compile(self, rate: PublishedRate) -> CompiledRate:
