@@ -29,6 +29,17 @@ class Shot:
     email: str = OWNER
 
 
+LONG_PROMPT = (
+    "input_tokens=300000&cache_write_tokens=100000&cache_read_tokens=50000&output_tokens=10000"  # above a threshold
+)
+RATES_PAGES = (
+    ("rates", "/rates?tenant=acme"),
+    ("rates-model", "/rates/openai/gpt-5.6-luna?tenant=acme"),
+    ("rates-try", f"/rates/try?tenant=acme&provider=openai&model=gpt-5.6-luna&{LONG_PROMPT}"),
+    ("rates-aliases", "/rates/aliases?tenant=acme&provider=acme-gpu&model=inhouse-vl-2&means_provider=google"
+                      "&means_model=gemini-2.5-flash"),
+)  # fmt: skip
+
 SHOTS = (
     Shot("overview", "/"),
     Shot("overview", "/", theme="dark"),
@@ -39,6 +50,12 @@ SHOTS = (
     Shot("entry", "/ledger/{entry}", size=PHONE),
     Shot("entry", "/ledger/{entry}", theme="dark"),
     Shot("tenants", "/tenants", email=OPERATOR),
+    *(
+        Shot(name, path, size=size, theme=theme, email=OPERATOR)
+        for name, path in RATES_PAGES
+        for size in (WIDE, PHONE)
+        for theme in ("light", "dark")
+    ),
     Shot("sign-in", "/sign-in", email=""),
 )
 
@@ -92,7 +109,7 @@ def open_page(page: Page, path: str) -> None:
         path = path.format(entry=rows.first.locator("th a").get_attribute("href").split("?")[0].rpartition("/")[2])
     page.goto(path)
     if page.locator("#chart").count():
-        page.wait_for_selector("#chart .bars path", state="attached")
+        page.wait_for_selector("#chart .trace path", state="attached")
     page.wait_for_timeout(300)
 
 

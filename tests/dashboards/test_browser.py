@@ -26,6 +26,7 @@ from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 WIDE, PHONE = (1280, 900), (390, 844)
+LONG_USAGE = "input_tokens=120000000&cache_read_tokens=50000&output_tokens=10000&reasoning_tokens=7"
 PAGE_BYTES_MAX = 150_000  # of everything but the chart's script
 LIST_WEIGHTS = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .map((entry) => [entry.name, entry.decodedBodySize])"""
@@ -110,6 +111,14 @@ def list_pages(tenant):
         f"/ledger/{by_status['priced']}",
         f"/ledger/{by_status['unpriced']}",
         "/rejected",
+        "/rates",
+        "/rates?q=nothing",
+        "/rates/openai/gpt-4o-2024-08-06",
+        "/rates/openai/a-model-that-nobody-has-ever-put-a-price-on-2026-11-19",
+        f"/rates/try?provider=openai&model=gpt-4o-2024-08-06&{LONG_USAGE}",
+        "/rates/try?provider=openai&input_tokens=many&time=yesterday&meter=&quantity=3",
+        "/rates/try",
+        "/rates/aliases",
         "/find?q=nothing",
         "/nowhere",
     ]
@@ -117,7 +126,7 @@ def list_pages(tenant):
 
 def wait_for_chart(page):
     if page.locator("#chart").count():
-        page.wait_for_selector("#chart .bars path", state="attached")
+        page.wait_for_selector("#chart .trace path", state="attached")
 
 
 def list_violations(page, *, rules=None):
@@ -284,3 +293,77 @@ def test_ids_are_copied_whole(open_page, acme):
     page.get_by_role("button", name="Copy the entry's id").click()
     page.get_by_text("copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == entry["id"]
+
+
+def test_the_operators_pages_of_the_rates_fit_are_silent_and_accessible(open_page, acme):
+    client = sign_in(role="finance")
+    alias = "provider=openai&model=a-model-that-nobody-has-ever-put-a-price-on-2026-11-19&means_provider=openai"
+    for path in (
+        f"/rates?tenant={acme.slug}",
+        f"/rates/openai/gpt-4o-2024-08-06?tenant={acme.slug}",
+        f"/rates/aliases?tenant={acme.slug}&{alias}&means_model=gpt-4o-2024-08-06",
+        f"/rates/aliases?tenant={acme.slug}&{alias}&means_model=gpt-9",
+    ):
+        page = open_page(path, client=client, theme="dark")
+        wait_for_chart(page)
+        assert list_violations(page) == [], path
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        wait_until(page, lambda page=page: page.evaluate(LIST_TOO_WIDE) == [])  # the chart follows a little later
+        assert page.complaints == [], path
+
+
+def test_models_are_found_while_typing_and_the_address_says_so(open_page, acme):
+    page = open_page("/rates", client=sign_in(acme))
+    rows = page.locator("#rates tbody tr")
+    assert rows.count() == 2
+    page.get_by_label("Model or provider contains").type("gpt-4")
+    wait_until(page, lambda: rows.count() == 1)
+    assert "q=gpt-4" in page.url
+    page.get_by_label("State").select_option("unpriced")
+    page.get_by_text("No model fits these filters.").wait_for()
+    page.go_back()
+    wait_until(page, lambda: "state=unpriced" not in page.url)
+    assert page.complaints == []
+
+
+def test_a_usage_is_priced_while_it_is_typed_and_the_address_follows(open_page, acme):
+    page = open_page("/rates/try", client=sign_in(acme))
+    page.get_by_label("Provider", exact=True).fill("openai")
+    page.get_by_label("Model", exact=True).fill("gpt-4o-2024-08-06")
+    page.get_by_label("Input tokens").type("1000000")
+    page.get_by_text("exactly 2.500000000000 USD").wait_for()
+    wait_until(page, lambda: page.url.endswith("provider=openai&model=gpt-4o-2024-08-06&input_tokens=1000000"))
+    page.reload()
+    page.get_by_text("exactly 2.500000000000 USD").wait_for()
+    assert page.complaints == []
+
+
+def test_a_pasted_usage_is_read_and_priced_without_scripts(open_page, acme):
+    page = open_page("/rates/try", client=sign_in(acme), java_script_enabled=False)
+    page.get_by_label("Provider whose words these are").fill("openai")
+    page.get_by_label("Model, where the object names none").fill("gpt-4o-2024-08-06")
+    page.get_by_label("The object, or the whole answer").fill('{"prompt_tokens": 400000, "completion_tokens": 100000}')
+    page.get_by_role("button", name="Read it").click()
+    assert page.get_by_text("exactly 2.000000000000 USD").is_visible()  # 0.4 × 2.50 + 0.1 × 10.00
+    assert page.get_by_label("Input tokens").input_value() == "400000"
+    page.get_by_label("Output tokens").fill("0")
+    page.get_by_role("button", name="Price it").click()
+    assert page.get_by_text("exactly 1.000000000000 USD").is_visible()
+
+
+def test_an_alias_is_added_and_removed_by_hand(open_page):
+    publish_test_rates()
+    tenant = make_tenant("acme")
+    book(tenant, {"time": datetime.now(UTC), "provider": "acme-gpu", "model": tenant.slug})
+    page = open_page(f"/rates/aliases?tenant={tenant.slug}", client=sign_in(role="admin"))
+    page.locator("tr", has_text=tenant.slug).get_by_role("link", name="Map it").click()
+    page.get_by_label("means the provider").fill("openai")
+    page.get_by_label("and its model").fill("gpt-4o-2024-08-06")
+    page.get_by_role("button", name="Say what it would do").click()
+    page.get_by_text("was sent so in these 90 days").wait_for()
+    page.get_by_role("button", name="Add the alias").click()
+    page.get_by_text("The alias is added").wait_for()
+    page.locator("tr", has_text=tenant.slug).locator("summary", has_text="Remove").click()
+    page.get_by_role("button", name="Remove the alias").click()
+    page.get_by_text("The alias is removed").wait_for()
+    assert page.complaints == []
