@@ -118,7 +118,7 @@ def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "") 
         row = _lock_rate(rate_id, states=("in_review",), step="approved")
         if settings.RATES_FOUR_EYES and actor in (*row.authors, row.created_by, row.submitted_by):
             raise RateStepRefused("rate_needs_another", "somebody who neither wrote nor submitted it approves a rate")
-        if _find_replaced(row, now=now) != row.replaces_id:
+        if _find_replaced(row, now=now) != row.replaces_id or _is_overtaken(row):
             raise RateStepRefused(
                 "rate_outdated", "another price was published since this was submitted; return it and look again"
             )
@@ -198,6 +198,16 @@ def _find_replaced(row: RateVersion, *, now: datetime) -> int | None:
     versions = publication.versions.get(publication.key(read_document(row)), [])
     start, end = row.effective.lower, row.effective.upper or ALWAYS
     return next((each.rate_version_id for each in versions if each.start < end and start < each.end), None)
+
+
+def _is_overtaken(row: RateVersion) -> bool:
+    """Whether something was published under the same conditions, for any time, since this was submitted."""
+    same = ("provider", "model", "match", "tenant_id", "service_tier", "region", "time_window")
+    return RateVersion.objects.filter(
+        **{name: getattr(row, name) for name in same},
+        state__in=("published", "superseded"),
+        published_at__gt=row.submitted_at,
+    ).exists()
 
 
 def _check_comment(comment: str) -> str:

@@ -83,7 +83,7 @@ def get_trace(*, tenant_id: int, trace_id: str, using: str = "default") -> Trace
     for entry in own:
         by_span[entry["span_id"]].append(entry)
     spans = [_describe_span(row, by_span.pop(row[0], []), others) for row in rows]
-    spans += [_describe_entries([entry]) for entries in by_span.values() for entry in entries]
+    spans += [_describe_entries(call) for entries in by_span.values() for call in _list_calls(entries)]
     spans.sort(key=lambda span: (span.started_at, span.span_id))
     return Trace(
         trace_id=trace_id,
@@ -116,6 +116,14 @@ def _describe_span(
         unpriced=_count_unpriced(entries),
         entries=tuple(entry["id"] for entry in entries) or ((entry_id,) if entry_id else ()),
     )
+
+
+def _list_calls(entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Each call with the entries that rate, take back or restate it."""
+    calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        calls[entry["corrects"] or entry["id"]].append(entry)
+    return list(calls.values())
 
 
 def _describe_entries(entries: list[dict[str, Any]]) -> TraceSpan:
@@ -151,4 +159,4 @@ def _sum_cost(entries: Sequence[Mapping[str, Any]]) -> Decimal | None:
 def _count_unpriced(entries: Sequence[Mapping[str, Any]]) -> int:
     """Usage that has no price yet: a rating that came later names what it rates, and takes it off."""
     rated = {entry["corrects"] for entry in entries if entry["kind"] == "rating"}
-    return sum(entry["billed_cost"] is None and entry["id"] not in rated for entry in entries)
+    return sum(entry["billed_cost"] is None and entry["calls"] > 0 and entry["id"] not in rated for entry in entries)

@@ -1,7 +1,7 @@
 """A rate from its draft to its publication: who may do what, what is found, and what the ledger keeps of it."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -184,6 +184,16 @@ def test_a_rate_that_was_overtaken_in_review_is_not_approved(db):
     submit_rate(rate_id, actor="ann", now=NOW, confirmed=["replaces"])
     approve_rate(rate_id, actor="bob", now=NOW)
     assert price() == 2
+
+
+def test_a_version_published_for_a_later_time_overtakes_too(db):
+    publish_rates([write_rate("1")], origin="file", created_by="eve", approved_by="dan", now=NOW)
+    rate_id = draft_rate(write_rate("2", "2026-06-01"), author="ann", now=NOW)
+    submit_rate(rate_id, actor="ann", now=NOW)
+    later = NOW + timedelta(minutes=1)
+    publish_rates([write_rate("3", "2026-09-01")], origin="file", created_by="eve", approved_by="dan", now=later)
+    with pytest.raises(RateStepRefused, match="another price was published since"):
+        approve_rate(rate_id, actor="bob", now=later)
 
 
 def test_equal_terms_are_not_published_twice(db):

@@ -25,6 +25,7 @@ from billing.reratings import (
     work_job,
 )
 from billing.rollups import apply_batches, reconcile_rollups
+from billing.selectors import get_trace
 from ledger.proofs import check_leaf
 from ledger.selectors import EntryFilters, get_entry, list_corrections, list_entries
 from tenants.scope import tenant_scope
@@ -184,6 +185,16 @@ def test_what_was_unpriced_is_rated_and_counts_as_priced(db):
     assert [(row["kind"], row["billed_cost"]) for row in pair] == [("rating", None), ("rating", Decimal("0.032"))]
     assert list_net(acme) == (Decimal("0.032"), 1, 100_000, 0)
     assert find_differences(acme) == ()
+
+
+def test_a_trace_counts_what_was_rated_as_priced(db):
+    acme = make_tenant("acme")
+    book(acme, call("2026-08-01T00:00:00Z", trace_id="ab" * 16, span_id="cd" * 8))
+    assert get_trace(tenant_id=acme.id, trace_id="ab" * 16).unpriced == 1
+    rate_id = publish_late(write_list("gpt-5.6-luna", LUNA_AFTER, CUT))
+    run(start_rerating(rate_id, reason="its price came", requested_by="bob", now=NOW))
+    trace = get_trace(tenant_id=acme.id, trace_id="ab" * 16)
+    assert (trace.billed_cost, trace.unpriced) == (Decimal("0.032"), 0)
 
 
 def test_a_correction_is_corrected_by_what_it_comes_to(db):

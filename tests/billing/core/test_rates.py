@@ -457,3 +457,21 @@ def test_an_import_replaces_a_price_that_had_been_announced():
         [],
         [2],
     )
+
+
+def test_of_a_name_with_a_thousand_versions_each_prices_its_own_day():
+    first = datetime(2023, 1, 1, tzinfo=UTC)
+    rates = [
+        make_rate(
+            effective_from=(first + timedelta(days=day)).isoformat(),
+            effective_to=(first + timedelta(days=day + 1)).isoformat(),
+        )
+        for day in range(1000)
+        if day != 500
+    ]
+    book = make_rate_book(*rates)
+    for day, number in ((0, 1), (499, 500), (501, 501), (999, 999), (0, 1), (999, 999)):
+        time = first + timedelta(days=day, hours=23, minutes=59)
+        assert book.find("openai", "gpt-4o", time, "standard", "", 1).rate_version_id == number
+    for day in (-1, 500, 1000):
+        assert book.find("openai", "gpt-4o", first + timedelta(days=day), "standard", "", 1) is None
