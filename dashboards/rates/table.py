@@ -12,7 +12,6 @@ from billing.core.price_lists import ALWAYS
 from billing.core.rate_words import (
     MAIN_METERS,
     MeterPrice,
-    describe_context_tiers,
     estimate_cost,
     list_own_prices,
     list_prices,
@@ -369,7 +368,21 @@ def _say_conditions(record: RateRecord, call: Call) -> list[str]:
         said.append(f"at {record.time_window} UTC")
     if record.tenant_id:
         said.append("agreed for this tenant")
-    return [*said, *describe_context_tiers(record.content)]
+    return [*said, *_say_tiers(record)]
+
+
+def _say_tiers(record: RateRecord) -> list[str]:
+    """`output 22.50 above 272,000 input tokens`: the dearest meter of each context tier; its page says the rest."""
+    said = []
+    for tier in record.content.get("context_tiers", ()):
+        prices = list_prices(tier)
+        name = next((name for name in ("output", *prices) if name in prices), "")
+        where = "above" if tier["compare"] == ">" else "from"
+        if name:
+            said.append(
+                f"{name_meter(name)} {write_price(prices[name].price)} {where} {tier['input_tokens']:,} input tokens"
+            )
+    return said
 
 
 def _compare_prices(now: Mapping[str, MeterPrice], before: Mapping[str, MeterPrice]) -> Change | None:

@@ -30,6 +30,7 @@ OTHER_METERS = (
 )  # fmt: skip
 METERS_MAX = 20
 TEXT_LENGTH_MAX = 256
+COST_STEP = Decimal("1e-12")
 PASTED_LENGTH_MAX = 256_000
 TIME_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S")
 
@@ -142,6 +143,8 @@ def _read_event(
     wire = {name: reader.read_quantity(name, texts[name]) for name, _, _ in TOKEN_FIELDS}
     wire |= _read_meters(reader, meters, known=wire)
     reported = reader.read_quantity("reported_cost", texts["reported_cost"], whole=False)
+    if Decimal(reported) % COST_STEP:
+        reader.refuse("reported_cost", "has more than 12 decimals. Round it as the provider bills it.")
     moment = reader.read_time(texts["time"], now)
     try:
         usage = split_usage({name: quantity for name, quantity in wire.items() if quantity})
@@ -231,6 +234,9 @@ def _load_object(reader: _Reader, pasted: str) -> Mapping[str, object] | None:
         body = json.loads(pasted, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, ArithmeticError, RecursionError) as problem:
         reader.refuse("provider_usage", f"is no JSON: {problem}. Copy the object with its braces.")
+        return None
+    if "\\ud" in pasted.lower():  # half of a pair cannot stand in an address
+        reader.refuse("provider_usage", "holds escaped surrogates. Write the characters themselves, or leave them out.")
         return None
     if not isinstance(body, dict):
         reader.refuse("provider_usage", "must be an object in braces, as the provider answers it.")

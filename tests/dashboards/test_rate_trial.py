@@ -134,6 +134,8 @@ def test_what_has_no_price_says_why_and_what_stands_nearest(acme):
         (LUNA | {"time": "yesterday"}, "time “yesterday” is no time. Write it in UTC, such as 2026-07-30 12:00."),
         (LUNA | {"input_tokens": "1", "cache_read_tokens": "2"},
          "usage cache_read_tokens 2 exceed input_tokens 1. The whole contains its parts: raise it, or lower them."),
+        (LUNA | {"reported_cost": "0.0000000000001"}, "reported_cost has more than 12 decimals."),
+        (LUNA | {"model": "a\0b"}, "model has at most 256 characters, none of them NUL."),
         (LUNA | {"meter": ["", "images", "images"], "quantity": ["3", "1", "2"]},
          "images stands twice. Add the quantities up."),
         (LUNA | {"meter": ["input_tokens"], "quantity": ["3"]},
@@ -163,6 +165,7 @@ def test_a_pasted_object_leads_to_the_address_of_the_usage_that_it_says(acme):
         ("{", "is no JSON"),
         ("[1]", "must be an object in braces"),
         ('{"a": 1}', ""),
+        ('{"model": "\\ud800", "usage": {"input_tokens": 5, "output_tokens": 1}}', "holds escaped surrogates"),
         ('{"usage": {"input_tokens": -5, "output_tokens": 1}}', "input_tokens"),
     ):
         refused = client.post("/rates/try", {"provider": "anthropic", "provider_usage": wrong})

@@ -169,6 +169,7 @@ def test_a_models_page_tells_its_prices_conditions_versions_and_use(acme):
         "effective_from": in_days(-3), "meters": per_million(input="2", cache_read="1", output="8"),
         "context_tiers": [long],
     })  # fmt: skip
+    assert "output 12.00 above 272,000 input tokens" in get_page(sign_in(acme), "/rates")
     html = get_page(sign_in(acme), "/rates/openai/gpt-4o-2024-08-06")
     meters, versions, features, keys = read_tables(html)
     assert meters[1:] == [
