@@ -230,7 +230,11 @@ def _change_state(job_id: int, *, sources: tuple[str, ...], state: str, act: str
         job.error = ""
         if state == "cancelled":
             job.finished_at = now
-        job.save(update_fields=["state", "error", "finished_at"])
+        try:
+            with transaction.atomic():
+                job.save(update_fields=["state", "error", "finished_at"])
+        except IntegrityError:
+            raise JobRefused("job_under_way", "another job re-rates this rate") from None
         _record(job, act=act, actor=actor, now=now)
 
 

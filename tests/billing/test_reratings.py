@@ -23,6 +23,7 @@ from billing.reratings import (
     start_preview,
     start_rerating,
     work_job,
+    work_jobs,
 )
 from billing.rollups import apply_batches, reconcile_rollups
 from billing.selectors import get_trace
@@ -295,6 +296,29 @@ def test_a_job_is_paused_resumed_and_cancelled(db, monkeypatch):
     assert run(start_rerating(rate_id, reason="the rest", requested_by="bob", now=NOW)).impact.total.entries == 3
     assert list_net(acme)[:2] == (Decimal("0.224"), 7)  # seven times 0.032
     assert find_differences(acme) == ()
+
+
+def test_a_job_that_failed_books_nothing_says_why_and_goes_on_when_resumed(db, monkeypatch):
+    acme = make_tenant("acme")
+    publish(write_list("gpt-5.6-luna", LUNA_BEFORE))
+    book(acme, call("2026-08-01T00:00:00Z"))
+    rate_id = publish_late(write_list("gpt-5.6-luna", LUNA_AFTER, CUT))
+    job_id = start_rerating(rate_id, reason="late", requested_by="bob", now=NOW)
+    with monkeypatch.context() as broken:
+        broken.setattr("billing.reratings.jobs.book_page", lambda *args, **options: 1 / 0)
+        work_jobs(now=NOW)
+    failed = get_job(job_id)
+    assert (failed.state, failed.error, failed.impact.total.entries) == (
+        "failed",
+        "ZeroDivisionError: division by zero",
+        0,
+    )
+    other = start_rerating(rate_id, reason="again", requested_by="bob", now=NOW)
+    with pytest.raises(JobRefused, match="another job"):
+        resume_job(job_id, actor="bob", now=NOW)
+    cancel_job(other, actor="bob", now=NOW)
+    resume_job(job_id, actor="bob", now=NOW)
+    assert run(job_id).impact.total.entries == 1
 
 
 def test_only_what_is_published_re_rates_and_only_for_a_reason(db):
