@@ -209,6 +209,11 @@ EVENTS_RECEIPT: Schema = {
             "description": "A JWS (EdDSA) over the batch's header: count, cost, Merkle root.",
         },
         "results": _list_of(_refer("ItemResult")),
+        "unpriced_reasons": {
+            "type": "object",
+            "additionalProperties": _COUNT,
+            "description": "How many were booked without a price, by reason; left out where all have one.",
+        },
         "batches": _list_of(
             {
                 "type": "object",

@@ -4,8 +4,8 @@ import json
 import os
 import random
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +33,7 @@ TOPICS = ("rollup",)
 TRIES_MAX = 4
 GROUPED_EVENTS_MAX = 20  # a larger request fills a commit by itself
 GROUPED_INTAKES_MAX = 64
+WIRE_NAMES = {"charge_period_start": "time", "other_usage": "usage"}  # of columns that are called otherwise there
 PASSING_SQLSTATES = ("40P01", "40001")  # deadlock, serialisation
 
 
@@ -86,6 +87,7 @@ class Receipt:
     batch_id: UUID | None
     receipt: str | None
     results: tuple[ItemResult, ...] = field(repr=False)
+    unpriced_reasons: Mapping[str, int] = field(default_factory=dict)  # how many of `unpriced`, by reason
 
 
 class AtomicIntakeRefused(ValueError):
@@ -339,15 +341,19 @@ def _make_receipt(intake: Intake, batch: NewBatch, result: AppendResult) -> Rece
     items += _describe_rejected(intake)
     items.sort(key=lambda item: item.index)
     booked = set(result.booked)
+    unpriced = Counter(
+        entry.pricing_reason for entry in batch.entries if entry.billed_cost is None and entry.line in booked
+    )
     return Receipt(
         accepted=len(result.booked),
         duplicates=len(result.duplicates),
         conflicts=len(result.conflicts),
         rejected=len(intake.rejected),
-        unpriced=sum(entry.billed_cost is None for entry in batch.entries if entry.line in booked),
+        unpriced=unpriced.total(),
         batch_id=batch.batch_id if result.root else None,
         receipt=result.receipt,
         results=tuple(items),
+        unpriced_reasons=unpriced,
     )
 
 
@@ -355,13 +361,17 @@ def _describe_kept(kept: Kept, event_id: str) -> ItemResult:
     entry_id = f"{kept.batch_id}.{kept.first_line}"
     if not kept.differing:
         return ItemResult(kept.line, event_id, "duplicate", entry_id=entry_id)
+    differing = ", ".join(WIRE_NAMES.get(column, column) for column in kept.differing)
     return ItemResult(
         kept.line,
         event_id,
         "conflict",
         entry_id=entry_id,
         code="event_conflict",
-        detail=f"was booked before with another {', '.join(kept.differing)}; send a correction, or another id",
+        detail=(
+            f"was booked before with another {differing}; what is booked is never changed by an event: "
+            "if this is another call, give it another id"
+        ),
         fields=kept.differing,
     )
 

@@ -21,6 +21,7 @@ from api.parsing.wire import (
 KINDS = {
     "usage": dict, "provider_usage": dict, "tags": dict, "reported_cost": dict, "latency_ms": int, "cache_hit": bool,
 }  # fmt: skip
+TIME_EXAMPLE = "2026-11-22T05:00:00.123456Z"
 KIND_NAMES = {dict: "an object", int: "a whole number", bool: "true or false", str: "text"}
 
 
@@ -105,6 +106,10 @@ def check_fields(document: Any) -> Iterator[ItemProblem]:
     if not isinstance(document, dict):
         yield ItemProblem("", "wrong_type", "an event is an object")
         return
+    if len(document) == 1 and isinstance(next(iter(document.values())), list):
+        [name] = document
+        yield ItemProblem(printable(name), "unknown_field", "is no field of an event: send the list itself")
+        return
     for name in REQUIRED:
         if name not in document:
             yield ItemProblem(name, "missing_field", "is required")
@@ -118,7 +123,8 @@ def check_fields(document: Any) -> Iterator[ItemProblem]:
 def _check_field(name: str, value: Any) -> Iterator[ItemProblem]:
     kind = KINDS.get(name, str)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        yield ItemProblem(name, "wrong_type", f"must be {KIND_NAMES[kind]}, not {name_kind(value)}")
+        cure = f"; write it as {TIME_EXAMPLE}" if name == "time" else ""
+        yield ItemProblem(name, "wrong_type", f"must be {KIND_NAMES[kind]}, not {name_kind(value)}{cure}")
     elif kind is str:
         yield from check_text(name, value, TEXT_LENGTH_MAX)
         if name in REQUIRED and not value:

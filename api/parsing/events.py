@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, NDJSON, check_event_count, cut_body
 from api.parsing.checks import (
+    TIME_EXAMPLE,
     ItemProblem,
     ItemRefused,
     check_fields,
@@ -31,6 +32,7 @@ from billing.core.usage import (
     UsageInconsistent,
     split_usage,
 )
+from billing.core.usage_names import find_name_fault
 
 AGE_MAX = timedelta(days=400)
 AHEAD_MAX = timedelta(minutes=5)
@@ -189,7 +191,7 @@ def _read_time(text: str, now: datetime, may_backfill: bool, problems: list[Item
     form = TIME_FORM.fullmatch(text)
     if not form or not form[1]:
         wrong = "has no zone" if form else f"{text[:40]!r} is no RFC 3339 time"
-        problems.append(ItemProblem("time", "invalid_time", f"{wrong}; write it as 2026-11-22T05:00:00.123456Z"))
+        problems.append(ItemProblem("time", "invalid_time", f"{wrong}; write it as {TIME_EXAMPLE}"))
         return None
     try:
         moment = datetime.fromisoformat(text.upper())
@@ -272,13 +274,17 @@ def _list_unread(parts: Mapping[str, int]) -> str:
 
 def _check_quantity(field: str, name: str, value: Any) -> Iterator[ItemProblem]:
     place = f"{field}.{printable(name)}"
-    if not METER_NAME.fullmatch(name):
+    if field == "usage" and (fault := find_name_fault(name)):
+        yield ItemProblem(place, "unknown_field", fault)
+    elif not METER_NAME.fullmatch(name):
         yield ItemProblem(place, "unknown_field", "a meter's name is lower-case letters, digits and _, at most 64")
     elif isinstance(value, bool) or not isinstance(value, int | Decimal):
         yield ItemProblem(place, "wrong_type", f"must be a number, not {name_kind(value)}")
     elif isinstance(value, Decimal) and (name.endswith("_tokens") or value.as_tuple().exponent < -6):
         kind = "whole" if name.endswith("_tokens") else "of at most 6 decimals"
-        yield ItemProblem(place, "wrong_type", f"must be a number, {kind}")
+        is_whole = value == value.to_integral_value() and abs(value) <= QUANTITY_MAX
+        cure = f": write {int(value)}, not {value}" if is_whole else ""
+        yield ItemProblem(place, "wrong_type", f"must be a number, {kind}{cure}")
     elif not 0 <= value <= QUANTITY_MAX:
         yield ItemProblem(place, "out_of_range", f"must be 0 to {QUANTITY_MAX:,}")
 

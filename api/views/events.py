@@ -1,6 +1,6 @@
 """POST /v1/events: usage in, a receipt out, and what could not be booked kept to be corrected."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +20,18 @@ from api.parsing.cost_lines import FORMAT, OF_COST_LINES, parse_cost_lines, read
 from api.parsing.events import ParsedItem, parse_events
 from api.problems import Problem
 from api.schema import describe_call
-from billing.ingestion import AtomicIntakeRefused, ItemResult, KeyRevoked, Receipt, RejectedItem, ingest_events
+from billing.ingestion import (
+    WIRE_NAMES,
+    AtomicIntakeRefused,
+    ItemResult,
+    KeyRevoked,
+    Receipt,
+    RejectedItem,
+    ingest_events,
+)
 from tenants.selectors import get_tenant
 
+UNPRICED_REASONS_MAX = 20
 PARAMETERS = (
     Parameter(
         "atomic",
@@ -174,6 +183,11 @@ def _write_answer(receipts: Sequence[Receipt], *, with_accepted: bool) -> dict[s
         "receipt": only.receipt if only else None,
         "results": [_write_result(item) for item in results if with_accepted or item.status != "accepted"],
     }
+    reasons: Counter[str] = Counter()
+    for receipt in receipts:
+        reasons.update(receipt.unpriced_reasons)
+    if reasons:
+        answer["unpriced_reasons"] = dict(reasons.most_common(UNPRICED_REASONS_MAX))
     if len(made) > 1:
         answer["batches"] = [{"batch_id": str(receipt.batch_id), "receipt": receipt.receipt} for receipt in made]
     return answer
@@ -187,7 +201,7 @@ def _write_result(item: ItemResult) -> dict[str, Any]:
     if item.code:
         result |= {"code": item.code, "detail": item.detail}
     if item.fields:
-        result["fields"] = list(item.fields)
+        result["fields"] = [WIRE_NAMES.get(column, column) for column in item.fields]
     if item.problems:
         result["problems"] = list(item.problems)
     return result

@@ -17,7 +17,7 @@ from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
-from billing.ingestion import ingest_events
+from billing.ingestion import WIRE_NAMES, ingest_events
 from ledger.rejected import REJECTED_PER_PAGE_MAX, Rejected, get_rejected, list_rejected, mark_replayed
 
 REJECTED_PER_PAGE = 100
@@ -80,7 +80,11 @@ class RejectedReplay(APIView):
         receipt = ingest_events(tenant_id=access.tenant_id, api_key_id=access.key_id, events=[(0, item.event)], now=now)
         [result] = receipt.results
         if result.status == "conflict":
-            raise Problem("event_conflict", f"The event {result.detail}.", fields=list(result.fields))
+            raise Problem(
+                "event_conflict",
+                f"The event {result.detail}.",
+                fields=[WIRE_NAMES.get(name, name) for name in result.fields],
+            )
         mark_replayed(tenant_id=access.tenant_id, rejected_id=rejected_id, now=now)
         return Response(
             {"id": result.id, "status": result.status, "entry_id": result.entry_id, "receipt": receipt.receipt}

@@ -192,7 +192,9 @@ def _read_time(value: object, zone: tzinfo | None, problems: list[LineProblem]) 
         detail = f"is {text[:40]!r}: expected a date and a time, ISO 8601"
         problems.append(LineProblem("timestamp", "invalid_time", detail))
         return None, False
-    cure = "names no zone: say in which the log was written, such as Europe/Berlin or UTC"
+    cure = (
+        "names no zone: say in which the log was written, by timezone=Europe/Berlin (--timezone of the command), or UTC"
+    )
     problems.append(LineProblem("timestamp", "zone_missing", cure))
     return None, False
 

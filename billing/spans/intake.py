@@ -25,7 +25,15 @@ from billing.core.spans.leaves import DEPTH_MAX
 from billing.core.spans.reading import NS_MAX
 from billing.core.spans.reports import find_contradictions, merge_reports
 from billing.core.usage import UsageEvent
-from billing.ingestion import PASSING_SQLSTATES, TRIES_MAX, ItemResult, Receipt, RejectedItem, ingest_events
+from billing.ingestion import (
+    PASSING_SQLSTATES,
+    TRIES_MAX,
+    WIRE_NAMES,
+    ItemResult,
+    Receipt,
+    RejectedItem,
+    ingest_events,
+)
 from billing.spans.kept import KeptSpan, keep_spans, load_nodes, note_waiting, settle_spans, touch_traces
 from ledger.partitions import ensure_partition
 from ledger.rejected import keep_rejected
@@ -313,7 +321,7 @@ def _find_contradictions(tenant_id: int, booked: Sequence[TakenSpan], receipt: R
 def _describe_contradiction(taken: TakenSpan, item: ItemResult, columns: Sequence[str]) -> str:
     return (
         f"span {taken.span.span_id}: this call was booked before as entry {item.entry_id} with another "
-        f"{', '.join(columns)}; the first report stands"
+        f"{', '.join(WIRE_NAMES.get(column, column) for column in columns)}; the first report stands"
     )
 
 

@@ -85,7 +85,10 @@ def test_times_without_a_zone_need_one_named(acme, key):
         {
             "field": "timestamp",
             "code": "zone_missing",
-            "detail": "names no zone: say in which the log was written, such as Europe/Berlin or UTC",
+            "detail": (
+                "names no zone: say in which the log was written, by timezone=Europe/Berlin (--timezone of the "
+                "command), or UTC"
+            ),
         }
     ]
     assert post(key, line, timezone="Europe/Berlin").json()["accepted"] == 1

@@ -95,6 +95,50 @@ def test_results_lists_what_was_not_newly_accepted_and_everything_when_asked(key
     assert [item["status"] for item in everything] == ["duplicate", "duplicate"]
 
 
+def test_what_is_booked_without_a_price_is_told_with_its_reason(key):
+    events = [make_wire_event(model="our-llama"), make_wire_event(model="our-llama"), make_wire_event()]
+    events.append(make_wire_event(usage={"input_tokens": 1, "sandbox_minutes": 2}))
+    answer = post(key, events).json()
+    assert (answer["accepted"], answer["unpriced"], answer["results"]) == (4, 3, [])
+    assert answer["unpriced_reasons"] == {"no_rate_for_model": 2, "no_price_for_meter:sandbox_minutes": 1}
+    assert "unpriced_reasons" not in post(key, make_wire_event()).json()
+
+
+def test_a_conflict_speaks_of_what_was_sent_and_says_what_can_be_done(key):
+    event = make_wire_event(time="2026-11-20T05:00:00Z")
+    post(key, event)
+    [conflict] = post(key, event | {"time": "2026-11-20T05:00:01Z"}).json()["results"]
+    assert conflict["fields"] == ["time"]
+    assert conflict["detail"] == (
+        "was booked before with another time; what is booked is never changed by an event: "
+        "if this is another call, give it another id"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "detail"),
+    [
+        ({"usage": {"prompt_tokens": 9}}, "usage.prompt_tokens", "write input_tokens, or send the provider's own"),
+        ({"usage": {"total_tokens": 9}}, "usage.total_tokens", "write input_tokens and output_tokens, or send"),
+        ({"usage": {"inputTokens": 9}}, "usage.inputTokens", "write input_tokens, or send the provider's own object"),
+        ({"usage": {"inptu_tokens": 9}}, "usage.inptu_tokens", "did you mean input_tokens?"),
+        ({"usage": {"input_tokens": 12.0}}, "usage.input_tokens", "whole: write 12, not 12.0"),
+        ({"time": 1763780000}, "time", "write it as 2026-11-22T05:00:00.123456Z"),
+    ],
+)
+def test_a_refusal_says_what_to_write(key, sent, field, detail):
+    [problem] = post(key, make_wire_event(**sent)).json()["results"][0]["problems"]
+    assert problem["field"] == field
+    assert detail in problem["detail"]
+
+
+def test_a_list_in_an_envelope_is_one_problem_with_its_cure(key):
+    [problem] = post(key, {"events": [make_wire_event()]}).json()["results"][0]["problems"]
+    assert problem == {
+        "field": "events", "code": "unknown_field", "detail": "is no field of an event: send the list itself",
+    }  # fmt: skip
+
+
 def test_a_conflict_names_the_fields_that_differ(key):
     event = make_wire_event()
     post(key, event)
@@ -141,6 +185,8 @@ BAD_EVENTS = [
     ({"usage": {"input_tokens": True}}, "usage.input_tokens", "wrong_type"),
     ({"usage": {"input_tokens": "12"}}, "usage.input_tokens", "wrong_type"),
     ({"usage": {"Input Tokens": 1}}, "usage.Input Tokens", "unknown_field"),
+    ({"usage": {"prompt_tokens": 9, "completion_tokens": 1}}, "usage.completion_tokens", "unknown_field"),
+    ({"usage": {"inptu_tokens": 9}}, "usage.inptu_tokens", "unknown_field"),
     ({"usage": {"input_tokens": 1, "cache_read_tokens": 2}}, "usage", "usage_inconsistent"),
     ({"usage": {"output_tokens": 1, "reasoning_tokens": 2}}, "usage", "usage_inconsistent"),
     ({"usage": ...}, "usage", "missing_field"),
