@@ -87,7 +87,11 @@ def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
 def require_scope(access: Access | None, scope: str | None) -> Access:
     """The access, if there is one and it has `scope`; None asks for any live key. Raises Problem."""
     if access is None:
-        raise Problem("key_missing", headers={"WWW-Authenticate": REALM})
+        raise Problem(
+            "key_missing",
+            "Send the key as “Authorization: Bearer <key>”; manage.py create_api_key makes one.",
+            headers={"WWW-Authenticate": REALM},
+        )
     if scope is not None and scope not in access.scopes:
         raise Problem(
             "scope_missing",

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 
+from api.known_paths import suggest_path
 from api.problems import Problem, answer_error
 
 MACHINE_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics", "/.well-known/tokenledger-keys"})
@@ -30,7 +31,7 @@ class MachineDoorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not is_machine_path(request.path_info):
+        if not is_machine_path(request.path_info) and not sends_api_key(request):
             return self.get_response(request)
         request.request_id = find_request_id(request)
         try:
@@ -52,6 +53,11 @@ def is_machine_path(path: str) -> bool:
     return path.startswith("/v1/") or path in MACHINE_PATHS
 
 
+def sends_api_key(request: HttpRequest) -> bool:
+    """Whether a program asks: no person's path takes a key, and an answer about forms or sign-in would mislead it."""
+    return request.META.get("HTTP_AUTHORIZATION", "")[:10].lower() == "bearer tl_"
+
+
 def find_request_id(request: HttpRequest) -> str:
     """The client's X-Request-Id where it is fit to be repeated, else a new one."""
     sent = request.META.get("HTTP_X_REQUEST_ID", "")
@@ -63,7 +69,10 @@ def call_view(request: HttpRequest) -> HttpResponse:
     request.get_host()  # refuses a foreign name, so that no web page reaches a loopback address by renaming it
     if _read_content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise Problem("body_too_large", f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes are read.")
-    match = resolve(request.path_info)
+    try:
+        match = resolve(request.path_info, urlconf="api.urls")
+    except Resolver404 as error:
+        raise Problem("path_unknown", suggest_path(request.path_info)) from error
     request.resolver_match = match
     response = match.func(request, *match.args, **match.kwargs)
     if hasattr(response, "render") and not response.is_rendered:

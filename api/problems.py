@@ -124,7 +124,7 @@ def answer_error(error: Exception, *, request: HttpRequest) -> HttpResponse:
     if request.content_type == PROTOBUF:
         return _answer_in_protobuf(problem, request_id)
     return HttpResponse(
-        encode_json(build_document(problem, request_id=request_id)),
+        encode_json(build_document(problem, request_id=request_id)) + b"\n",
         status=problem.type.status,
         content_type=CONTENT_TYPE,
         headers=problem.headers,

@@ -28,7 +28,7 @@ class JSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        return b"" if data is None else encode_json(data)
+        return b"" if data is None else encode_json(data) + b"\n"  # a terminal's prompt then has its own line
 
 
 class AlwaysJSON(BaseContentNegotiation):

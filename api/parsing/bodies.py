@@ -11,6 +11,7 @@ from api.problems import Problem
 BODY_BYTES_MAX = 8_000_000  # unpacked
 EVENTS_PER_REQUEST_MAX = 5_000
 GZIP_WINDOW_BITS = 31
+GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 65_536
 BLANKS = re.compile(r"[ \t\n\r]*")
 
@@ -30,6 +31,8 @@ def read_body(request: HttpRequest) -> bytes:
         body = _unpack(body)
     elif encoding not in ("", "identity"):
         raise Problem("content_encoding_unknown", f"Content-Encoding {encoding[:40]!r}: send gzip, or none.")
+    elif body.startswith(GZIP_MAGIC):
+        raise Problem("body_malformed", "The body is gzip and does not say so: send “Content-Encoding: gzip” with it.")
     if len(body) > BODY_BYTES_MAX:
         raise Problem("body_too_large", f"At most {BODY_BYTES_MAX:,} bytes unpacked; send fewer events at a time.")
     if not body.strip():

@@ -193,8 +193,15 @@ class _Request(msgspec.Struct, rename="camel"):
 
 
 _decode_request = msgspec.json.Decoder(_Request).decode
+_decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_span = msgspec.json.Decoder(_Span).decode
 
+
+SPAN_NAMES = "resourceSpans, scopeSpans and spans"
+NESTING = "spans stand in scopeSpans, and those in resourceSpans"
+_OTHER_NAMES = re.compile(
+    rb'"(resource_spans|scope_spans|instrumentation_library_spans|instrumentationLibrarySpans)"[ \t\r\n]*:'
+)
 
 # An escaped backslash, a whole pair of surrogates, or half of one.
 _SURROGATES = re.compile(
@@ -221,7 +228,10 @@ def _decode(decode: Callable[[bytes], T], text: bytes) -> T:
 def _read_json(body: bytes) -> list[SentSpan | UnreadableSpan]:
     try:
         request = _decode(_decode_request, body or b"{}")
-        _check_count(sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans))
+        count = sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
+        _check_count(count)
+        if count == 0:
+            _refuse_other_names(body)
         found: list[SentSpan | UnreadableSpan] = []
         for resource_spans in request.resource_spans:
             resource = resource_spans.resource
@@ -235,6 +245,19 @@ def _read_json(body: bytes) -> list[SentSpan | UnreadableSpan]:
     except ValueError as error:  # msgspec's own, and an integer in words
         raise Problem("body_malformed", f"The body is no ExportTraceServiceRequest in JSON: {error}.") from error
     return found
+
+
+def _refuse_other_names(body: bytes) -> None:
+    """Raises Problem for a body without a span that has fields, and not those in which spans stand.
+
+    The protocol passes over unknown names; here all that was sent would be lost without a word.
+    """
+    if found := _OTHER_NAMES.search(body):
+        other = found[1].decode()
+        raise Problem("body_malformed", f"The name {other!r} is none of OTLP's JSON: write {SPAN_NAMES}.")
+    names = _decode(_decode_names, body or b"{}")
+    if names and "resourceSpans" not in names:
+        raise Problem("body_malformed", f"The body holds no resourceSpans, but {sorted(names)[0][:80]!r}: {NESTING}.")
 
 
 def _read_json_span(

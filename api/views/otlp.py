@@ -23,6 +23,7 @@ from billing.spans import RefusedSpan, TakenSpan, book_spans
 from tenants.selectors import get_tenant
 
 REFUSED_NAMED_MAX = 10
+NO_SPANS = "The body is {}: no resourceSpans, nothing to book."  # a good request, and seldom what was meant
 BODY_PROBLEMS = (
     "body_malformed", "body_incomplete", "body_too_large", "too_many_events", "content_type_unknown",
     "content_encoding_unknown",
@@ -72,7 +73,10 @@ class OtlpTraces(APIView):
             )
             refused += receipt.refused
         answer = write_response(
-            kind="traces", content_type=content_type, rejected=len(refused), message=_describe_refused(refused)
+            kind="traces",
+            content_type=content_type,
+            rejected=len(refused),
+            message=NO_SPANS if body.strip() == b"{}" else _describe_refused(refused),
         )
         return HttpResponse(answer, content_type=content_type)
 

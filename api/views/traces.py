@@ -1,5 +1,6 @@
 """GET /v1/traces/{trace_id}: the spans of a trace, with what each cost."""
 
+import re
 from typing import Any
 
 from rest_framework.request import Request
@@ -37,7 +38,8 @@ class TraceDetail(APIView):
         is_kept = len(trace_id) <= TRACE_ID_LENGTH_MAX and "\x00" not in trace_id
         trace = get_trace(tenant_id=request.auth.tenant_id, trace_id=trace_id) if is_kept else None
         if trace is None:
-            raise Problem("trace_unknown")
+            hexadecimal = re.fullmatch(r"[0-9a-f]{32}", trace_id)
+            raise Problem("trace_unknown", "" if hexadecimal else "A span's trace id is 32 hexadecimal digits.")
         return Response(write_trace(trace))
 
 

@@ -1,3 +1,4 @@
+import gzip
 import http.client
 import json
 import re
@@ -103,6 +104,46 @@ def test_a_problem_names_all_that_is_wrong(machine):
 def test_an_unknown_path_is_a_problem_as_well(db, path):
     response = Machine().get(path)
     assert (response.status_code, response.json()["code"]) == (404, "path_unknown")
+
+
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/v1/traces/v1/traces", "Did you mean /v1/traces? An OTLP endpoint is the address without /v1/traces."),
+        ("/v1/v1/traces", "Did you mean /v1/traces? An OTLP endpoint is the address without /v1/traces."),
+        ("/v1/trace", "Did you mean /v1/traces? An OTLP endpoint is the address without /v1/traces."),
+        ("/v1/event", "Did you mean /v1/events?"),
+        ("/v1/events/", "Did you mean /v1/events, without a slash at its end?"),
+        (
+            "/v1/qqqqqqqq",
+            "Usage events go to /v1/events, OpenTelemetry's spans to /v1/traces; /v1/docs shows every path.",
+        ),
+    ],
+)
+def test_an_unknown_path_is_answered_with_the_nearest_that_there_is(db, path, detail):
+    assert Machine().post(path, "{}").json()["detail"] == detail
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/v1/traces/v1/traces"])
+def test_a_program_is_never_answered_with_a_page(machine, path):
+    """A person's path asks for sessions and forms; whoever sends a key is told the machines' paths."""
+    answer = machine.post(path, "{}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "path_unknown")
+    assert answer.content.endswith(b"}\n")
+
+
+def test_a_request_without_a_key_is_told_how_to_send_one(db):
+    assert "Authorization: Bearer <key>" in Machine().get("/v1/me").json()["detail"]
+
+
+def test_gzip_that_does_not_say_so_is_told_to(machine):
+    answer = machine.post("/v1/events", gzip.compress(b"[]"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_malformed")
+    assert "Content-Encoding: gzip" in answer.json()["detail"]
+
+
+def test_an_answer_ends_with_a_line_so_that_a_terminal_shows_its_prompt_below(machine):
+    assert machine.get("/v1/me").content.endswith(b"}\n")
 
 
 def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_takes(machine):

@@ -349,12 +349,15 @@ BODIES = [
     (b"[]", JSON, 400, "body_malformed"),
     (b'{"resourceSpans": 7}', JSON, 400, "body_malformed"),
     (b'{"resourceSpans": ' + b"[" * 5000 + b"]" * 5000 + b"}", JSON, 400, "body_malformed"),
+    (b'{"resource_spans": [{"scope_spans": [{"spans": []}]}]}', JSON, 400, "body_malformed"),
+    (b'{"resourceSpans": [{"scope_spans": [{"spans": [{}]}]}]}', JSON, 400, "body_malformed"),
+    (b'{"spans": [{"traceId": "5b8efff798038103d269b633813fc60c"}]}', JSON, 400, "body_malformed"),
     (b"{}", "text/plain", 415, "content_type_unknown"),
     (b" " * 8_000_001, JSON, 413, "body_too_large"),
 ]
 
 
-@pytest.mark.parametrize(("body", "content_type", "status", "code"), BODIES, ids=[str(body[3])[:30] for body in BODIES])
+@pytest.mark.parametrize(("body", "content_type", "status", "code"), BODIES, ids=range(len(BODIES)))
 def test_a_body_that_cannot_be_read_is_refused_in_its_own_encoding(key, body, content_type, status, code):
     answer = post(key, body, content_type=content_type)
     assert answer.status_code == status
@@ -374,7 +377,34 @@ def test_a_small_gzip_that_unpacks_to_much_is_refused_before_it_is_unpacked(key)
 @pytest.mark.parametrize("content_type", [PROTOBUF, JSON])
 def test_a_request_without_spans_is_a_good_one(key, content_type):
     assert post(key, b"", content_type=content_type).status_code == 200
-    assert post(key, b"{}" if content_type == JSON else b"", content_type=content_type).status_code == 200
+    answer = post(key, b'{"resourceSpans": []}' if content_type == JSON else b"", content_type=content_type)
+    assert (answer.status_code, answer.content) == (200, b"{}" if content_type == JSON else b"")
+
+
+def test_an_empty_object_is_answered_with_a_warning(key):
+    """In proto3's JSON it is a request without spans; whoever sends it by hand meant something else."""
+    answer = post(key, b"{}", content_type=JSON)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "partialSuccess": {
+            "rejectedSpans": "0",
+            "errorMessage": "The body is {}: no resourceSpans, nothing to book.",
+        }
+    }
+
+
+def test_other_names_than_the_protocols_are_refused_with_its_own(key):
+    snake = post(key, b'{"resource_spans": []}', content_type=JSON).json()["detail"]
+    assert snake == "The name 'resource_spans' is none of OTLP's JSON: write resourceSpans, scopeSpans and spans."
+    flat = post(key, b'{"spans": []}', content_type=JSON).json()["detail"]
+    assert (
+        flat == "The body holds no resourceSpans, but 'spans': spans stand in scopeSpans, and those in resourceSpans."
+    )
+
+
+def test_a_trace_id_that_cannot_be_one_is_told_how_one_looks(acme):
+    answer = ask_trace(make_key(acme, "read"), "nothex")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "A span's trace id is 32 hexadecimal digits.")
 
 
 @pytest.mark.parametrize(
