@@ -1,4 +1,4 @@
-"""Every snippet of docs/ that says `run` is run, in the order of its page, against a live server.
+"""Every snippet of README.md and docs/ that says `run` is run, in the order of its page, against a live server.
 
 The convention is stated in docs/testing.md: the word after the language says what is done with a block.
 
@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.factories import make_key, make_tenant, publish_test_rates
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"^```(?P<language>\w+) (?P<role>run|output|file=[\w.-]+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
