@@ -11,6 +11,7 @@ from django.db.utils import DatabaseError, OperationalError
 
 from api.health import FAILED, OK, check_migrations, check_redis
 from billing.job_runs import HEARTBEAT_JOB
+from billing.rates import load_rate_book
 from finops.celery import app
 from finops.defences import (
     list_missing_partitions,
@@ -24,6 +25,7 @@ from ledger.selectors import measure_outbox
 OUTBOX_AGE_MAX = timedelta(minutes=5)
 HEARTBEAT_AGE_MAX = timedelta(minutes=1)
 WORKER_ANSWER_SECONDS = 2.0
+MODELS_NAMED_MAX = 5
 
 SET_UP = "run `manage.py setup_database`"
 
@@ -150,7 +152,7 @@ def _state_rates(now: datetime) -> tuple[str, str]:
 
 
 LIST_UNPRICED_MODELS_SQL = """
-    SELECT provider || '/' || model
+    SELECT provider, model
     FROM cost_hour
     WHERE hour >= date_trunc('day', %(now)s::timestamptz, 'UTC') AND unpriced_calls > 0
     GROUP BY provider, model
@@ -158,11 +160,27 @@ LIST_UNPRICED_MODELS_SQL = """
 
 
 def _state_models(now: datetime) -> tuple[str, str]:
-    models = [model for (model,) in _query(LIST_UNPRICED_MODELS_SQL, {"now": now}, using="reader")]
+    models = _query(LIST_UNPRICED_MODELS_SQL, {"now": now}, using="reader")
     if not models:
-        return "every model of today has a rate", ""
-    more = f" and {len(models) - 5} more" if len(models) > 5 else ""
-    return f"without a rate today: {', '.join(models[:5])}{more}", "publish their rates; what they cost is then booked"
+        return "every call of today has a price", ""
+    rate_book = load_rate_book()
+    without, partly = [], []
+    for provider, model in models:
+        has_rate = rate_book.find(provider, model, now, "standard", "", 0)
+        (partly if has_rate else without).append(f"{provider}/{model}")
+    said, cures = [], []
+    if without:
+        said.append(f"without a rate: {_name_some(without)}")
+        cures.append("publish their rates (docs/rates.md)")
+    if partly:
+        said.append(f"with a rate, and calls of today without a price: {_name_some(partly)}")
+        cures.append("the ledger says why: a meter without a price needs a further version of the rate")
+    return "; ".join(said), "; ".join([*cures, "what was booked before a rate came is priced by its re-rating"])
+
+
+def _name_some(names: list[str]) -> str:
+    more = f" and {len(names) - MODELS_NAMED_MAX} more" if len(names) > MODELS_NAMED_MAX else ""
+    return f"{', '.join(names[:MODELS_NAMED_MAX])}{more}"
 
 
 CHECKS = {

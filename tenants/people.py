@@ -1,4 +1,4 @@
-"""Making the people who sign in."""
+"""Making the people who sign in, and their passwords."""
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -38,4 +38,18 @@ def create_user(*, email: str, password: str, role: str, tenant_slug: str | None
             person.save()
     except IntegrityError as error:
         raise PersonRefused(f"a person with the address {person.email} exists already") from error
+    return person.pk
+
+
+def set_password(*, email: str, password: str) -> int:
+    """Give a person a new password, and return the id; sessions opened with the old one end. Raises PersonRefused."""
+    person = User.objects.filter(email=email.strip().lower()).first()
+    if person is None:
+        raise PersonRefused(f"there is no person with the address {email.strip().lower()}")
+    try:
+        validate_password(password, person)
+    except ValidationError as error:
+        raise PersonRefused(" ".join(error.messages)) from error
+    person.set_password(password)
+    person.save(update_fields=["password"])
     return person.pk

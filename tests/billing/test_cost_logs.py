@@ -231,6 +231,15 @@ def test_the_command_says_what_became_of_the_log_and_ends_with_json(acme, tmp_pa
     assert read(acme, "SELECT DISTINCT feature FROM ledger_entry") == [("chat",)]
 
 
+def test_a_script_may_ask_for_an_exit_status_that_tells_of_refused_lines(acme, tmp_path):
+    """Refused lines are kept and shown; unless it is asked to, the command does not fail for them."""
+    command = ["load_log", str(write(tmp_path, [*LINES, "plain text"])), f"--tenant={acme.slug}", "--timezone=UTC"]
+    call_command(*command, stdout=io.StringIO())
+    with pytest.raises(CommandError, match="1 lines rejected, 0 in conflict") as raised:
+        call_command(*command, "--strict", stdout=io.StringIO())
+    assert raised.value.returncode == 3
+
+
 BAD_COMMANDS = [
     (["--tenant=nobody"], "there is no tenant 'nobody'"),
     (["--tenant=nobody", "--timezone=Mars/Olympus"], "'Mars/Olympus' is no time zone"),

@@ -169,6 +169,14 @@ def test_the_command_says_what_became_of_the_file_and_ends_with_json(acme, tmp_p
     assert facts["marks"] == {"zone_less": 3}
 
 
+def test_a_script_may_ask_for_an_exit_status_that_tells_of_conflicts(acme, tmp_path):
+    command = ["load_trace", "azure", str(write(tmp_path, AZURE)), f"--tenant={acme.slug}"]
+    call_command(*command, "--strict", "--feature=one", stdout=StringIO())
+    with pytest.raises(CommandError, match="0 rows rejected, 3 in conflict") as raised:
+        call_command(*command, "--strict", "--feature=two", stdout=StringIO())
+    assert raised.value.returncode == 3
+
+
 def test_the_command_refuses_a_tenant_that_does_not_exist(tmp_path):
     with pytest.raises(CommandError, match="there is no tenant 'nobody'"):
         call_command("load_trace", "azure", str(write(tmp_path, AZURE)), tenant="nobody")

@@ -11,11 +11,13 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from billing.rates import forget_rate_book
 from finops import doctor
 from finops.doctor import CHECKS, examine
 from finops.environment import environment_file, write_environment
 from finops.roles import derive_urls, ensure_roles
 from tests.conftest import ROOT, URLS
+from tests.factories import publish_test_rates
 
 
 def examine_one(name, *, now=None):
@@ -106,3 +108,17 @@ def test_a_database_that_is_away_is_named_with_the_cure(committed_db, monkeypatc
     finding = examine_one("row security")
     assert finding.detail == "the database is not reached (connection refused)"
     assert finding.cure == "start it with `make up`, or see DATABASE_URL"
+
+
+def test_a_model_that_lacks_a_rate_is_told_apart_from_one_whose_rate_does_not_price_every_call(db, monkeypatch):
+    publish_test_rates()
+    monkeypatch.setattr(doctor, "_query", lambda *_, **__: [("openai", "gpt-4o-2024-08-06"), ("openai", "our-llama")])
+    finding = examine_one("models")
+    forget_rate_book()  # the rates are rolled back with the test; the process's copy is not
+    assert finding.detail == (
+        "without a rate: openai/our-llama; with a rate, and calls of today without a price: openai/gpt-4o-2024-08-06"
+    )
+    assert finding.cure == (
+        "publish their rates (docs/rates.md); the ledger says why: a meter without a price needs a further version of "
+        "the rate; what was booked before a rate came is priced by its re-rating"
+    )

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from tenants.keys import find_api_key
 from tenants.models import User
 from tenants.selectors import get_tenant
+from tests.factories import make_key, make_tenant
 
 pytestmark = pytest.mark.usefixtures("db")
 PASSWORD = "correct horse battery staple"
@@ -60,6 +61,47 @@ def test_a_person_needs_a_password_and_a_good_one(monkeypatch):
     monkeypatch.setenv("TOKENLEDGER_PASSWORD", "short")
     with pytest.raises(CommandError, match="at least 12 characters"):
         call_command("create_user", "a@b.example", "--role", "admin")
+
+
+def test_a_forgotten_password_is_set_anew_and_ends_every_session(client, monkeypatch, capsys):
+    monkeypatch.setenv("TOKENLEDGER_PASSWORD", PASSWORD)
+    user_id = run(capsys, "create_user", "ada@example.com", "--role", "admin")
+    person = User.objects.get(pk=user_id)
+    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert client.get("/").url == "/tenants"
+    monkeypatch.setenv("TOKENLEDGER_PASSWORD", "another horse another staple")
+    assert run(capsys, "set_password", "Ada@Example.com") == user_id
+    assert client.get("/").url == "/sign-in?next=%2F"
+    person.refresh_from_db()
+    assert person.check_password("another horse another staple")
+
+
+def test_a_password_is_set_for_nobody_unknown_and_never_a_weak_one(monkeypatch, capsys):
+    monkeypatch.setenv("TOKENLEDGER_PASSWORD", PASSWORD)
+    with pytest.raises(CommandError, match="no person with the address nobody@example.com"):
+        call_command("set_password", "nobody@example.com")
+    run(capsys, "create_user", "ada@example.com", "--role", "admin")
+    monkeypatch.setenv("TOKENLEDGER_PASSWORD", "short")
+    with pytest.raises(CommandError, match="at least 12 characters"):
+        call_command("set_password", "ada@example.com")
+    monkeypatch.delenv("TOKENLEDGER_PASSWORD")
+    with pytest.raises(CommandError, match="set TOKENLEDGER_PASSWORD"):
+        call_command("set_password", "ada@example.com")
+
+
+def test_a_tenants_keys_are_listed_without_their_secrets(capsys):
+    acme, globex = make_tenant("acme"), make_tenant("globex")
+    token, other, foreign = make_key(acme, "ingest"), make_key(acme, "read", name="finance"), make_key(globex)
+    run(capsys, "revoke_api_key", acme.slug, token.split("_")[1])
+    call_command("list_api_keys", acme.slug)
+    text = capsys.readouterr().out
+    first, second = text.splitlines()
+    assert first.startswith(f"{other.split('_')[1]}  finance ") and first.endswith("  live")
+    assert second.startswith(token.split("_")[1]) and "  revoked 20" in second
+    assert foreign.split("_")[1] not in text
+    assert token.split("_")[2] not in text and other.split("_")[2] not in text
+    with pytest.raises(CommandError, match="no tenant 'nobody'"):
+        call_command("list_api_keys", "nobody")
 
 
 def test_a_tenants_person_signs_in_and_an_operators_has_no_tenant(rf, monkeypatch, capsys):

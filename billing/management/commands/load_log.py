@@ -30,6 +30,10 @@ class Command(BaseCommand):
         parser.add_argument("--source", default="", help="the log's name in its lines' ids (default: the file's name)")
         parser.add_argument("--ignore", action="append", default=[], metavar="FIELD", help="leave a field out; repeat")
 
+        parser.add_argument(
+            "--strict", action="store_true", help="exit status 3 when something was rejected or in conflict"
+        )
+
     def handle(self, *, file: Path, tenant: str, source: str, ignore: list[str], **options: object) -> None:
         holder = get_tenant(tenant)
         if holder is None:
@@ -56,6 +60,9 @@ class Command(BaseCommand):
         finally:
             progress.end()
         self._print(summary, tenant=tenant, seconds=time.monotonic() - started)
+        if options["strict"] and (summary.rejected or summary.conflicts):
+            detail = f"{summary.rejected:,} lines rejected, {summary.conflicts:,} in conflict"
+            raise CommandError(detail, returncode=3)
 
     def _print(self, summary: LogSummary, *, tenant: str, seconds: float) -> None:
         """For a person, then for a script."""

@@ -29,6 +29,10 @@ class Command(BaseCommand):
         parser.add_argument("--environment", default="production")
         parser.add_argument("--start", type=_parse_start, metavar="TIME", help="the first moment, with a zone")
 
+        parser.add_argument(
+            "--strict", action="store_true", help="exit status 3 when something was rejected or in conflict"
+        )
+
     def handle(self, *, trace: str, file: Path, tenant: str, model: str, **options: object) -> None:
         holder = get_tenant(tenant)
         if holder is None:
@@ -54,6 +58,9 @@ class Command(BaseCommand):
         finally:
             progress.end()
         self._print(summary, tenant=tenant, seconds=time.monotonic() - started)
+        if options["strict"] and (summary.rejected or summary.conflicts):
+            detail = f"{summary.rejected:,} rows rejected, {summary.conflicts:,} in conflict"
+            raise CommandError(detail, returncode=3)
 
     def _print(self, summary: LoadSummary, *, tenant: str, seconds: float) -> None:
         """For a person, then for a script."""

@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")
-        parser.add_argument("key_id", help="the 12 characters after tl_")
+        parser.add_argument("key_id", help="the 12 characters after tl_; list_api_keys shows it")
 
     def handle(self, *, tenant: str, key_id: str, **options: object) -> None:
         holder = get_tenant(tenant)
