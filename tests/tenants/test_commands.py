@@ -71,7 +71,7 @@ def test_a_forgotten_password_is_set_anew_and_ends_every_session(client, monkeyp
     assert client.get("/").url == "/tenants"
     monkeypatch.setenv("TOKENLEDGER_PASSWORD", "another horse another staple")
     assert run(capsys, "set_password", "Ada@Example.com") == user_id
-    assert client.get("/").url == "/sign-in?next=%2F"
+    assert client.get("/").url == "/sign-in?next=/"
     person.refresh_from_db()
     assert person.check_password("another horse another staple")
 
