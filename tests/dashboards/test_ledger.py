@@ -28,12 +28,16 @@ def list_rows(client, query=""):
 
 
 def test_entries_stand_newest_first_with_disjoint_buckets_and_the_sum_of_the_page(acme):
-    book(acme, {"time": on(3), "feature": "first"})
-    book(acme, {"time": on(4), "feature": "second", "cost_center": "retail"}, {"time": on(4), "model": "no-such-model"})
+    book(acme, {"time": on(3), "feature": "first", "event_id": "req-1"})
+    book(
+        acme,
+        {"time": on(4), "feature": "second", "cost_center": "retail", "event_id": "req-2"},
+        {"time": on(4), "model": "no-such-model", "event_id": "req-3"},
+    )
     [table] = read_tables(get_page(sign_in(acme), "/ledger"))
     assert table[1:] == [
         [
-            "4 Nov 2026 12:00:00",
+            "4 Nov 2026 12:00:00 req-3",
             "no feature unallocated",
             "no-such-model openai",
             "200",
@@ -42,8 +46,26 @@ def test_entries_stand_newest_first_with_disjoint_buckets_and_the_sum_of_the_pag
             "300",
             "unknown",
         ],
-        ["4 Nov 2026 12:00:00", "second retail", "gpt-4o-2024-08-06 openai", "200", "1,000", "0", "300", "0.00475"],
-        ["3 Nov 2026 12:00:00", "first unallocated", "gpt-4o-2024-08-06 openai", "200", "1,000", "0", "300", "0.00475"],
+        [
+            "4 Nov 2026 12:00:00 req-2",
+            "second retail",
+            "gpt-4o-2024-08-06 openai",
+            "200",
+            "1,000",
+            "0",
+            "300",
+            "0.00475",
+        ],
+        [
+            "3 Nov 2026 12:00:00 req-1",
+            "first unallocated",
+            "gpt-4o-2024-08-06 openai",
+            "200",
+            "1,000",
+            "0",
+            "300",
+            "0.00475",
+        ],
         ["These 3", "", "1 unpriced, not in the sum", "600", "3,000", "0", "900", "0.00950"],
     ]
 
