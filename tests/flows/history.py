@@ -187,7 +187,7 @@ COUNT_INTAKE_SQL = """
           UNION ALL SELECT tenant_id, received, booked, duplicates, conflicts, rejected FROM intake_hour) AS intake
     GROUP BY tenant_id"""
 COUNT_KEPT_SQL = """
-    SELECT id, (SELECT count(*) FROM ledger_entry WHERE tenant_id = tenant.id),
+    SELECT id, (SELECT count(*) FROM ledger_entry WHERE tenant_id = tenant.id AND kind = 'usage'),
            (SELECT count(*) FROM rejected_event WHERE tenant_id = tenant.id)
     FROM tenant"""
 
@@ -221,6 +221,7 @@ EVENT_KEY_DIFFERENCES_SQL = """
 
 WAITING_SQL = "SELECT tenant_id, batch_id, tries, last_error FROM outbox"
 
+_CALLS = "(SELECT * FROM ledger_entry WHERE kind <> 'admin_act') AS entry"  # who changed what is no call
 _DIMENSIONS = """billing_period, environment, feature, cost_center, provider, model, operation, service_tier,
            api_key_id"""
 _SUMS = """sum(calls) AS calls, count(*) FILTER (WHERE status = 'error') AS error_calls,
@@ -244,27 +245,27 @@ ROLLUP_DIFFERENCES_SQL = {
         "cost_hour",
         f"tenant_id, hour, {_DIMENSIONS}",
         f"""SELECT tenant_id, date_trunc('hour', charge_period_start, 'UTC') AS hour, {_DIMENSIONS}, {_SUMS}
-            FROM ledger_entry GROUP BY tenant_id, hour, {_DIMENSIONS}""",
+            FROM {_CALLS} GROUP BY tenant_id, hour, {_DIMENSIONS}""",
     ),
     "cost_day": _differ(
         "cost_day",
         f"tenant_id, day, {_DIMENSIONS}",
         f"""SELECT tenant_id, (charge_period_start AT TIME ZONE timezone)::date AS day, {_DIMENSIONS}, {_SUMS}
-            FROM ledger_entry JOIN tenant ON tenant.id = tenant_id GROUP BY tenant_id, day, {_DIMENSIONS}""",
+            FROM {_CALLS} JOIN tenant ON tenant.id = tenant_id GROUP BY tenant_id, day, {_DIMENSIONS}""",
     ),
     "cost_user_hour": _differ(
         "cost_user_hour",
         "tenant_id, hour, environment, feature, model, user_ref",
         f"""SELECT tenant_id, date_trunc('hour', charge_period_start, 'UTC') AS hour, environment, feature, model,
                    user_ref, {_SUMS}
-            FROM ledger_entry GROUP BY tenant_id, hour, environment, feature, model, user_ref""",
+            FROM {_CALLS} GROUP BY tenant_id, hour, environment, feature, model, user_ref""",
     ),
     "calls_minute": _differ(
         "calls_minute",
         "tenant_id, minute, feature",
-        """SELECT tenant_id, date_trunc('minute', charge_period_start, 'UTC') AS minute, feature, sum(calls) AS calls,
+        f"""SELECT tenant_id, date_trunc('minute', charge_period_start, 'UTC') AS minute, feature, sum(calls) AS calls,
                   coalesce(sum(billed_cost), 0) AS billed_cost
-           FROM ledger_entry GROUP BY tenant_id, minute, feature""",
+           FROM {_CALLS} GROUP BY tenant_id, minute, feature""",
         ("calls", "billed_cost"),
     ),
     "histogram": _differ(
@@ -272,9 +273,9 @@ ROLLUP_DIFFERENCES_SQL = {
                    (SELECT sum(count) FROM unnest(calls) AS count) AS calls
             FROM histogram WHERE measure = 'billed_cost')""",
         "tenant_id, day, environment, feature, model",
-        """SELECT tenant_id, (charge_period_start AT TIME ZONE timezone)::date AS day, environment, feature, model,
+        f"""SELECT tenant_id, (charge_period_start AT TIME ZONE timezone)::date AS day, environment, feature, model,
                   sum(calls) AS calls
-           FROM ledger_entry JOIN tenant ON tenant.id = tenant_id
+           FROM {_CALLS} JOIN tenant ON tenant.id = tenant_id
            WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment, feature, model""",
         ("calls",),
     ),
