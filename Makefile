@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 
-# Of `make test`: 0 is one, auto is two.
-PROCESSES ?= 0
+# Of `make test`: auto is one for each core, at most two; 0 is none besides the first.
+PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help up test fast lint fix doctor seed bench shots lock

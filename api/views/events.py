@@ -12,11 +12,11 @@ from rest_framework.views import APIView
 
 from api.auth import Access, RememberedKeyAuthentication, refuse_key
 from api.booking_shapes import EVENTS_BODIES
-from api.limits import Payer, find_payer, take_events
+from api.limits import Payer, find_payer, hold_place, take_events
 from api.parameters import Parameter, read_choice, read_query
 from api.parsing.bodies import read_body, read_content_type
 from api.parsing.checks import ItemProblem
-from api.parsing.cost_lines import FORMAT, OF_COST_LINES, parse_cost_lines, read_cost_line_options
+from api.parsing.cost_lines import FORMAT, OF_COST_LINES, CostLineOptions, parse_cost_lines, read_cost_line_options
 from api.parsing.events import ParsedItem, parse_events
 from api.problems import Problem
 from api.schema import describe_call
@@ -78,46 +78,49 @@ class Events(APIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         flags = read_query(request.query_params, PARAMETERS)
-        access: Access = request.auth
-        now = timezone.now()
         cost_lines = read_cost_line_options(flags)
         body = read_body(request._request)
-        form = {
-            "content_type": read_content_type(request._request),
-            "now": now,
-            "may_backfill": "backfill" in access.scopes,
-        }
-        if cost_lines:
-            items = parse_cost_lines(body, options=cost_lines, first_line=flags["first_line"] or 1, **form)
-        else:
-            items = parse_events(body, **form)
-        shares = _share_out(items, access)
-        take_events(request, shares=[(share.payer, len(share.items)) for share in shares], body_bytes=len(body))
-        is_atomic = flags["atomic"] == "true"
-        if is_atomic and len(shares) > 1:
-            raise Problem(
-                "atomic_spans_tenants", "Events of several tenants are several transactions: send them apart."
+        with hold_place(body):
+            return _book(request, body, flags, cost_lines)
+
+
+def _book(request: Request, body: bytes, flags: dict[str, Any], cost_lines: CostLineOptions | None) -> Response:
+    access: Access = request.auth
+    now = timezone.now()
+    form = {
+        "content_type": read_content_type(request._request),
+        "now": now,
+        "may_backfill": "backfill" in access.scopes,
+    }
+    if cost_lines:
+        items = parse_cost_lines(body, options=cost_lines, first_line=flags["first_line"] or 1, **form)
+    else:
+        items = parse_events(body, **form)
+    shares = _share_out(items, access)
+    take_events(request, shares=[(share.payer, len(share.items)) for share in shares], body_bytes=len(body))
+    is_atomic = flags["atomic"] == "true"
+    if is_atomic and len(shares) > 1:
+        raise Problem("atomic_spans_tenants", "Events of several tenants are several transactions: send them apart.")
+    try:
+        receipts = [
+            ingest_events(
+                tenant_id=share.payer.tenant_id,
+                api_key_id=access.key_id,
+                events=[(item.index, item.event) for item in share.items if item.event],
+                rejected=[_describe_rejected(item) for item in share.items if not item.event],
+                now=now,
+                atomic=is_atomic,
+                confirms_key=True,
             )
-        try:
-            receipts = [
-                ingest_events(
-                    tenant_id=share.payer.tenant_id,
-                    api_key_id=access.key_id,
-                    events=[(item.index, item.event) for item in share.items if item.event],
-                    rejected=[_describe_rejected(item) for item in share.items if not item.event],
-                    now=now,
-                    atomic=is_atomic,
-                    confirms_key=True,
-                )
-                for share in shares
-            ]
-        except AtomicIntakeRefused as refused:
-            raise _refuse_whole(refused.receipt) from refused
-        except KeyRevoked as revoked:
-            raise refuse_key() from revoked
-        answer = _write_answer(receipts, with_accepted=flags["results"] == "all")
-        is_mixed = any(receipt.conflicts or receipt.rejected for receipt in receipts)
-        return Response(answer, status=207 if is_mixed else 200)
+            for share in shares
+        ]
+    except AtomicIntakeRefused as refused:
+        raise _refuse_whole(refused.receipt) from refused
+    except KeyRevoked as revoked:
+        raise refuse_key() from revoked
+    answer = _write_answer(receipts, with_accepted=flags["results"] == "all")
+    is_mixed = any(receipt.conflicts or receipt.rejected for receipt in receipts)
+    return Response(answer, status=207 if is_mixed else 200)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from api.auth import Access
 from api.booking_shapes import OTLP_BODIES
-from api.limits import Payer, find_payer, take_events
+from api.limits import Payer, find_payer, hold_place, take_events
 from api.parameters import read_query
 from api.parsing.bodies import read_body
 from api.parsing.otlp import CONTENT_TYPES, UnreadableSpan, read_spans, write_response
@@ -51,34 +51,39 @@ class OtlpTraces(APIView):
     )
     def post(self, request: Request) -> HttpResponse:
         read_query(request.query_params, ())
-        access: Access = request.auth
-        now = timezone.now()
         content_type = _read_content_type(request)
         body = _read_body(request)
-        spans = read_spans(body, content_type=content_type)
-        shares = _share_out(spans, access, now=now)
-        take_events(
-            request,
-            shares=[(payer, sum(taken.reading.role != OTHER for taken in share.spans)) for payer, share in shares],
-            body_bytes=len(body),
+        with hold_place(body):
+            return _book(request, body, content_type)
+
+
+def _book(request: Request, body: bytes, content_type: str) -> HttpResponse:
+    access: Access = request.auth
+    now = timezone.now()
+    spans = read_spans(body, content_type=content_type)
+    shares = _share_out(spans, access, now=now)
+    take_events(
+        request,
+        shares=[(payer, sum(taken.reading.role != OTHER for taken in share.spans)) for payer, share in shares],
+        body_bytes=len(body),
+    )
+    refused: list[RefusedSpan] = []
+    for payer, share in shares:
+        receipt = book_spans(
+            tenant_id=payer.tenant_id,
+            api_key_id=access.key_id,
+            spans=share.spans,
+            unreadable=share.unreadable,
+            now=now,
         )
-        refused: list[RefusedSpan] = []
-        for payer, share in shares:
-            receipt = book_spans(
-                tenant_id=payer.tenant_id,
-                api_key_id=access.key_id,
-                spans=share.spans,
-                unreadable=share.unreadable,
-                now=now,
-            )
-            refused += receipt.refused
-        answer = write_response(
-            kind="traces",
-            content_type=content_type,
-            rejected=len(refused),
-            message=NO_SPANS if body.strip() == b"{}" else _describe_refused(refused),
-        )
-        return HttpResponse(answer, content_type=content_type)
+        refused += receipt.refused
+    answer = write_response(
+        kind="traces",
+        content_type=content_type,
+        rejected=len(refused),
+        message=NO_SPANS if body.strip() == b"{}" else _describe_refused(refused),
+    )
+    return HttpResponse(answer, content_type=content_type)
 
 
 class _UnbilledSignal(APIView):

@@ -62,7 +62,11 @@ CACHED_TEXTS_MAX = 20_000
 
 
 class _TextCache(dict[str, bytes]):
-    """Texts that come again and again, encoded; emptied when full, so memory stays bounded."""
+    """Texts that come again and again, encoded; emptied when full, so memory stays bounded.
+
+    What differs from entry to entry is not kept: it would lie scattered among what goes with the request, and keep that
+    memory from being given back.
+    """
 
     def __missing__(self, text: str) -> bytes:
         if len(self) >= CACHED_TEXTS_MAX:
@@ -77,6 +81,11 @@ def _encode_text(text: str) -> bytes:
 
 
 _cached = _TextCache()
+_EMPTY_TEXT = _encode_text("")
+
+
+def _encode_digest(text: str) -> bytes:
+    return _encode_text(text) if text else _EMPTY_TEXT
 
 
 class RecordPlace(NamedTuple):
@@ -113,12 +122,13 @@ def encode_record(entry: NewEntry, *, place: RecordPlace, leaf: bytes) -> bytes:
         text[e.kind],
         _NULL_TEXT if e.corrects is None else _encode_text(e.corrects),
         text[e.event_source], _encode_text(e.event_id), _encode_text(e.response_id), api_key_id,
-        text[e.environment], text[e.feature], text[e.user_ref], text[e.cost_center], text[e.customer_tier],
+        text[e.environment], text[e.feature], _encode_text(e.user_ref), text[e.cost_center], text[e.customer_tier],
         _encode_text(e.session_id), _encode_text(e.trace_id), _encode_text(e.span_id),
         _encode_text(e.parent_span_id),
         _encode_object(e.tags) if e.tags else _EMPTY_OBJECT,
         text[e.operation], text[e.provider], text[e.model], text[e.requested_model], text[e.service_tier],
-        text[e.region], text[e.status], text[e.finish_reason], text[e.prompt_hash], text[e.content_digest],
+        text[e.region], text[e.status], text[e.finish_reason],
+        _encode_digest(e.prompt_hash), _encode_digest(e.content_digest),
         _encode_object(e.other_usage) if e.other_usage else _EMPTY_OBJECT,
         text[e.currency], text[e.pricing_status], text[e.pricing_reason],
         _encode_numeric(e.input_cost), _encode_numeric(e.cache_read_cost), _encode_numeric(e.cache_write_cost),

@@ -5,6 +5,8 @@ import json
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Event, Semaphore
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from api import buckets
+from api.limits import LARGE_BODY_BYTES, hold_place
 from api.metrics import forget_metrics
 from ledger.selectors import EntryFilters, list_entries
 from tenants.limits import set_limits
@@ -199,3 +202,26 @@ def test_a_hundred_posts_at_once_to_two_processes_get_what_one_bucket_holds(comm
     assert 10 <= statuses.count(200) <= 10 + filled
     entries = list_entries(tenant_id=acme.id, filters=EntryFilters(), before=None, limit=1000).entries
     assert len(entries) == statuses.count(200)
+
+
+def test_few_large_bodies_are_worked_on_at_a_time_and_small_ones_pass_them():
+    large, small = b"x" * LARGE_BODY_BYTES, b"x"
+    inside, all_may_go = Semaphore(0), Event()
+
+    def work():
+        with hold_place(large):
+            inside.release()
+            all_may_go.wait(10)
+
+    with ThreadPoolExecutor(5) as pool:
+        works = [pool.submit(work) for _ in range(5)]
+        assert all(inside.acquire(timeout=5) for _ in range(2))
+        assert not inside.acquire(timeout=0.2)
+        with hold_place(small):
+            pass
+        all_may_go.set()
+        assert [work.result(timeout=5) for work in works] == [None] * 5
+    with suppress(ValueError), hold_place(large):  # a place is given back however the work ends
+        raise ValueError
+    with hold_place(large):
+        pass
