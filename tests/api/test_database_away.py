@@ -21,6 +21,7 @@ TERMINATE_SQL = """
 def administrator(administrator_url, committed_db):
     with psycopg.connect(administrator_url, autocommit=True) as administrator:
         yield administrator
+    connection.close()  # it may have been cut: the next test of this process opens its own
 
 
 @pytest.fixture
