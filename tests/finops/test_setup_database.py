@@ -46,8 +46,9 @@ def test_the_application_role_may_work_on_the_tables_of_libraries(db):
     from django.utils import timezone
 
     Session.objects.create(session_key="one", session_data="", expire_date=timezone.now())
-    Session.objects.update(session_data="more")
-    assert Session.objects.all().delete() == (1, {"sessions.Session": 1})
+    ours = Session.objects.filter(session_key="one")
+    assert ours.update(session_data="more") == 1
+    assert ours.delete() == (1, {"sessions.Session": 1})
 
 
 def test_setting_up_a_second_time_changes_nothing(committed_db, capsys):
