@@ -15,10 +15,13 @@ from finops.checks import refuse_strong_role  # noqa: E402 - needs the settings
 
 refuse_strong_role()
 
-# mallopt(3): two heaps for all threads, where each of them would keep what its largest batch took.
-M_ARENA_MAX = -8
+# mallopt(3): two heaps for all threads, where each of them would keep what its largest batch took; and what is larger
+# than this many bytes goes back to the system when it is freed, where the bound would grow with what it meets.
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 with suppress(AttributeError):  # not glibc
-    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_ARENA_MAX, 2)
+    libc.mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 
 # What is loaded by now stays for good; a request makes many objects and no circles. Python would look for circles at
 # every 700th object, through all of these.
