@@ -57,6 +57,11 @@ class Seat:
         return self.is_operator and self.role in RATE_ROLES
 
     @property
+    def actor(self) -> str:
+        """As whom the person acts in the ledger, for ever: by number, so that a name can be forgotten."""
+        return f"person {self.user_id}"
+
+    @property
     def link_query(self) -> dict[str, str]:
         """What every link of the page carries, so that it opens for the same tenant."""
         return {"tenant": self.tenant.slug} if self.is_operator else {}
@@ -90,6 +95,18 @@ def member_required(view: View) -> View:
                 return _keep_private(view(request, seat, *args, **kwargs))
 
     return answer_member
+
+
+def rate_keeper_required(view: View) -> View:
+    """The same for those who may change rates; 404 for all others."""
+
+    @wraps(view)
+    def answer_keeper(request: HttpRequest, seat: Seat, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not seat.may_edit_rates:
+            raise Http404
+        return view(request, seat, *args, **kwargs)
+
+    return member_required(answer_keeper)
 
 
 def operator_required(view: View) -> View:

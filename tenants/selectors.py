@@ -1,10 +1,11 @@
 """Where other apps read tenants."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from tenants.limits import Limits
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, Tenant, User
 from tenants.scope import tenant_scope
 
 
@@ -70,3 +71,9 @@ def list_api_keys(tenant_id: int) -> list[ApiKeyInfo]:
     with tenant_scope(tenant_id):
         keys = ApiKey.objects.filter(tenant_id=tenant_id).order_by("-created_at")
         return [ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.revoked_at) for key in keys]
+
+
+def name_people(user_ids: Collection[int]) -> dict[int, str]:
+    """What to call these people: by name, else by e-mail address."""
+    people = User.objects.filter(pk__in=user_ids).values_list("pk", "name", "email") if user_ids else ()
+    return {user_id: name or email for user_id, name, email in people}
