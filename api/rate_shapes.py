@@ -87,7 +87,7 @@ _SHARE: Schema = {
 RATE_JOB = _object(
     {
         "id": _COUNT,
-        "kind": {"enum": ["preview", "rerating"]},
+        "kind": {"enum": ["preview", "projection", "rerating"]},
         "rate": _COUNT,
         "state": {"enum": ["waiting", "running", "paused", "cancelled", "done", "failed"]},
         "reason": _TEXT,

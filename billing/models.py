@@ -56,11 +56,13 @@ class RateAct(models.Model):
 class RateJob(models.Model):
     """Counting what a rate version changes, or booking it: how far it came, and what it found.
 
+    A projection counts what the 30 days before it was asked for would have cost by a rate that begins later.
+
     `targets` are [tenant, provider, model] one after another, `target_number` the one at work, and `after_*` the last
     call of it that was read. `impact` is `billing.core.impacts.Impact`, written.
     """
 
-    kind = models.TextField()  # preview, rerating
+    kind = models.TextField()  # preview, projection, rerating
     rate_version_id = models.BigIntegerField()
     state = models.TextField()  # waiting, running, paused, cancelled, done, failed
     reason = models.TextField(blank=True, default="")
@@ -80,6 +82,33 @@ class RateJob(models.Model):
 
     class Meta:
         db_table = "rate_job"
+
+
+class RateUpload(models.Model):
+    """A file of rates between being sent and being accepted; `document` as it was read."""
+
+    name = models.TextField()
+    document = models.JSONField()
+    uploaded_by = models.TextField()
+    uploaded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "rate_upload"
+
+
+class RateEnding(models.Model):
+    """The end of a published version that one person asks for and another one sets."""
+
+    rate_version_id = models.BigIntegerField()
+    ends_at = models.DateTimeField()
+    state = models.TextField()  # waiting, done, withdrawn
+    asked_by = models.TextField()
+    asked_at = models.DateTimeField()
+    decided_by = models.TextField(blank=True, default="")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "rate_ending"
 
 
 class RateBookVersion(models.Model):

@@ -12,12 +12,12 @@ from django.db import IntegrityError, connection, transaction
 
 from billing.core.impacts import Impact
 from billing.core.reratings import Correction
-from billing.models import RateJob, RateVersion
+from billing.models import RateAct, RateJob, RateVersion
 from billing.rates.acts import record_act
 from billing.rates.approval import RateUnknown
 from billing.rates.book import RATE_BOOK_LOCK, list_aliases, read_version
 from billing.reratings.pages import Subject, book_page, find_subject, list_targets, measure_page, read_page
-from billing.reratings.preview import CALLS_PER_PAGE, count_targets, imagine_rate
+from billing.reratings.preview import CALLS_PER_PAGE, count_targets, imagine_rate, project_rate
 from ledger.calls import CallPlace
 from ledger.partitions import ensure_partition
 from tenants.scope import tenant_scope
@@ -42,12 +42,32 @@ class JobRefused(ValueError):
 
 
 def start_preview(rate_id: int, *, requested_by: str, now: datetime) -> int:
-    """Have the impact of a rate counted, in whatever state it is; the job's id. Raises RateUnknown."""
-    if not RateVersion.objects.filter(pk=rate_id).exists():
-        raise RateUnknown(rate_id)
-    job = RateJob.objects.create(
-        kind="preview", rate_version_id=rate_id, state="waiting", requested_by=requested_by, created_at=now
-    )
+    """Have the impact of a rate counted, in whatever state it is; the job's id. Raises RateUnknown.
+
+    A count of the same that is under way is answered again.
+    """
+    return _start_count(rate_id, kind="preview", requested_by=requested_by, now=now)
+
+
+def start_projection(rate_id: int, *, requested_by: str, now: datetime) -> int:
+    """Have counted what the last 30 days would have cost by a rate, though it begins later; as `start_preview`."""
+    return _start_count(rate_id, kind="projection", requested_by=requested_by, now=now)
+
+
+def _start_count(rate_id: int, *, kind: str, requested_by: str, now: datetime) -> int:
+    """A count that began before the last edit is of another price: it ends, and a new one begins."""
+    with transaction.atomic():
+        if not RateVersion.objects.select_for_update().filter(pk=rate_id).exists():
+            raise RateUnknown(rate_id)
+        acts = RateAct.objects.filter(rate_version_id=rate_id, act="edited").order_by("-id")
+        edited_at = acts.values_list("acted_at", flat=True).first()
+        for job in RateJob.objects.filter(rate_version_id=rate_id, kind=kind, state__in=UNDER_WAY).order_by("-id"):
+            if edited_at is None or edited_at <= job.created_at:
+                return job.pk
+            RateJob.objects.filter(pk=job.pk, state__in=UNDER_WAY).update(state="cancelled", finished_at=now)
+        job = RateJob.objects.create(
+            kind=kind, rate_version_id=rate_id, state="waiting", requested_by=requested_by, created_at=now
+        )
     return job.pk
 
 
@@ -126,7 +146,7 @@ def work_job(job_id: int, *, now: datetime, using: str = "reader") -> bool:
         job = RateJob.objects.select_for_update(skip_locked=True).filter(pk=job_id, state__in=UNDER_WAY).first()
         if job is None:
             return False
-        if job.kind == "preview":
+        if job.kind != "rerating":
             subject = _recall_preview(job, now=now)
         else:
             using = "default"
@@ -197,7 +217,11 @@ def _recall_preview(job: RateJob, *, now: datetime) -> Subject | None:
     kept = _imagined.get(job.pk)
     if kept is None or kept[0] != said:
         _imagined.clear()
-        kept = _imagined[job.pk] = (said, imagine_rate(job.rate_version_id, now=now))
+        if job.kind == "projection":
+            subject: Subject | None = project_rate(job.rate_version_id, asked_at=job.created_at)
+        else:
+            subject = imagine_rate(job.rate_version_id, now=now)
+        kept = _imagined[job.pk] = (said, subject)
     return kept[1]
 
 

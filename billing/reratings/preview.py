@@ -3,19 +3,21 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from billing.core.impacts import Impact
-from billing.core.rate_documents import RateDocument
+from billing.core.price_lists import PublishedRate
+from billing.core.rate_documents import RateDocument, canonical_json
 from billing.models import RateVersion
 from billing.rates.approval import read_document
-from billing.rates.book import list_aliases
+from billing.rates.book import IMPORTED, list_aliases, list_published_rates
 from billing.rates.publication import UNSAVED_RATE, Publication
 from billing.reratings.pages import Subject, find_subject, list_targets, make_subject, measure_page, read_page
 from ledger.calls import CallsOf, count_calls
 from tenants.scope import tenant_scope
 
 CALLS_PER_PAGE = 5_000
+PROJECTED = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,38 @@ def imagine_rate(rate_id: int, *, now: datetime) -> Subject | None:
     if row.state in ("published", "superseded"):
         return find_subject(rate_id, aliases=list_aliases())
     return imagine_subject(read_document(row), origin=row.origin, now=now, rate_id=rate_id)
+
+
+def project_rate(rate_id: int, *, asked_at: datetime) -> Subject:
+    """A rate, in whatever state and whenever it begins, as if it had held for the 30 days before `asked_at`."""
+    row = RateVersion.objects.get(pk=rate_id)
+    supposed = PublishedRate(
+        rate_version_id=row.pk,
+        provider=row.provider,
+        model=row.model,
+        match=row.match,
+        tenant_id=row.tenant_id,
+        service_tier=row.service_tier,
+        region=row.region,
+        time_window=row.time_window,
+        imported=row.origin == IMPORTED,
+        effective_from=asked_at - PROJECTED,
+        effective_to=asked_at,
+        content_hash=bytes(row.content_hash).hex(),
+        content=canonical_json(row.document),
+    )
+    others = [rate for rate in list_published_rates(provider=row.provider) if _get_line(rate) != _get_line(supposed)]
+    subject = make_subject([*others, supposed], rate_version_id=row.pk, aliases=list_aliases())
+    assert subject is not None
+    return subject
+
+
+def _get_line(rate: PublishedRate) -> tuple[object, ...]:
+    """What one price at a time holds for."""
+    return (
+        rate.provider, rate.model, rate.match, rate.tenant_id, rate.service_tier, rate.region, rate.time_window,
+        rate.imported,
+    )  # fmt: skip
 
 
 def count_targets(subject: Subject, targets: list[tuple[int, str, str]], *, using: str) -> int:

@@ -1,5 +1,6 @@
 """Jobs as pages and doors show them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,9 +32,18 @@ def get_job(job_id: int) -> JobInfo | None:
     return _describe(job) if job else None
 
 
-def list_jobs(*, rate_version_id: int) -> list[JobInfo]:
-    """A rate's jobs, latest first."""
-    return [_describe(job) for job in RateJob.objects.filter(rate_version_id=rate_version_id).order_by("-id")]
+def list_jobs(
+    *, rate_version_id: int | None = None, kinds: Sequence[str] = (), before_id: int = 0, limit: int | None = None
+) -> list[JobInfo]:
+    """Jobs, of one rate or of all, latest first; those before `before_id` where one is named."""
+    jobs = RateJob.objects.order_by("-id")
+    if rate_version_id is not None:
+        jobs = jobs.filter(rate_version_id=rate_version_id)
+    if kinds:
+        jobs = jobs.filter(kind__in=kinds)
+    if before_id:
+        jobs = jobs.filter(id__lt=before_id)
+    return [_describe(job) for job in jobs[:limit]]
 
 
 def _describe(job: RateJob) -> JobInfo:

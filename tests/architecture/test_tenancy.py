@@ -90,6 +90,8 @@ APP_GRANTS = {
     "rate_version": ADD,
     "rate_act": ADD,
     "rate_job": ADD | {"UPDATE"},
+    "rate_upload": ADD | {"DELETE"},
+    "rate_ending": ADD | {"UPDATE"},
     "rate_book": READ | {"UPDATE"},
     "model_alias": WORK,
     "django_migrations": READ,

@@ -12,15 +12,17 @@ from billing.core.rate_documents import read_rates
 from billing.explanations import explain_entry
 from billing.ingestion import ingest_events
 from billing.models import RateJob, RateVersion
-from billing.rates import approve_rate, draft_rate, forget_rate_book, publish_rates, submit_rate
+from billing.rates import approve_rate, draft_rate, edit_rate, forget_rate_book, publish_rates, submit_rate
 from billing.reratings import (
     JobRefused,
     cancel_job,
     get_job,
+    list_jobs,
     pause_job,
     preview_rate,
     resume_job,
     start_preview,
+    start_projection,
     start_rerating,
     work_job,
     work_jobs,
@@ -262,6 +264,40 @@ def test_a_price_of_the_future_touches_nothing_yet(db):
     book(acme, call("2026-08-01T00:00:00Z"))
     later = write_list("gpt-5.6-luna", LUNA_AFTER, "2027-01-01T00:00:00Z")
     assert preview_rate(later, now=NOW, using="default").impact.total.entries == 0
+
+
+def test_a_price_of_the_future_is_projected_on_the_last_30_days(db):
+    """Luna's cut, as if it began on 1 September: what August cost, and what it would have cost. Terra is not asked."""
+    acme, asked_at = make_tenant("acme"), datetime(2026, 8, 31, tzinfo=UTC)
+    publish(write_list("gpt-5.6-luna", LUNA_BEFORE), write_list("gpt-5.6-terra", TERRA_BEFORE))
+    book(
+        acme,
+        call("2026-07-31T23:59:59Z"),
+        call("2026-08-01T00:00:00Z"),
+        call("2026-08-20T00:00:00Z"),
+        call("2026-08-20T00:00:00Z", model="gpt-5.6-terra"),
+        call("2026-08-31T00:00:00Z"),
+    )
+    later = write_list("gpt-5.6-luna", LUNA_AFTER, "2026-09-01T00:00:00Z")
+    for rate_id in (draft_rate(later, author="ann", now=asked_at), publish_late(later)):
+        assert run(start_preview(rate_id, requested_by="ann", now=asked_at)).impact.total.entries == 0
+        job = run(start_projection(rate_id, requested_by="ann", now=asked_at))
+        # 0.16 and 0.032 a call
+        total = job.impact.total
+        assert (total.entries, total.before, total.after) == (2, 320_000_000_000, 64_000_000_000)
+    assert len(list_entries(tenant_id=acme.id, filters=EntryFilters()).entries) == 5
+
+
+def test_a_count_under_way_is_answered_again_until_the_draft_is_edited(db):
+    rate_id = draft_rate(write_list("gpt-5.6-luna", LUNA_AFTER, CUT), author="ann", now=NOW)
+    first = start_preview(rate_id, requested_by="ann", now=NOW)
+    assert start_preview(rate_id, requested_by="bob", now=NOW) == first
+    later = NOW + timedelta(minutes=1)
+    edit_rate(rate_id, write_list("gpt-5.6-luna", LUNA_BEFORE, CUT), author="ann", now=later)
+    second = start_preview(rate_id, requested_by="ann", now=later)
+    assert (get_job(first).state, get_job(second).state) == ("cancelled", "waiting")
+    assert [job.id for job in list_jobs(rate_version_id=rate_id)] == [second, first]
+    assert [job.id for job in list_jobs(before_id=second, limit=1)] == [first]
 
 
 def test_a_preview_is_a_job_that_writes_nothing_but_its_result(db):
