@@ -27,14 +27,14 @@ from billing.reratings.pages import Subject, list_targets
 from ledger.append import append_batches
 from ledger.core.entries import PICO, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking, make_uuid7
-from ledger.core.rows import first_of_month, pico
+from ledger.core.no_calls import make_no_call
+from ledger.core.rows import pico
 from ledger.partitions import ensure_partition
 from tenants.scope import tenant_scope
 
 TOPICS = ("rollup",)
 MONTHS_BACK = 2  # that late events are still looked for in
 DAYS_BACK = 400
-FEE_SOURCE = "tokenledger"
 COLUMN_BY_METER = {
     "input": "input_cost",
     "cache_read": "cache_read_cost",
@@ -299,56 +299,22 @@ def _book_fees(fees: Sequence[Fee], *, now: datetime) -> None:
 
 def _make_entry(fee: Fee, *, line: int) -> NewEntry:
     """A fee as a row: no call and no usage, charged to production and to nobody in it."""
-    costs = dict.fromkeys(("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost"), 0)
-    costs[COLUMN_BY_METER.get(fee.meter, "other_cost")] = fee.pico
-    event_id = json.dumps([*fee.name, fee.number], separators=(",", ":"))
-    return NewEntry(
+    return make_no_call(
         key=identify_booking("fee", *fee.name, str(fee.number)),
         fingerprint=fingerprint_facts((*fee.name, fee.number, fee.pico)),
         line=line,
-        charge_period_start=fee.time,
-        billing_period=first_of_month(fee.time),
-        event_source=FEE_SOURCE,
-        event_id=event_id,
-        response_id="",
+        time=fee.time,
+        event_id=json.dumps([*fee.name, fee.number], separators=(",", ":")),
         environment="production",
-        feature="",
-        user_ref="",
-        cost_center="",
-        customer_tier="",
-        session_id="",
-        trace_id="",
-        span_id="",
-        parent_span_id="",
         tags={f"{OWN_TAGS}{name}": value for name, value in fee.tags.items()},
         operation=fee.name[0],
         provider=fee.provider,
         model=fee.model,
-        requested_model="",
         service_tier="standard",
-        region="",
-        status="ok",
-        finish_reason="",
-        latency_ms=None,
-        cache_hit=False,
-        prompt_hash="",
-        input_tokens=0,
-        cache_read_tokens=0,
-        cache_write_tokens=0,
-        cache_write_1h_tokens=0,
-        output_tokens=0,
-        reasoning_tokens=0,
-        other_usage={},
-        pricing_status="priced",
-        pricing_reason="",
         rate_version_id=fee.rate.pk if fee.rate else None,
         rate_version_hash=bytes(fee.rate.content_hash).hex() if fee.rate else "",
-        context_tier=0,
-        **costs,
+        **{COLUMN_BY_METER.get(fee.meter, "other_cost"): fee.pico},
         billed_cost=fee.pico,
         list_cost=fee.pico if fee.is_listed else 0,
-        saved_cost=0,
-        reported_cost=None,
         kind="fee",
-        calls=0,
     )
