@@ -83,9 +83,9 @@ LABELLED_PROVIDER_KEY = re.compile(r"sk-(?:ant|proj|svcacct|admin|or|lf)-")
 RANDOM_PART = re.compile(r"(?=[A-Za-z]{0,19}[0-9])[A-Za-z0-9]{20}", re.ASCII)
 
 
-def _form(hint: str, pattern: str, is_real: Callable[[str], bool] = lambda secret: True) -> SecretForm:
-    """A form that begins where no letter or digit stands before it."""
-    return SecretForm(hint, re.compile(rf"(?<![A-Za-z0-9]){pattern}", re.ASCII), is_real)
+def _form(prefix: str, rest: str, is_real: Callable[[str], bool] = lambda secret: True) -> SecretForm:
+    """What begins with a prefix where no letter or digit stands before it; `rest` is a pattern."""
+    return SecretForm(prefix, re.compile(rf"(?<![A-Za-z0-9]){re.escape(prefix)}{rest}", re.ASCII), is_real)
 
 
 # A key without its end is cut off where its text ends: lines of base64 have no spaces.
@@ -106,22 +106,22 @@ JSON_WEB_TOKENS = (
     ),
 )
 API_KEYS = (
-    _form("tl_", r"tl_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}(?![0-9A-Za-z])", _has_own_checksum),
-    *(_form(prefix, rf"{prefix}[A-Za-z0-9]{{36,}}+", _has_github_checksum) for prefix in GITHUB_PREFIXES),
-    _form("github_pat_", r"github_pat_[A-Za-z0-9_]{40,}+"),
-    _form("glpat-", r"glpat-[A-Za-z0-9_.-]{20,}+"),
-    _form("npm_", r"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
-    _form("pypi-AgE", r"pypi-AgE[A-Za-z0-9_-]{40,}+"),
-    _form("sk-", r"sk-[A-Za-z0-9_-]{20,}+", _is_provider_key),
-    _form("gsk_", r"gsk_[A-Za-z0-9]{40,}+"),
-    _form("xai-", r"xai-[A-Za-z0-9]{40,}+"),
-    _form("pplx-", r"pplx-[A-Za-z0-9]{40,}+"),
-    _form("hf_", r"hf_[A-Za-z0-9]{30,}+"),
-    _form("r8_", r"r8_[A-Za-z0-9]{37}(?![A-Za-z0-9])"),
-    _form("AIza", r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
-    _form("ya29.", r"ya29\.[A-Za-z0-9_-]{20,}+"),
-    _form("GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])"),
-    *(_form(prefix, rf"{prefix}[A-Z2-7]{{16}}(?![A-Za-z0-9])") for prefix in ("AKIA", "ASIA", "ABIA", "ACCA")),
+    _form("tl_", r"[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}(?![0-9A-Za-z])", _has_own_checksum),
+    *(_form(prefix, r"[A-Za-z0-9]{36,}+", _has_github_checksum) for prefix in GITHUB_PREFIXES),
+    _form("github_pat_", r"[A-Za-z0-9_]{40,}+"),
+    _form("glpat-", r"[A-Za-z0-9_.-]{20,}+"),
+    _form("npm_", r"[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
+    _form("pypi-AgE", r"[A-Za-z0-9_-]{40,}+"),
+    _form("sk-", r"[A-Za-z0-9_-]{20,}+", _is_provider_key),
+    _form("gsk_", r"[A-Za-z0-9]{40,}+"),
+    _form("xai-", r"[A-Za-z0-9]{40,}+"),
+    _form("pplx-", r"[A-Za-z0-9]{40,}+"),
+    _form("hf_", r"[A-Za-z0-9]{30,}+"),
+    _form("r8_", r"[A-Za-z0-9]{37}(?![A-Za-z0-9])"),
+    _form("AIza", r"[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    _form("ya29.", r"[A-Za-z0-9_-]{20,}+"),
+    _form("GOCSPX-", r"[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])"),
+    *(_form(prefix, r"[A-Z2-7]{16}(?![A-Za-z0-9])") for prefix in ("AKIA", "ASIA", "ABIA", "ACCA")),
     SecretForm(
         "ecret",
         re.compile(
@@ -130,13 +130,13 @@ API_KEYS = (
             re.ASCII,
         ),
     ),
-    _form("xox", r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}+"),
-    _form("xapp-", r"xapp-[A-Za-z0-9-]{10,}+"),
-    _form("hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,}+"),
-    *(_form(f"{kind}_", rf"{kind}_(?:live|test)_[A-Za-z0-9]{{16,}}+") for kind in ("sk", "rk")),
-    _form("whsec_", r"whsec_[A-Za-z0-9+/=]{24,}+"),
-    _form("SG.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
-    _form("dapi", r"dapi[0-9a-f]{32}(?![A-Za-z0-9])"),
-    *(_form(prefix, rf"{prefix}[0-9a-f]{{64}}(?![A-Za-z0-9])") for prefix in ("dop_v1_", "doo_v1_", "dor_v1_")),
-    _form("earer ", r"[Bb]earer ([A-Za-z0-9._~+/-]{20,}+=*+)"),
+    _form("xox", r"[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}+"),
+    _form("xapp-", r"[A-Za-z0-9-]{10,}+"),
+    _form("hooks.slack.com/", r"(?:services|workflows|triggers)/[A-Za-z0-9/_-]{20,}+"),
+    *(_form(prefix, r"(?:live|test)_[A-Za-z0-9]{16,}+") for prefix in ("sk_", "rk_")),
+    _form("whsec_", r"[A-Za-z0-9+/=]{24,}+"),
+    _form("SG.", r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
+    _form("dapi", r"[0-9a-f]{32}(?![A-Za-z0-9])"),
+    *(_form(prefix, r"[0-9a-f]{64}(?![A-Za-z0-9])") for prefix in ("dop_v1_", "doo_v1_", "dor_v1_")),
+    *(_form(prefix, r"([A-Za-z0-9._~+/-]{20,}+=*+)") for prefix in ("Bearer ", "bearer ")),
 )
