@@ -2,9 +2,8 @@
 
 import json
 import time
-from argparse import ArgumentTypeError
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from billing.core.traces import TRACES
 from billing.file_loads import LoadSummary
+from billing.management.moments import parse_moment
 from billing.management.progress import ProgressLine
 from billing.traces import TraceRefused, load_trace
 from tenants.selectors import get_tenant
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--feature", default="", help="charged to it (default: the file's name)")
         parser.add_argument("--model", default="", metavar="[PROVIDER/]MODEL", help="in place of the trace's own")
         parser.add_argument("--environment", default="production")
-        parser.add_argument("--start", type=_parse_start, metavar="TIME", help="the first moment, with a zone")
+        parser.add_argument("--start", type=parse_moment, metavar="TIME", help="the first moment, with a zone")
 
         parser.add_argument(
             "--strict", action="store_true", help="exit status 3 when something was rejected or in conflict"
@@ -84,14 +84,3 @@ class Command(BaseCommand):
             self.stdout.write(f"  {detail}")
         facts = asdict(summary) | {"tenant": tenant, "billed_cost": str(summary.billed_cost), "currency": "USD"}
         self.stdout.write(json.dumps(facts))
-
-
-def _parse_start(text: str) -> datetime:
-    """An ISO 8601 time with its zone, in UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
-    if moment.tzinfo is None:
-        raise ArgumentTypeError(f"{text!r} has no zone; write it as 2026-01-01T00:00:00Z")
-    return moment.astimezone(UTC)

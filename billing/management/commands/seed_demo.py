@@ -1,14 +1,14 @@
 """`seed_demo`: a demo to look at. Prints its logins and keys once, and alone on the last line the same as JSON."""
 
 import json
-from argparse import ArgumentTypeError
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from billing.demo import Demo, DemoRefused, seed_demo
+from billing.management.moments import parse_moment
 
 
 class Command(BaseCommand):
@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, default=60)
         parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls")
-        parser.add_argument("--now", type=_parse_now, default=None, metavar="TIME", help="the last moment, with a zone")
+        parser.add_argument(
+            "--now", type=parse_moment, default=None, metavar="TIME", help="the last moment, with a zone"
+        )
 
     def handle(self, *, days: int, seed: int, now: datetime | None, **options: object) -> None:
         try:
@@ -37,14 +39,3 @@ class Command(BaseCommand):
             self.stdout.write(f"  {tenant:<8} {key}")
         self.stdout.write("")
         self.stdout.write(json.dumps(asdict(demo)))
-
-
-def _parse_now(text: str) -> datetime:
-    """An ISO 8601 time with its zone, in UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
-    if moment.tzinfo is None:
-        raise ArgumentTypeError(f"{text!r} has no zone; write it as 2026-01-01T00:00:00Z")
-    return moment.astimezone(UTC)
