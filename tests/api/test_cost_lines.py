@@ -8,13 +8,12 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from billing.core.cost_lines import CostLineOptions
 from billing.cost_logs import load_log
-from tenants.scope import tenant_scope
 from tests.factories import make_key, make_tenant, publish_test_rates
+from tests.rows import read
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
@@ -37,12 +36,6 @@ def post(key, body, *, content_type="application/x-ndjson", **query):
     query = {"format": "cost_lines", "source": "gateway"} | query
     address = f"/v1/events?{urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)}"
     return Client().post(address, body, content_type=content_type, HTTP_AUTHORIZATION=f"Bearer {key}")
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def test_lines_are_booked_by_our_rates_with_their_cost_beside_to_the_last_digit(acme, key):

@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from tenants.keys import revoke_api_key
-from tenants.scope import tenant_scope
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
+from tests.rows import read
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -38,12 +37,6 @@ def post(key, body, *, content_type="application/json", query="", **headers):
     return Client().post(
         f"/v1/events{query}", body, content_type=content_type, HTTP_AUTHORIZATION=f"Bearer {key}", **headers
     )
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def test_one_event_is_booked_and_receipted(acme, key):

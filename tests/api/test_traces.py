@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.test import Client
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -15,9 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from billing.spans import QUIET_SECONDS, prune_spans, settle_traces
 from ledger.rejected import list_rejected
-from tenants.scope import tenant_scope
 from tenants.selectors import get_tenant
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
+from tests.rows import read
 from tests.spans import (
     CALL,
     make_agent,
@@ -63,12 +62,6 @@ def send(key, *spans, **resource):
     assert answer.status_code == 200, answer.content
     assert answer["Content-Type"] == PROTOBUF
     return ExportTraceServiceResponse.FromString(answer.content).partial_success
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def list_states(tenant):

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from billing import file_loads
 from billing.core.cost_lines import CostLineOptions
 from billing.cost_logs import LogRefused, load_log, name_log
-from tenants.scope import tenant_scope
+from tests.billing.loads import count
 from tests.factories import make_tenant, publish_test_rates
+from tests.rows import read
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 # At 2.50 USD a million: 0.00375, 0.005 and no price.
@@ -46,16 +46,6 @@ def write(folder, lines, name="gateway.jsonl"):
 def load(tenant, path, **options):
     options = CostLineOptions(**({"source": name_log(path), "zone": BERLIN} | options))
     return load_log(path=path, tenant_id=tenant.id, now=datetime(2026, 11, 22, 12, tzinfo=UTC), options=options)
-
-
-def count(summary):
-    return (summary.read, summary.booked, summary.duplicates, summary.conflicts, summary.rejected, summary.unpriced)
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def test_a_log_is_booked_by_our_rates_beside_what_it_says_was_paid(acme, tmp_path):

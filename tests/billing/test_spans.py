@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 
 from api.parsing.spans import take_span
 from billing.rollups import apply_batches, reconcile_rollups
 from billing.spans import QUIET_SECONDS, book_spans, settle_traces
-from tenants.scope import tenant_scope
 from tests.factories import make_tenant, publish_test_rates
+from tests.rows import read
 from tests.spans import CALL, as_sent, make_agent, make_span, make_step
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -23,12 +23,6 @@ def acme():
     publish_test_rates()
     settle()  # what other tests left waiting
     return make_tenant("acme")
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def book(tenant, *spans, key_id="testkey"):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from billing import file_loads
 from billing.traces import TraceRefused, load_trace
-from tenants.scope import tenant_scope
+from tests.billing.loads import count
 from tests.factories import make_tenant, publish_test_rates
+from tests.rows import read
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "traces"
@@ -40,16 +40,6 @@ def write(folder, text, name="azure_made.csv.gz"):
 def load(tenant, path, trace="azure", **options):
     options = {"provider": "openai", "model": "gpt-4o-2024-08-06"} | options
     return load_trace(trace=trace, path=path, tenant_id=tenant.id, now=datetime.now(UTC), **options)
-
-
-def count(summary):
-    return (summary.read, summary.booked, summary.duplicates, summary.conflicts, summary.rejected, summary.unpriced)
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def test_a_trace_is_booked_and_priced_at_its_own_time(acme, tmp_path):

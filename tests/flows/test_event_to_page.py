@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from billing.rollups import apply_batches, reconcile_rollups
 from tenants.models import User
 from tenants.people import create_user
-from tenants.scope import tenant_scope
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
+from tests.rows import read
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -27,12 +26,6 @@ def ask(path, key):
     answer = Client().get(path, HTTP_AUTHORIZATION=f"Bearer {key}")
     assert answer.status_code == 200, answer.content
     return answer.json()
-
-
-def read(tenant, query):
-    with tenant_scope(tenant.id), connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
 
 
 def total_of_today(key):
