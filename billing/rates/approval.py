@@ -5,25 +5,27 @@
       draft, in_review → withdrawn
 
 Each step is one transaction with its act in the ledger. Where `RATES_FOUR_EYES` is on, nobody publishes what he wrote.
+`seen`, where it is given, is the `mark` of the document that the actor looked at: another one is refused.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from billing.core.price_lists import ALWAYS
 from billing.core.rate_checks import ERROR, Finding
 from billing.core.rate_documents import RateDocument
 from billing.core.rate_plans import Piece
-from billing.models import RateVersion
+from billing.models import RateAct, RateVersion
 from billing.rates.acts import record_act
 from billing.rates.book import forget_rate_book, lock_rate_book, raise_version
 from billing.rates.examination import examine_rate
 from billing.rates.publication import Publication, make_row, refuse_ties
 
 COMMENT_LENGTH_MAX = 1_000
+UNDER_WAY = ("draft", "in_review")
 EDITED = (
     "provider", "model", "match", "tenant_id", "service_tier", "region", "time_window", "effective", "currency",
     "document", "content_hash", "authors",
@@ -52,10 +54,28 @@ def draft_rate(document: RateDocument, *, author: str, now: datetime, origin: st
     return row.pk
 
 
-def edit_rate(rate_id: int, document: RateDocument, *, author: str, now: datetime, comment: str = "") -> None:
+LOCK_DRAFTING_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('drafting ' || %(author)s::text, 0))"
+
+
+def draft_rate_once(document: RateDocument, *, author: str, now: datetime, comment: str = "") -> int:
+    """The same for who may have asked twice: the author's own rate under way where one says just this."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_DRAFTING_SQL, {"author": author})
+        wanted = document.mark
+        same = RateVersion.objects.filter(
+            content_hash=document.content_hash, created_by=author, origin="custom", state__in=UNDER_WAY
+        )
+        known = next((row.pk for row in same if read_document(row).mark == wanted), None)
+        return known or draft_rate(document, author=author, now=now, comment=comment)
+
+
+def edit_rate(
+    rate_id: int, document: RateDocument, *, author: str, now: datetime, comment: str = "", seen: str = ""
+) -> None:
     """Replace what a draft says. Raises RateUnknown, RatesRefused, RateStepRefused unless it is a draft."""
     with transaction.atomic():
-        row = _lock_rate(rate_id, states=("draft",), step="edited")
+        row = _lock_rate(rate_id, states=("draft",), step="edited", seen=seen)
         told = _make_draft(document, author=author, now=now, origin=row.origin)
         told.authors = list(dict.fromkeys([*row.authors, author]))
         for name in EDITED:
@@ -64,14 +84,16 @@ def edit_rate(rate_id: int, document: RateDocument, *, author: str, now: datetim
         record_act(row, act="edited", actor=author, now=now, comment=_check_comment(comment))
 
 
-def submit_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "", confirmed: Collection[str] = ()) -> None:
+def submit_rate(
+    rate_id: int, *, actor: str, now: datetime, comment: str = "", confirmed: Collection[str] = (), seen: str = ""
+) -> None:
     """Ask for approval; what is in force where it begins is remembered, so that the reviewer judges that.
 
     confirmed: ids of findings that are questions. Raises RateStepRefused `rate_has_findings` while one is an error or
     a question is open; the act keeps what was confirmed.
     """
     with transaction.atomic():
-        row = _lock_rate(rate_id, states=("draft",), step="submitted")
+        row = _lock_rate(rate_id, states=("draft",), step="submitted", seen=seen)
         answered = _refuse_findings(row, confirmed=confirmed, now=now)
         row.state, row.submitted_by, row.submitted_at = "in_review", actor, now
         row.replaces_id = _find_replaced(row, now=now)
@@ -80,11 +102,14 @@ def submit_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "", c
 
 
 def comment_rate(rate_id: int, *, actor: str, now: datetime, comment: str) -> None:
-    """Say something about a rate, in any state."""
+    """Say something about a rate, in any state; the same again adds nothing."""
     with transaction.atomic():
         row = _lock_rate(rate_id)
         if not comment.strip():
             raise RateStepRefused("comment_empty", "a comment says something")
+        last = RateAct.objects.filter(rate_version_id=rate_id).order_by("-id").first()
+        if last and (last.act, last.actor, last.comment) == ("commented", actor, comment.strip()):
+            return
         record_act(row, act="commented", actor=actor, now=now, comment=_check_comment(comment))
 
 
@@ -106,7 +131,7 @@ def withdraw_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "")
         record_act(row, act="withdrawn", actor=actor, now=now, comment=_check_comment(comment))
 
 
-def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "") -> int:
+def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "", seen: str = "") -> int:
     """Approve and publish a rate in review, in one transaction; the rate book's new version.
 
     Raises RateStepRefused: `rate_state`, `rate_needs_another` where four eyes are asked for and the actor wrote or
@@ -115,7 +140,7 @@ def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "") 
     """
     with transaction.atomic():
         lock_rate_book()
-        row = _lock_rate(rate_id, states=("in_review",), step="approved")
+        row = _lock_rate(rate_id, states=("in_review",), step="approved", seen=seen)
         if settings.RATES_FOUR_EYES and actor in (*row.authors, row.created_by, row.submitted_by):
             raise RateStepRefused("rate_needs_another", "somebody who neither wrote nor submitted it approves a rate")
         if _find_replaced(row, now=now) != row.replaces_id or _is_overtaken(row):
@@ -129,7 +154,7 @@ def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "") 
 
 
 def publish_draft(
-    rate_id: int, *, actor: str, now: datetime, comment: str = "", confirmed: Collection[str] = ()
+    rate_id: int, *, actor: str, now: datetime, comment: str = "", confirmed: Collection[str] = (), seen: str = ""
 ) -> int:
     """Publish a draft without a second person, where `RATES_FOUR_EYES` is off.
 
@@ -139,7 +164,7 @@ def publish_draft(
         raise RateStepRefused("rate_needs_another", "here a second person approves a rate: submit it")
     with transaction.atomic():
         lock_rate_book()
-        row = _lock_rate(rate_id, states=("draft", "in_review"), step="published")
+        row = _lock_rate(rate_id, states=("draft", "in_review"), step="published", seen=seen)
         answered = _refuse_findings(row, confirmed=confirmed, now=now)
         version = _publish(row, actor=actor, now=now, comment=_check_comment(comment), **answered)
     forget_rate_book()
@@ -182,13 +207,15 @@ def _refuse_findings(row: RateVersion, *, confirmed: Collection[str], now: datet
     return {"confirmed": " ".join(finding.id for finding in findings)} if findings else {}
 
 
-def _lock_rate(rate_id: int, *, states: tuple[str, ...] = (), step: str = "") -> RateVersion:
+def _lock_rate(rate_id: int, *, states: tuple[str, ...] = (), step: str = "", seen: str = "") -> RateVersion:
     """The rate, nobody else's until the end of the transaction. Raises RateUnknown, RateStepRefused."""
     row = RateVersion.objects.select_for_update().filter(pk=rate_id).first()
     if row is None:
         raise RateUnknown(rate_id)
     if states and row.state not in states:
         raise RateStepRefused("rate_state", f"a rate that is {row.state.replace('_', ' ')} cannot be {step}")
+    if seen and seen != read_document(row).mark:
+        raise RateStepRefused("rate_changed", "it was edited since you opened it; look at it again")
     return row
 
 

@@ -57,7 +57,7 @@ class RateRecord:
 
 def read_rate_versions(ids: Collection[int]) -> dict[int, RateRecord]:
     """The versions of these ids, by id."""
-    return {row.pk: _read(row) for row in RateVersion.objects.filter(id__in=ids)}
+    return {row.pk: read_record(row) for row in RateVersion.objects.filter(id__in=ids)}
 
 
 def list_rate_history(
@@ -69,14 +69,14 @@ def list_rate_history(
     for provider, spellings in names:
         wanted |= Q(provider=provider) & (Q(model__in=spellings) | ~Q(match="exact"))
     rows = [row for row in _may_see(tenant_ids).filter(wanted) if _matches_any(row, calls, aliases)]
-    records = [_read(row) for row in rows]
+    records = [read_record(row) for row in rows]
     return sorted(records, key=_sort_newest_first)
 
 
 def list_coming_rates(*, after: datetime, tenant_ids: Collection[int] | None) -> list[RateRecord]:
     """The published versions that begin later."""
     rows = _may_see(tenant_ids).filter(effective__startswith__gt=after)
-    return [_read(row) for row in rows.order_by("effective", "id")]
+    return [read_record(row) for row in rows.order_by("effective", "id")]
 
 
 def list_priced_names(*, at: datetime, tenant_ids: Collection[int] | None) -> list[tuple[str, str]]:
@@ -132,7 +132,8 @@ def _sort_newest_first(record: RateRecord) -> tuple[bool, float, int]:
     return (start is None, -start.timestamp() if start else 0.0, -record.id)
 
 
-def _read(row: RateVersion) -> RateRecord:
+def read_record(row: RateVersion) -> RateRecord:
+    """A row as other apps read it."""
     return RateRecord(
         id=row.pk,
         provider=row.provider,

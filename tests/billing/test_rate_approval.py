@@ -15,6 +15,7 @@ from billing.rates import (
     approve_rate,
     comment_rate,
     draft_rate,
+    draft_rate_once,
     edit_rate,
     examine_rate,
     forget_rate_book,
@@ -302,3 +303,34 @@ def test_a_contract_is_compared_with_what_the_tenant_pays_without_it(db):
 def test_a_rate_for_an_unknown_tenant_is_not_drafted(db):
     with pytest.raises(RatesRefused, match="tenant nobody: is not known"):
         draft_rate(write_rate(tenant="nobody"), author="ann", now=NOW)
+
+
+def test_a_step_on_what_was_edited_meanwhile_is_refused(db):
+    seen = write_rate("2").mark
+    rate_id = draft_rate(write_rate("2"), author="ann", now=NOW)
+    edit_rate(rate_id, write_rate("2", start="2026-02-01"), author="ann", now=NOW, seen=seen)  # another time alone
+    for take in (
+        lambda: edit_rate(rate_id, write_rate("3"), author="cid", now=NOW, seen=seen),
+        lambda: submit_rate(rate_id, actor="ann", now=NOW, seen=seen),
+    ):
+        with pytest.raises(RateStepRefused) as refused:
+            take()
+        assert refused.value.code == "rate_changed"
+    submit_rate(rate_id, actor="ann", now=NOW, seen=write_rate("2", start="2026-02-01").mark)
+    with pytest.raises(RateStepRefused) as refused:
+        approve_rate(rate_id, actor="bob", now=NOW, seen=seen)
+    assert (refused.value.code, step(rate_id)) == ("rate_changed", "in_review")
+
+
+def test_who_asks_twice_has_one_draft_and_one_comment(db):
+    rate_id = draft_rate_once(write_rate(), author="ann", now=NOW)
+    assert draft_rate_once(write_rate(), author="ann", now=NOW) == rate_id
+    for _ in range(2):
+        comment_rate(rate_id, actor="bob", now=NOW, comment="is it net?")
+    assert list(RateAct.objects.filter(rate_version_id=rate_id).values_list("act", flat=True)) == [
+        "drafted", "commented",
+    ]  # fmt: skip
+    assert draft_rate_once(write_rate(), author="bob", now=NOW) != rate_id
+    assert draft_rate_once(write_rate(start="2026-02-01"), author="ann", now=NOW) != rate_id
+    withdraw_rate(rate_id, actor="ann", now=NOW)
+    assert draft_rate_once(write_rate(), author="ann", now=NOW) != rate_id

@@ -81,6 +81,12 @@ class RateDocument:
     def content_hash(self) -> bytes:
         return hash_content(self.content)
 
+    @property
+    def mark(self) -> str:
+        """Names all of it, the interval too, in 64 digits: who acts on a rate says by it what he looked at."""
+        interval = [self.effective_from.isoformat(), self.effective_to.isoformat() if self.effective_to else ""]
+        return hash_content({"content": self.content, "interval": interval}).hex()
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted names and no spaces; a content holds text, integers, lists and objects only."""
