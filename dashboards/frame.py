@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from urllib.parse import urlencode
 
+from django.core.exceptions import BadRequest
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -16,6 +17,7 @@ from tenants.models import User
 PRODUCTION = "production"
 ALL_ENVIRONMENTS = "all"
 ANY_TIME = "any"
+NUMBER_DIGITS_MAX = 12
 PLACE_PARAMETERS = ("cursor", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
 
@@ -123,6 +125,14 @@ def read_environment(query: QueryDict) -> str:
     """The environment that the page is about; production unless the address names one, '' for all."""
     environment = query.get("environment", PRODUCTION)
     return "" if environment == ALL_ENVIRONMENTS else environment
+
+
+def read_number(query: QueryDict, name: str) -> int:
+    """A whole number of an address or a form. Raises BadRequest for what is none."""
+    text = query.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX):
+        raise BadRequest(f"{name} is a whole number")
+    return int(text)
 
 
 def list_environment_options(

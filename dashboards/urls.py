@@ -11,6 +11,8 @@ from dashboards.views.entry import show_entry, show_entry_content, show_entry_js
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
+from dashboards.views.rate_impact import show_rate_impact
+from dashboards.views.rate_jobs import show_rate_job, show_rate_jobs
 from dashboards.views.rate_model import show_rate_model
 from dashboards.views.rate_trial import show_rate_trial
 from dashboards.views.rates import export_rates, show_rates, show_rates_json
@@ -64,6 +66,9 @@ urlpatterns = [
     path("rates.json", show_rates_json, name="rates_json"),
     path("rates/try", show_rate_trial, name="rate_trial"),
     path("rates/aliases", show_rate_aliases, name="rate_aliases"),
+    path("rates/drafts/<int:rate_id>/impact", show_rate_impact, name="rate_impact"),
+    path("rates/jobs", show_rate_jobs, name="rate_jobs"),
+    path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),
     path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),
     path("sign-in", LoginView.as_view(template_name="account/sign_in.html"), name="account_login"),
     path("sign-out", require_POST(LogoutView.as_view()), name="account_logout"),
