@@ -7,7 +7,7 @@ from api.booking_shapes import BOOKING_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
-from billing.selectors import DIMENSIONS
+from billing.selectors import CHANGE_KINDS, CHANGE_STEPS, DIMENSIONS
 from billing.selectors.traces import TOKEN_COLUMNS
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
 from tenants.models import SCOPES
@@ -132,6 +132,35 @@ COSTS = describe_object(
         ),
     },
     optional=["previous"],
+)
+STEPS = describe_object(
+    dict.fromkeys(CHANGE_STEPS, MONEY),
+    description="From the cost before to the cost after; together they are the difference. `docs/api.md` says what "
+    "each counts.",
+)
+COST_CHANGE = describe_object(
+    {
+        **dict.fromkeys(CHANGE_KINDS, TEXT),
+        "before": refer("Totals"),
+        "after": refer("Totals"),
+        "difference": MONEY,
+        "steps": refer("Steps"),
+    },
+    optional=CHANGE_KINDS,
+)
+COST_CHANGES = describe_object(
+    {
+        "from": TIME,
+        "to": TIME,
+        "compare_from": TIME,
+        "compare_to": TIME,
+        "timezone": TEXT,
+        "group_by": list_of(TEXT),
+        "rows": list_of(refer("CostChange")),
+        "totals": refer("CostChange"),
+        "currency": TEXT,
+        "complete_to": TIME,
+    }
 )
 ENTRIES = describe_object(
     {
@@ -321,8 +350,11 @@ COMPONENTS: Mapping[str, Schema] = {
     "Trace": TRACE,
     "Coverage": COVERAGE,
     "CostRow": COST_ROW,
+    "Steps": STEPS,
     "Totals": describe_object(QUANTITIES),
     "Costs": COSTS,
+    "CostChange": COST_CHANGE,
+    "CostChanges": COST_CHANGES,
     "Me": ME,
     "Health": HEALTH,
     "Check": CHECK,

@@ -35,11 +35,18 @@ CURRENCY = "USD"
 DIMENSIONS_PER_QUESTION_MAX = 3
 SHORTEST = {"hour": timedelta(hours=1), "day": timedelta(hours=23), "week": timedelta(days=6), "month": timedelta(27)}
 
-COSTS_PARAMETERS = (
+PERIOD = (
     Parameter("from", read_boundary, "Beginning: a time, or a day in `timezone`.", BOUNDARY_SCHEMA, is_required=True),
     Parameter(
         "to", read_boundary, "End, not included: a time, or a day in `timezone`.", BOUNDARY_SCHEMA, is_required=True
     ),
+)
+FILTERS = tuple(
+    Parameter(name, read_text, "Any of these; '' for events without one.", TEXT_SCHEMA, is_repeatable=True)
+    for name in DIMENSIONS
+)
+COSTS_PARAMETERS = (
+    *PERIOD,
     Parameter(
         "granularity",
         read_choice(*GRANULARITIES),
@@ -56,10 +63,7 @@ COSTS_PARAMETERS = (
         is_repeatable=True,
         count_max=DIMENSIONS_PER_QUESTION_MAX,
     ),
-    *(
-        Parameter(name, read_text, "Any of these; '' for events without one.", TEXT_SCHEMA, is_repeatable=True)
-        for name in DIMENSIONS
-    ),
+    *FILTERS,
     Parameter(
         "compare",
         read_choice("previous"),
@@ -84,7 +88,7 @@ class Costs(APIView):
     )
     def get(self, request: Request) -> Response:
         values = read_query(request.query_params, COSTS_PARAMETERS)
-        query = _read_question(values, access=request.auth)
+        query = read_question(values, access=request.auth)
         answer = {
             "from": write_time(query.start),
             "to": write_time(query.end),
@@ -100,24 +104,24 @@ class Costs(APIView):
         return Response(answer)
 
 
-def _read_question(values: Mapping[str, Any], *, access: Access) -> CostQuery:
+def read_question(values: Mapping[str, Any], *, access: Access) -> CostQuery:
     """Raises Problem where the period is empty, or has too many parts to be answered at once."""
     timezone = values["timezone"] or access.timezone
     start, end = (find_moment(values[name], timezone=timezone) for name in ("from", "to"))
     granularity = values["granularity"]
     if start >= end:
-        _refuse("to", "The end stands after the beginning.")
+        refuse("to", "The end stands after the beginning.")
     if granularity in SHORTEST and (end - start) / SHORTEST[granularity] > PERIODS_PER_QUESTION_MAX:
-        _refuse("granularity", f"At most {PERIODS_PER_QUESTION_MAX:,} periods are answered at once.")
+        refuse("granularity", f"At most {PERIODS_PER_QUESTION_MAX:,} periods are answered at once.")
     if len(set(values["group_by"])) < len(values["group_by"]):
-        _refuse("group_by", "Each dimension is named once.")
+        refuse("group_by", "Each dimension is named once.")
     filters = {name: values[name] for name in DIMENSIONS if values[name]}
     if "user" in filters:
         filters["user"] = tuple(find_user_refs(tenant_id=access.tenant_id, users=filters["user"]))
     return CostQuery(access.tenant_id, start, end, granularity, timezone, values["group_by"], filters)
 
 
-def _refuse(field: str, detail: str) -> None:
+def refuse(field: str, detail: str) -> None:
     raise Problem("query_invalid", f"{field}: {detail}", problems=[{"field": field, "detail": detail}])
 
 

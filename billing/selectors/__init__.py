@@ -1,5 +1,6 @@
 """Where other apps read what was spent: rollups and the batches that still wait, in one snapshot."""
 
+from billing.selectors.changes import CHANGE_KINDS, CHANGE_STEPS, CostChange, CostChanges, get_cost_changes
 from billing.selectors.costs import (
     DIMENSIONS,
     ROWS_MAX,
@@ -27,9 +28,13 @@ from billing.selectors.state import (
 from billing.selectors.traces import Trace, TraceSpan, get_trace
 
 __all__ = [
+    "CHANGE_KINDS",
+    "CHANGE_STEPS",
     "DIMENSIONS",
     "MEASURES",
     "ROWS_MAX",
+    "CostChange",
+    "CostChanges",
     "CostQuery",
     "CostRow",
     "Costs",
@@ -45,6 +50,7 @@ __all__ = [
     "Trace",
     "TraceSpan",
     "UnpricedModel",
+    "get_cost_changes",
     "get_costs",
     "get_coverage",
     "get_heartbeat",

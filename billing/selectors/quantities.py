@@ -1,8 +1,9 @@
 """What is summed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from decimal import Decimal, localcontext
+from operator import attrgetter
 
 MONEY_DIGITS_MAX = 60  # more than any sum of NUMERIC(30,12) has: adding them up rounds nothing
 
@@ -43,3 +44,11 @@ def add_up(parts: Sequence[Sequence[int | Decimal]]) -> Quantities:
     with localcontext() as context:
         context.prec = MONEY_DIGITS_MAX
         return Quantities(*map(sum, zip(*parts, strict=True)))
+
+
+_read_values = attrgetter(*(field.name for field in fields(Quantities)))
+
+
+def sum_quantities(parts: Iterable[Quantities]) -> Quantities:
+    """The exact sum; zeros, of none."""
+    return add_up([_read_values(part) for part in parts])

@@ -1,23 +1,14 @@
 """Adding up what the rollups gave, by fewer dimensions than they gave it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from operator import attrgetter
 
 from billing.selectors import Costs, Quantities
-from billing.selectors.quantities import add_up
+from billing.selectors.quantities import sum_quantities
 
 Group = tuple[str, ...]
 Groups = Mapping[Group, Quantities]
-
-_read_values = attrgetter(*(field.name for field in fields(Quantities)))
-
-
-def sum_quantities(parts: Iterable[Quantities]) -> Quantities:
-    """The exact sum."""
-    return add_up([_read_values(part) for part in parts])
 
 
 def sum_by(costs: Costs, choose: Callable[[Group], Group | None] = lambda group: group) -> Groups:

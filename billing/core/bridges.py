@@ -1,0 +1,119 @@
+"""Why a cost changed from one period to the next: price, volume, mix, cache, new and ended, to the pico-USD. Pure."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+Kind = TypeVar("Kind", bound=Hashable)
+Rates = Mapping[str, Fraction]
+
+COST_OF = {
+    "input_tokens": "input_cost",
+    "cache_read_tokens": "cache_read_cost",
+    "cache_write_tokens": "cache_write_cost",
+    "output_tokens": "output_cost",
+    "calls": "other_cost",
+}
+INPUT = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
+TOKENS = (*INPUT, "output_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What calls of one kind used in a period and what that cost, in pico-USD. Token buckets are disjoint.
+
+    A kind is whatever the calls are told apart by, such as (feature, provider, model).
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    input_cost: int = 0
+    cache_read_cost: int = 0
+    cache_write_cost: int = 0
+    output_cost: int = 0
+    other_cost: int = 0
+
+    @property
+    def cost(self) -> int:
+        return sum(getattr(self, name) for name in COST_OF.values())
+
+    def count(self, names: Iterable[str]) -> int:
+        return sum(getattr(self, name) for name in names)
+
+    def value(self, rates: Rates, names: Iterable[str]) -> Fraction:
+        """What so much would have cost at `rates`."""
+        return sum((rates[name] * getattr(self, name) for name in names), Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The steps from one cost to the next, in pico-USD; together they are the difference.
+
+    price: a token, or a call's other meters, cost more for itself, be it by a new rate, a threshold or a tier. volume:
+    the kinds that last had more tokens (calls, for other meters), each as much more as all of them together. mix: a
+    kind grew faster or slower than that, or took another share of output. cache: another share of the input was read
+    from or written to a cache. new, ended: kinds that were used in one of the periods only.
+    """
+
+    price: int = 0
+    volume: int = 0
+    mix: int = 0
+    cache: int = 0
+    new: int = 0
+    ended: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.price + self.volume + self.mix + self.cache + self.new + self.ended
+
+
+def explain_change(before: Mapping[Kind, Use], after: Mapping[Kind, Use]) -> dict[Kind, Bridge]:
+    """The bridge of each kind. Those of any group of kinds add up to the group's difference, exactly."""
+    lasting = [kind for kind in before if kind in after]
+    growth = {
+        name: _measure_growth([before[kind] for kind in lasting], [after[kind] for kind in lasting], names)
+        for name, names in (("tokens", TOKENS), ("calls", ("calls",)))
+    }
+    bridges = {
+        kind: _explain(before[kind], after[kind], tokens_growth=growth["tokens"], calls_growth=growth["calls"])
+        for kind in lasting
+    }
+    bridges |= {kind: Bridge(new=use.cost) for kind, use in after.items() if kind not in before}
+    return bridges | {kind: Bridge(ended=-use.cost) for kind, use in before.items() if kind not in after}
+
+
+def add_bridges(bridges: Iterable[Bridge]) -> Bridge:
+    parts = list(bridges)
+    return Bridge(**{name: sum(getattr(part, name) for part in parts) for name in Bridge.__dataclass_fields__})
+
+
+def _measure_growth(before: Iterable[Use], after: Iterable[Use], names: Iterable[str]) -> Fraction:
+    """How many times as much there is; once, where there was nothing to grow from."""
+    first, then = (sum(use.count(names) for use in uses) for uses in (before, after))
+    return Fraction(then, first) if first else Fraction(1)
+
+
+def _explain(before: Use, after: Use, *, tokens_growth: Fraction, calls_growth: Fraction) -> Bridge:
+    """Mix is what the rest leaves, so that nothing is lost to rounding."""
+    rates = {name: _find_rate(before, after, name) for name in COST_OF}
+    price = after.cost - after.value(rates, COST_OF) - before.cost + before.value(rates, COST_OF)
+    volume = before.value(rates, TOKENS) * (tokens_growth - 1)
+    volume += before.value(rates, ("calls",)) * (calls_growth - 1)
+    cache = Fraction(0)
+    if before.count(INPUT):
+        at_same_shares = before.value(rates, INPUT) * Fraction(after.count(INPUT), before.count(INPUT))
+        cache = after.value(rates, INPUT) - at_same_shares
+    steps = {"price": round(price), "volume": round(volume), "cache": round(cache)}
+    return Bridge(**steps, mix=after.cost - before.cost - sum(steps.values()))
+
+
+def _find_rate(before: Use, after: Use, name: str) -> Fraction:
+    """What one cost before; after, where there was none before, so that what is first used is no change of price."""
+    for use in (before, after):
+        if quantity := getattr(use, name):
+            return Fraction(getattr(use, COST_OF[name]), quantity)
+    return Fraction(0)
