@@ -1,6 +1,7 @@
 """Why a cost changed from one period to the next: price, volume, mix, cache, new and ended, to the pico-USD. Pure."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
@@ -49,14 +50,17 @@ class Use:
         return sum((rates[name] * getattr(self, name) for name in names), Fraction(0))
 
 
+NOTHING = Use()
+
+
 @dataclass(frozen=True, slots=True)
 class Bridge:
     """The steps from one cost to the next, in pico-USD; together they are the difference.
 
     price: a token, or a call's other meters, cost more for itself, be it by a new rate, a threshold or a tier. volume:
-    the kinds that last had more tokens (calls, for other meters), each as much more as all of them together. mix: a
-    kind grew faster or slower than that, or took another share of output. cache: another share of the input was read
-    from or written to a cache. new, ended: kinds that were used in one of the periods only.
+    as if each kind had grown as its family did, by tokens (by calls, for other meters). mix: it grew faster or slower
+    than that, or took another share of output. cache: another share of its input was read from or written to a cache.
+    new, ended: families that were used in one of the periods only.
     """
 
     price: int = 0
@@ -71,19 +75,20 @@ class Bridge:
         return self.price + self.volume + self.mix + self.cache + self.new + self.ended
 
 
-def explain_change(before: Mapping[Kind, Use], after: Mapping[Kind, Use]) -> dict[Kind, Bridge]:
-    """The bridge of each kind. Those of any group of kinds add up to the group's difference, exactly."""
-    lasting = [kind for kind in before if kind in after]
-    growth = {
-        name: _measure_growth([before[kind] for kind in lasting], [after[kind] for kind in lasting], names)
-        for name, names in (("tokens", TOKENS), ("calls", ("calls",)))
-    }
-    bridges = {
-        kind: _explain(before[kind], after[kind], tokens_growth=growth["tokens"], calls_growth=growth["calls"])
-        for kind in lasting
-    }
-    bridges |= {kind: Bridge(new=use.cost) for kind, use in after.items() if kind not in before}
-    return bridges | {kind: Bridge(ended=-use.cost) for kind, use in before.items() if kind not in after}
+def explain_change(
+    before: Mapping[Kind, Use], after: Mapping[Kind, Use], *, family: Callable[[Kind], Hashable]
+) -> dict[Kind, Bridge]:
+    """The bridge of each kind. Those of any group of kinds add up to the group's difference, exactly.
+
+    family: what a kind belongs to, such as its feature: that grows or shrinks, and chooses among its kinds.
+    """
+    families: dict[Hashable, list[Kind]] = defaultdict(list)
+    for kind in {**before, **after}:
+        families[family(kind)].append(kind)
+    bridges: dict[Kind, Bridge] = {}
+    for kinds in families.values():
+        bridges |= _explain_family({kind: (before.get(kind, NOTHING), after.get(kind, NOTHING)) for kind in kinds})
+    return bridges
 
 
 def add_bridges(bridges: Iterable[Bridge]) -> Bridge:
@@ -91,13 +96,25 @@ def add_bridges(bridges: Iterable[Bridge]) -> Bridge:
     return Bridge(**{name: sum(getattr(part, name) for part in parts) for name in Bridge.__dataclass_fields__})
 
 
-def _measure_growth(before: Iterable[Use], after: Iterable[Use], names: Iterable[str]) -> Fraction:
+def _explain_family(uses: Mapping[Kind, tuple[Use, Use]]) -> dict[Kind, Bridge]:
+    if all(before == NOTHING for before, _ in uses.values()):
+        return {kind: Bridge(new=after.cost) for kind, (_, after) in uses.items()}
+    if all(after == NOTHING for _, after in uses.values()):
+        return {kind: Bridge(ended=-before.cost) for kind, (before, _) in uses.items()}
+    tokens, calls = (_measure_growth(uses.values(), names) for names in (TOKENS, ("calls",)))
+    return {
+        kind: _explain_kind(before, after, tokens_growth=tokens, calls_growth=calls)
+        for kind, (before, after) in uses.items()
+    }
+
+
+def _measure_growth(uses: Iterable[tuple[Use, Use]], names: Iterable[str]) -> Fraction:
     """How many times as much there is; once, where there was nothing to grow from."""
-    first, then = (sum(use.count(names) for use in uses) for uses in (before, after))
+    first, then = map(sum, zip(*((before.count(names), after.count(names)) for before, after in uses), strict=True))
     return Fraction(then, first) if first else Fraction(1)
 
 
-def _explain(before: Use, after: Use, *, tokens_growth: Fraction, calls_growth: Fraction) -> Bridge:
+def _explain_kind(before: Use, after: Use, *, tokens_growth: Fraction, calls_growth: Fraction) -> Bridge:
     """Mix is what the rest leaves, so that nothing is lost to rounding."""
     rates = {name: _find_rate(before, after, name) for name in COST_OF}
     price = after.cost - after.value(rates, COST_OF) - before.cost + before.value(rates, COST_OF)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 
 from billing.core.bridges import Bridge, Use, add_bridges, explain_change
 from billing.selectors.costs import get_costs
@@ -14,6 +15,7 @@ from billing.selectors.queries import CostQuery, QueryRefused
 # What tells calls apart when a change is explained, whatever it is shown by: so the steps of a total are the sums of
 # its rows' steps, by feature as by model.
 CHANGE_KINDS = ("feature", "provider", "model")
+FEATURE = 0  # its place; a feature grows, and chooses among models
 PICO_DIGITS = 12
 
 
@@ -66,7 +68,8 @@ def get_cost_changes(query: CostQuery, *, before: tuple[datetime, datetime], usi
     earlier = get_costs(replace(by_kind, start=before[0], end=before[1]), using=using)
     later = get_costs(by_kind, using=using)
     sums = [{row.group: row.quantities for row in costs.rows} for costs in (earlier, later)]
-    bridges = explain_change(*({kind: _read_use(part) for kind, part in parts.items()} for parts in sums))
+    uses = ({kind: _read_use(part) for kind, part in parts.items()} for parts in sums)
+    bridges = explain_change(*uses, family=itemgetter(FEATURE))
     places = [CHANGE_KINDS.index(name) for name in query.group_by]
     kinds_of = defaultdict(list)
     for kind in bridges:

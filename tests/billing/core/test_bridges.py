@@ -9,7 +9,17 @@ CHAT = Use(calls=10, input_tokens=100, output_tokens=50, input_cost=200, output_
 
 
 def explain(before, after):
-    return add_bridges(explain_change({"chat": before}, {"chat": after}).values())
+    return add_bridges(explain_family({"chat": before}, {"chat": after}).values())
+
+
+def explain_family(before, after):
+    """As if all kinds were models of one feature."""
+    return explain_change(before, after, family=lambda kind: "")
+
+
+def explain_each(before, after):
+    """As if each kind were a feature of its own."""
+    return explain_change(before, after, family=lambda kind: kind)
 
 
 def test_the_same_use_at_another_rate_is_price():
@@ -43,25 +53,26 @@ def test_tokens_that_move_to_a_dearer_model_are_mix():
     # 100 tokens at 1 and 100 at 5; then 40 and 160: 40 - 100 = -60, and 800 - 500 = 300
     before = {"small": Use(1, 100, input_cost=100), "large": Use(1, 100, input_cost=500)}
     after = {"small": Use(1, 40, input_cost=40), "large": Use(1, 160, input_cost=800)}
-    assert explain_change(before, after) == {"small": Bridge(mix=-60), "large": Bridge(mix=300)}
+    assert explain_family(before, after) == {"small": Bridge(mix=-60), "large": Bridge(mix=300)}
 
 
-def test_what_grew_faster_than_all_together_is_volume_and_mix():
-    # 200 tokens become 300: each would have grown by half. One stood still, the other doubled.
+def test_a_feature_that_leaves_one_model_for_another_changes_its_mix():
+    # 150 tokens as before, at 2 and 6 a token, then at 1 and 3
+    small = Use(10, 100, 0, 0, 50, input_cost=100, output_cost=150)
+    assert explain_family({"large": CHAT}, {"small": small}) == {"large": Bridge(mix=-500), "small": Bridge(mix=250)}
+
+
+def test_each_feature_grows_for_itself_and_its_models_with_it():
+    # of two features one stands still and the other doubles; as two models of one feature, both would grow by half
     before = {"search": Use(1, 100, input_cost=100), "chat": Use(1, 100, input_cost=100)}
     after = {"search": Use(1, 100, input_cost=100), "chat": Use(1, 200, input_cost=200)}
-    assert explain_change(before, after) == {
-        "search": Bridge(volume=50, mix=-50),
-        "chat": Bridge(volume=50, mix=50),
-    }
+    assert explain_each(before, after) == {"search": Bridge(), "chat": Bridge(volume=100)}
+    assert explain_family(before, after) == {"search": Bridge(volume=50, mix=-50), "chat": Bridge(volume=50, mix=50)}
 
 
-def test_what_was_not_there_before_is_new_and_what_is_no_longer_has_ended():
-    assert explain_change({"old": CHAT}, {"young": CHAT}) == {"young": Bridge(new=500), "old": Bridge(ended=-500)}
-
-
-def test_a_kind_that_begins_does_not_make_the_others_grow():
-    assert explain_change({"chat": CHAT}, {"chat": CHAT, "young": CHAT}) == {"chat": Bridge(), "young": Bridge(new=500)}
+def test_a_feature_that_was_not_there_before_is_new_and_one_that_is_no_longer_has_ended():
+    before, after = {"old": CHAT, "chat": CHAT}, {"young": CHAT, "chat": CHAT}
+    assert explain_each(before, after) == {"young": Bridge(new=500), "old": Bridge(ended=-500), "chat": Bridge()}
 
 
 def test_searches_and_images_grow_with_the_calls():
@@ -81,7 +92,7 @@ def test_a_third_of_a_pico_is_lost_to_nobody():
     # 3 tokens for 1 become 5 for 2 beside 1 for 1: 5/3 and 2/3 are no whole pico-USD
     before = {"a": Use(1, 3, input_cost=1), "b": Use(1, 1, input_cost=1)}
     after = {"a": Use(1, 5, input_cost=2), "b": Use(1, 1, input_cost=1)}
-    assert add_bridges(explain_change(before, after).values()).total == 1
+    assert add_bridges(explain_family(before, after).values()).total == 1
 
 
 amounts = st.integers(0, 10**18)
@@ -91,7 +102,7 @@ periods = st.dictionaries(st.sampled_from("abcdef"), uses)
 
 @given(periods, periods)
 def test_the_steps_of_each_kind_are_its_difference_to_the_last_digit(before, after):
-    bridges = explain_change(before, after)
+    bridges = explain_change(before, after, family=lambda kind: kind in "abc")
     assert {kind: bridge.total for kind, bridge in bridges.items()} == {
         kind: after.get(kind, Use()).cost - before.get(kind, Use()).cost for kind in before | after
     }
@@ -99,7 +110,7 @@ def test_the_steps_of_each_kind_are_its_difference_to_the_last_digit(before, aft
 
 @given(periods)
 def test_what_stays_as_it_was_has_no_steps(uses):
-    assert all(bridge == Bridge() for bridge in explain_change(uses, uses).values())
+    assert all(bridge == Bridge() for bridge in explain_family(uses, uses).values())
 
 
 @given(periods, st.integers(1, 1000))
@@ -109,7 +120,7 @@ def test_twice_the_money_for_the_same_use_is_all_price(uses, times):
                   *(getattr(use, n) * times for n in Use.__dataclass_fields__ if "cost" in n))
         for kind, use in uses.items()
     }  # fmt: skip
-    for kind, bridge in explain_change(uses, dearer).items():
+    for kind, bridge in explain_family(uses, dearer).items():
         assert bridge == Bridge(price=uses[kind].cost * (times - 1))
 
 
@@ -120,7 +131,7 @@ def test_so_many_times_of_all_that_calls_caused_is_all_volume(uses, times):
     more = {
         kind: Use(*(getattr(use, name) * times for name in Use.__dataclass_fields__)) for kind, use in caused.items()
     }
-    for kind, bridge in explain_change(caused, more).items():
+    for kind, bridge in explain_family(caused, more).items():
         assert bridge == Bridge(volume=caused[kind].cost * (times - 1))
 
 
