@@ -48,7 +48,8 @@ NO_WORDS = {"feature": "no feature", "key": "no key"}
 class ShownVersion:
     """A version as a row. state: now, coming, past or replaced (in force at no time). tenant: a slug, '' for all.
 
-    own_prices: without kinds of tokens that cost what contains them.
+    own_prices: without kinds of tokens that cost what contains them. impact_href: what it changes of what is booked,
+    '' for those who may not have that counted.
     """
 
     record: RateRecord
@@ -58,6 +59,7 @@ class ShownVersion:
     state: str
     tenant: str
     change: Change | None
+    impact_href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def read_model_page(
     moments = [moment for record in ours for moment in (record.effective_from, record.effective_to) if moment]
     steps = list_price_steps(book, call, moments)
     slugs = {each.id: each.slug for each in seat.tenants} | {tenant.id: tenant.slug}
-    versions = [_show(record, records, slugs, now) for record in records]
+    versions = [_show(record, records, slugs, seat, now) for record in records]
     current = find_rate(book, call, now)
     in_force = next((version for version in versions if version.record.id == current), None)
     meant = find_alias(aliases, provider, model)
@@ -184,7 +186,9 @@ def _ask_costs(seat: Seat, call: Call, period: Period, environment: str) -> Cost
     return CostQuery(seat.tenant.id, start, end, "total", seat.tenant.timezone, ("feature", "key"), filters)
 
 
-def _show(record: RateRecord, records: Sequence[RateRecord], slugs: Mapping[int, str], now: datetime) -> ShownVersion:
+def _show(
+    record: RateRecord, records: Sequence[RateRecord], slugs: Mapping[int, str], seat: Seat, now: datetime
+) -> ShownVersion:
     if record.effective_from is None:
         state = "replaced"
     elif record.is_in_force(now):
@@ -211,6 +215,7 @@ def _show(record: RateRecord, records: Sequence[RateRecord], slugs: Mapping[int,
         state=state,
         tenant=slugs.get(record.tenant_id, "") or (f"tenant {record.tenant_id}" if record.tenant_id else ""),
         change=change,
+        impact_href=make_link("rate_impact", seat.link_query, record.id) if seat.may_edit_rates else "",
     )
 
 

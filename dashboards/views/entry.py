@@ -1,6 +1,6 @@
 """One entry: what it cost and why, whose it is, what came after, and its proof."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,11 +12,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
+from dashboards.bookings import read_story
 from dashboards.contents import ContentSection, describe_content, read_entry_content
 from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
 from dashboards.usage import describe_lines, describe_usage, find_not_charged
 from ledger.proofs import check_leaf, check_receipt
-from ledger.selectors import get_batch, get_entry, list_corrections, name_users, prove_entry
+from ledger.selectors import get_batch, get_entry, name_users, prove_entry
 from tenants.selectors import list_api_keys
 
 
@@ -52,7 +53,6 @@ def _render_entry(
     receipt = check_receipt(batch.receipt)
     explanation = explain_entry(entry=entry)
     leaf_agrees = check_leaf(entry, rate_version_hash=explanation.rate.content_hash if explanation.rate else "")
-    bookings = [entry, *list_corrections(tenant_id=seat.tenant.id, entry=entry)]
     return render(
         request,
         "ledger/entry.html",
@@ -65,8 +65,7 @@ def _render_entry(
             "explained_lines": describe_lines(explanation),
             "not_charged": find_not_charged(explanation),
             "usage": describe_usage(entry, explanation),
-            "bookings": bookings,
-            "net": _add_up(bookings),
+            "story": read_story(entry, seat=seat),
             "above_reported": _subtract_reported(entry),
             "proof": proof,
             "receipt": receipt,
@@ -97,12 +96,6 @@ def _get_entry(seat: Seat, entry_id: str) -> dict[str, Any]:
     if entry is None:
         raise Http404
     return entry
-
-
-def _add_up(bookings: Sequence[Mapping[str, Any]]) -> Decimal | None:
-    """What the call costs after all that was booked about it; None while nothing of it has a price."""
-    costs = [booking["billed_cost"] for booking in bookings if booking["billed_cost"] is not None]
-    return sum(costs, Decimal(0)) if costs else None
 
 
 def _subtract_reported(entry: Mapping[str, Any]) -> Decimal | None:
