@@ -11,6 +11,7 @@ from dashboards.views.entry import show_entry, show_entry_content, show_entry_js
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
+from dashboards.views.rate_drafts import check_rate, edit_rate_draft, show_new_rate, show_rate_draft, show_rate_drafts
 from dashboards.views.rate_impact import show_rate_impact
 from dashboards.views.rate_jobs import show_rate_job, show_rate_jobs
 from dashboards.views.rate_model import show_rate_model
@@ -66,6 +67,11 @@ urlpatterns = [
     path("rates.json", show_rates_json, name="rates_json"),
     path("rates/try", show_rate_trial, name="rate_trial"),
     path("rates/aliases", show_rate_aliases, name="rate_aliases"),
+    path("rates/new", show_new_rate, name="new_rate"),
+    path("rates/check", check_rate, name="check_rate"),
+    path("rates/drafts", show_rate_drafts, name="rate_drafts"),
+    path("rates/drafts/<int:rate_id>", show_rate_draft, name="rate_draft"),
+    path("rates/drafts/<int:rate_id>/edit", edit_rate_draft, name="edit_rate"),
     path("rates/drafts/<int:rate_id>/impact", show_rate_impact, name="rate_impact"),
     path("rates/jobs", show_rate_jobs, name="rate_jobs"),
     path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),

@@ -234,6 +234,23 @@ class DraftPage:
     def state_word(self) -> str:
         return STATE_WORDS[self.draft.record.state]
 
+    @property
+    def record_name(self) -> str:
+        return f"Version {self.draft.record.id}"
+
+    @property
+    def asks(self) -> bool:
+        """Whether its reader may answer its questions now."""
+        return bool(self.may & {"submit", "publish"})
+
+    @property
+    def author(self) -> str:
+        return self.names[self.draft.record.created_by]
+
+    @property
+    def approver(self) -> str:
+        return self.names[self.draft.record.approved_by]
+
 
 def read_draft_page(
     rate_id: int, *, seat: Seat, confirmed: frozenset[str] = frozenset(), now: datetime
@@ -328,10 +345,6 @@ class DraftRow:
     tenant: str
     author: str
     last: ShownAct | None
-
-    @property
-    def state_word(self) -> str:
-        return STATE_WORDS[self.draft.record.state]
 
 
 @dataclass(frozen=True, slots=True)

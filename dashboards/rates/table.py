@@ -92,6 +92,7 @@ class RateRow:
     cost: Decimal | None
     estimate: Estimate | None
     href: str
+    new_href: str
     entries_href: str
     unpriced_href: str
 
@@ -139,6 +140,10 @@ class RateTable:
 
     def count(self, state: str) -> int:
         return sum(row.state == state for row in self.all_rows)
+
+    @property
+    def under_way(self) -> int:
+        return self.in_review + self.drafts
 
     @property
     def unpriced(self) -> int:
@@ -356,9 +361,16 @@ def _make_row(
         cost=get_known_cost(quantities),
         estimate=_make_estimate(found, quantities, records, link_query),
         href=make_link("rate_model", link_query, call.provider, call.model),
+        new_href=_make_new_link(call, link_query),
         entries_href=links.make(**names),
         unpriced_href=links.make(**names, pricing_status=UNPRICED),
     )
+
+
+def _make_new_link(call: Call, link_query: Mapping[str, str]) -> str:
+    """The form that gives such calls a price."""
+    tier = {} if call.service_tier == STANDARD else {"tier": call.service_tier}
+    return make_link("new_rate", link_query | {"provider": call.provider, "model": call.model} | tier)
 
 
 def _say_conditions(record: RateRecord, call: Call) -> list[str]:

@@ -66,5 +66,9 @@ def show_rate_model(request: HttpRequest, seat: Seat, provider: str, model: str)
                 "ledger", seat.link_query | names | period.get_dates() | {"pricing_status": "unpriced"}
             ),
             "try_href": make_link("rate_trial", seat.link_query | trial),
+            "may_edit": seat.may_edit_rates,
+            "new_href": make_link(
+                "new_rate", seat.link_query | {"provider": provider, "model": model, "tier": tier, "region": region}
+            ),
         },
     )

@@ -72,6 +72,7 @@ def show_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
             "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),
             "aliases_href": make_link("rate_aliases", seat.link_query),
             "try_href": make_link("rate_trial", seat.link_query),
+            "drafts_href": make_link("rate_drafts", seat.link_query),
         },
     )
 
