@@ -91,11 +91,6 @@ def explain_change(
     return bridges
 
 
-def add_bridges(bridges: Iterable[Bridge]) -> Bridge:
-    parts = list(bridges)
-    return Bridge(**{name: sum(getattr(part, name) for part in parts) for name in Bridge.__dataclass_fields__})
-
-
 def _explain_family(uses: Mapping[Kind, tuple[Use, Use]]) -> dict[Kind, Bridge]:
     if all(before == NOTHING for before, _ in uses.values()):
         return {kind: Bridge(new=after.cost) for kind, (_, after) in uses.items()}

@@ -1,6 +1,13 @@
 """Where other apps read what was spent: rollups and the batches that still wait, in one snapshot."""
 
-from billing.selectors.changes import CHANGE_KINDS, CHANGE_STEPS, CostChange, CostChanges, get_cost_changes
+from billing.selectors.changes import (
+    CHANGE_KINDS,
+    CHANGE_STEPS,
+    CostChange,
+    CostChanges,
+    add_up_changes,
+    get_cost_changes,
+)
 from billing.selectors.costs import (
     DIMENSIONS,
     ROWS_MAX,
@@ -50,6 +57,7 @@ __all__ = [
     "Trace",
     "TraceSpan",
     "UnpricedModel",
+    "add_up_changes",
     "get_cost_changes",
     "get_costs",
     "get_coverage",

@@ -1,13 +1,13 @@
 """Why the cost of one period differs from another's: the bridge, by feature, provider and model."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
 
-from billing.core.bridges import Bridge, Use, add_bridges, explain_change
+from billing.core.bridges import Bridge, Use, explain_change
 from billing.selectors.costs import get_costs
 from billing.selectors.quantities import Quantities, sum_quantities
 from billing.selectors.queries import CostQuery, QueryRefused
@@ -17,6 +17,7 @@ from billing.selectors.queries import CostQuery, QueryRefused
 CHANGE_KINDS = ("feature", "provider", "model")
 FEATURE = 0  # its place; a feature grows, and chooses among models
 PICO_DIGITS = 12
+NOTHING = Quantities()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +68,35 @@ def get_cost_changes(query: CostQuery, *, before: tuple[datetime, datetime], usi
     by_kind = replace(query, group_by=CHANGE_KINDS, granularity="total")
     earlier = get_costs(replace(by_kind, start=before[0], end=before[1]), using=using)
     later = get_costs(by_kind, using=using)
-    sums = [{row.group: row.quantities for row in costs.rows} for costs in (earlier, later)]
-    uses = ({kind: _read_use(part) for kind, part in parts.items()} for parts in sums)
-    bridges = explain_change(*uses, family=itemgetter(FEATURE))
+    kinds = _compare_kinds(*({row.group: row.quantities for row in costs.rows} for costs in (earlier, later)))
     places = [CHANGE_KINDS.index(name) for name in query.group_by]
-    kinds_of = defaultdict(list)
-    for kind in bridges:
-        kinds_of[tuple(kind[place] for place in places)].append(kind)
-    rows = [
-        CostChange(
-            group,
-            *(sum_quantities(parts[kind] for kind in kinds if kind in parts) for parts in sums),
-            _make_steps(bridges[kind] for kind in kinds),
-        )
-        for group, kinds in kinds_of.items()
-    ]
-    return CostChanges(
-        sorted(rows, key=lambda row: (-abs(row.difference), row.group)),
-        CostChange((), earlier.totals, later.totals, _make_steps(bridges.values())),
-        later.complete_to,
+    groups: dict[tuple[str, ...], list[CostChange]] = defaultdict(list)
+    for kind in kinds:
+        groups[tuple(kind.group[place] for place in places)].append(kind)
+    rows = [add_up_changes(parts, group=group) for group, parts in groups.items()]
+    rows.sort(key=lambda row: (-abs(row.difference), row.group))
+    return CostChanges(rows, add_up_changes(kinds), later.complete_to)
+
+
+def add_up_changes(changes: Iterable[CostChange], *, group: tuple[str, ...] = ()) -> CostChange:
+    """The exact sum of changes, named `group`."""
+    parts = list(changes)
+    return CostChange(
+        group,
+        sum_quantities(part.before for part in parts),
+        sum_quantities(part.after for part in parts),
+        Steps(*(sum((getattr(part.steps, name) for part in parts), Decimal(0)) for name in CHANGE_STEPS)),
     )
+
+
+def _compare_kinds(
+    before: Mapping[tuple[str, ...], Quantities], after: Mapping[tuple[str, ...], Quantities]
+) -> list[CostChange]:
+    uses = ({kind: _read_use(part) for kind, part in parts.items()} for parts in (before, after))
+    return [
+        CostChange(kind, before.get(kind, NOTHING), after.get(kind, NOTHING), _write_steps(bridge))
+        for kind, bridge in explain_change(*uses, family=itemgetter(FEATURE)).items()
+    ]
 
 
 def _read_use(quantities: Quantities) -> Use:
@@ -104,6 +114,5 @@ def _read_use(quantities: Quantities) -> Use:
     )
 
 
-def _make_steps(bridges: Iterable[Bridge]) -> Steps:
-    bridge = add_bridges(bridges)
+def _write_steps(bridge: Bridge) -> Steps:
     return Steps(*(Decimal(getattr(bridge, name)).scaleb(-PICO_DIGITS) for name in CHANGE_STEPS))

@@ -1,19 +1,30 @@
 """The Overview as a whole."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from billing.selectors import ROWS_MAX, CostQuery, Costs, Quantities, get_costs
+from billing.selectors import (
+    CHANGE_KINDS,
+    ROWS_MAX,
+    CostChange,
+    CostQuery,
+    Quantities,
+    QueryRefused,
+    get_cost_changes,
+    get_costs,
+)
+from billing.selectors.quantities import sum_quantities
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.frame import ALL_ENVIRONMENTS
+from dashboards.overview.changes import ChangeTable, make_change_table
 from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
 from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
 from dashboards.overview.links import EntryLinks, make_entry_links
-from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_quantities
+from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
 from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
 from tenants.selectors import TenantInfo
 
@@ -37,6 +48,7 @@ class Overview:
     risen: Line | None  # the feature whose cost rose most
     fallen: Line | None
     daily: DailyCosts
+    changes: ChangeTable | None  # None where calls are of too many kinds to be compared
     tables: Sequence[Table]
     savings: Sequence[Saving]
     saved: Saving
@@ -68,13 +80,14 @@ def read_overview(
     sort: str = "cost",
     all_lines: bool = False,
 ) -> Overview:
-    """Read and compute the page with seven or eight queries, however much there is. environment: '' for all of them.
+    """Read and compute the page with five or six queries, however much there is; nine where calls are of more kinds
+    than can be compared. environment: '' for all of them.
 
     by: the dimension of the daily bars, '' for the cost centre where any is named, else the feature.
     """
     previous = find_previous_period(period)
     in_environment = {"environment": (environment,)} if environment else {}
-    now, before = (_read_groups(tenant, days, environment, in_environment) for days in (period, previous))
+    kinds, now, before = _read_periods(tenant, period, previous, environment, in_environment)
     if by not in DIMENSIONS:
         by = "cost_center" if any(center for (center,) in now["cost_center"]) else "feature"
     links = make_entry_links({**link_query, "environment": environment or ALL_ENVIRONMENTS}, period)
@@ -113,6 +126,7 @@ def read_overview(
         risen=changes[-1] if changes and changes[-1].change.difference > 0 else None,
         fallen=changes[0] if changes and changes[0].change.difference < 0 else None,
         daily=daily,
+        changes=None if kinds is None else make_change_table(kinds, links=links),
         tables=[
             make_table(
                 dimension, lines[dimension], sort=sort, lines_max=None if all_lines else LINES_MAX, proof=daily.total
@@ -127,38 +141,54 @@ def read_overview(
     )
 
 
-def _read(
-    tenant: TenantInfo,
-    period: Period,
-    group_by: Group,
-    filters: Mapping[str, Group],
-    *,
-    granularity: str = "total",
-) -> Costs:
+def _ask(
+    tenant: TenantInfo, period: Period, group_by: Group, filters: Mapping[str, Group], *, granularity: str = "total"
+) -> CostQuery:
     start, end = period.get_bounds(tenant.timezone)
-    return get_costs(
-        CostQuery(
-            tenant_id=tenant.id,
-            start=start,
-            end=end,
-            granularity=granularity,
-            timezone=tenant.timezone,
-            group_by=group_by,
-            filters=filters,
-        )
+    return CostQuery(
+        tenant_id=tenant.id,
+        start=start,
+        end=end,
+        granularity=granularity,
+        timezone=tenant.timezone,
+        group_by=group_by,
+        filters=filters,
     )
 
 
-def _read_groups(
-    tenant: TenantInfo, period: Period, environment: str, in_environment: Mapping[str, Group]
-) -> dict[str, Groups]:
-    """A period's sums by each dimension of a table, models with their provider; by environment those of all."""
-    centers = _read(tenant, period, ("environment", "cost_center"), {})
+def _read_periods(
+    tenant: TenantInfo, period: Period, previous: Period, environment: str, in_environment: Mapping[str, Group]
+) -> tuple[list[CostChange] | None, dict[str, Groups], dict[str, Groups]]:
+    """How the cost of each kind of calls changed, and both periods' sums by each dimension of a table, models with
+    their provider. By environment: the sums of all environments.
+    """
+    query = _ask(tenant, period, CHANGE_KINDS, in_environment)
+    try:
+        kinds = get_cost_changes(query, before=previous.get_bounds(tenant.timezone)).rows
+    except QueryRefused:  # more than ROWS_MAX
+        kinds = None
+        sums = [
+            {
+                "feature": sum_by(get_costs(_ask(tenant, days, ("feature",), in_environment))),
+                "model": sum_by(get_costs(_ask(tenant, days, ("model", "provider"), in_environment))),
+            }
+            for days in (period, previous)
+        ]
+    else:
+        sums = [_sum_kinds((kind.group, kind.after) for kind in kinds), _sum_kinds((k.group, k.before) for k in kinds)]
+    for groups, days in zip(sums, (period, previous), strict=True):
+        centers = get_costs(_ask(tenant, days, ("environment", "cost_center"), {}))
+        groups["cost_center"] = sum_by(centers, lambda group: group[1:] if environment in ("", group[0]) else None)
+        groups["environment"] = sum_by(centers, lambda group: group[:1])
+    return kinds, *sums
+
+
+def _sum_kinds(kinds: Iterable[tuple[Group, Quantities]]) -> dict[str, Groups]:
+    """By feature, and by model and provider, those that were used."""
+    used = [(group, quantities) for group, quantities in kinds if quantities != Quantities()]
     return {
-        "feature": sum_by(_read(tenant, period, ("feature",), in_environment)),
-        "model": sum_by(_read(tenant, period, ("model", "provider"), in_environment)),
-        "cost_center": sum_by(centers, lambda group: group[1:] if environment in ("", group[0]) else None),
-        "environment": sum_by(centers, lambda group: group[:1]),
+        "feature": sum_groups(((feature,), quantities) for (feature, _, _), quantities in used),
+        "model": sum_groups(((model, provider), quantities) for (_, provider, model), quantities in used),
     }
 
 
@@ -179,10 +209,11 @@ def _read_daily(
         costs[value] += sums.billed_cost
     chosen, _ = choose_series(costs)
     if len(costs) * period.days <= ROWS_MAX:
-        chosen_costs = all_costs = _read(tenant, period, (by,), in_environment, granularity="day")
+        chosen_costs = all_costs = get_costs(_ask(tenant, period, (by,), in_environment, granularity="day"))
     else:
-        chosen_costs = _read(tenant, period, (by,), {**in_environment, by: (*chosen, "")}, granularity="day")
-        all_costs = _read(tenant, period, (), in_environment, granularity="day")
+        some = {**in_environment, by: (*chosen, "")}
+        chosen_costs = get_costs(_ask(tenant, period, (by,), some, granularity="day"))
+        all_costs = get_costs(_ask(tenant, period, (), in_environment, granularity="day"))
     return make_daily_costs(
         chosen_costs=chosen_costs,
         all_costs=all_costs,

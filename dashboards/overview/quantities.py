@@ -1,7 +1,7 @@
 """Adding up what the rollups gave, by fewer dimensions than they gave it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from billing.selectors import Costs, Quantities
@@ -13,11 +13,15 @@ Groups = Mapping[Group, Quantities]
 
 def sum_by(costs: Costs, choose: Callable[[Group], Group | None] = lambda group: group) -> Groups:
     """The rows added up by what `choose` makes of their group; None leaves a row out."""
+    return sum_groups((choose(row.group), row.quantities) for row in costs.rows)
+
+
+def sum_groups(rows: Iterable[tuple[Group | None, Quantities]]) -> Groups:
+    """The quantities added up by group; None leaves a row out."""
     parts: dict[Group, list[Quantities]] = defaultdict(list)
-    for row in costs.rows:
-        group = choose(row.group)
+    for group, quantities in rows:
         if group is not None:
-            parts[group].append(row.quantities)
+            parts[group].append(quantities)
     return {group: some[0] if len(some) == 1 else sum_quantities(some) for group, some in parts.items()}
 
 

@@ -43,6 +43,21 @@ def money_signed(amount: Decimal | None, currency: str = "USD") -> SafeString:
 
 
 @register.filter
+def money_step(amount: Decimal) -> SafeString | str:
+    """One step of several that make a difference: a dash where it adds nothing."""
+    return money_signed(amount) if amount else "–"
+
+
+@register.filter
+def moved(difference: Decimal) -> SafeString:
+    """A difference with its direction: ▲ +12.00."""
+    if not difference:
+        return money_signed(difference)
+    word, sign = ("up", "▲") if difference > 0 else ("down", "▼")
+    return format_html('<span class="delta {}">{} {}</span>', word, sign, money_signed(difference))
+
+
+@register.filter
 def dollars(amount: Decimal | None, currency: str = "USD") -> SafeString:
     """Money inside a sentence or a small figure: $0.0036."""
     if amount is None:

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from billing.selectors import get_last_reconciliation
+from billing.selectors import CHANGE_STEPS, get_last_reconciliation
 from dashboards.access import Seat, member_required
 from dashboards.core.periods import ONE_DAY, PERIOD_NAMES, Period
 from dashboards.exports import answer_csv
@@ -109,7 +109,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
 @require_safe
 @member_required
 def export_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """One table of the page as CSV, with every digit: `table` is cost_center, feature, model, days or savings."""
+    """One table of the page as CSV, with every digit: `table` is a dimension, days, changes or savings."""
     now = timezone.now()
     period, environment, _ = _read_address(request, seat, now=now)
     overview = _read_overview(request, seat, period, environment)
@@ -167,6 +167,11 @@ def _list_table(overview: Overview, name: str) -> tuple[list[str], Iterable[list
         ]
         totals = [series.total for series in overview.daily.series]
         return heading, [*rows, ["Total", *totals, overview.daily.total]]
+    if name == "changes" and overview.changes:
+        heading = ["feature", "before", "after", "unpriced_calls", "difference", *CHANGE_STEPS]
+        changes = overview.changes
+        lines = [*changes.lines, *([changes.other] if changes.other else []), changes.total]
+        return heading, [[c.name, c.before, c.after, c.unpriced_calls, c.difference, *c.steps] for c in lines]
     if name == "savings":
         heading = ["model", "provider", "cache_read_tokens", "at_full_rate", "paid", "saved"]
         return heading, [

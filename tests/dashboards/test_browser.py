@@ -27,9 +27,9 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 WIDE, PHONE = (1280, 900), (390, 844)
 LONG_USAGE = "input_tokens=120000000&cache_read_tokens=50000&output_tokens=10000&reasoning_tokens=7"
-PAGE_BYTES_MAX = 160_000  # of everything but the chart's script, unpacked
+PAGE_BYTES_MAX = 120_000  # of everything but the chart's script, as it travels
 LIST_WEIGHTS = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-    .map((entry) => [entry.name, entry.decodedBodySize])"""
+    .map((entry) => [entry.name, entry.encodedBodySize])"""
 LIST_TOO_WIDE = """() => {
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];

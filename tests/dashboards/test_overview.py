@@ -1,13 +1,14 @@
 import json
 import re
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.rollups import apply_batches
-from billing.selectors import CostQuery, get_costs
+from billing.selectors import CostQuery, QueryRefused, get_costs
 from dashboards.core.changes import compare_amounts
 from dashboards.overview.tables import Line, make_table
 from tenants.scope import tenant_scope
@@ -56,7 +57,7 @@ def test_the_figures_are_those_of_the_calls(november):
 
 def test_the_tables_say_share_and_change_and_add_up(november):
     html = get_page(sign_in(november), f"/?{NOVEMBER}")
-    _, centers, features, models, savings = read_tables(html)
+    _, _, centers, features, models, savings = read_tables(html)
     assert centers[1:] == [
         ["retail", "0.0142", "75.0 %", "", "0.00475", "+0.00950", "▲ 200.0 % more"],
         ["Unallocated 1 unpriced", "0.00475", "25.0 %", "", "0.00", "+0.00475", "▲ new"],
@@ -77,6 +78,52 @@ def test_the_tables_say_share_and_change_and_add_up(november):
     assert savings[1] == [
         "gpt-4o-2024-08-06 openai", "4,000", "83.3 %", "0.0100", "0.00500", "+0.00500",
     ]  # fmt: skip
+
+
+def test_what_changed_is_told_in_steps_that_add_up(november):
+    changes = read_tables(get_page(sign_in(november), f"/?{NOVEMBER}"))[1]
+    assert changes[0] == [
+        *("Feature", "1–19 Oct", "1–19 Nov", "Change", "Price", "Volume", "Mix", "Cache", "New", "Ended"),
+    ]
+    # chat: one call, then three of the same size. search: none, then one.
+    assert changes[1:] == [
+        ["chat", "0.00475", "0.0142", "▲ +0.00950", "–", "+0.00950", "–", "–", "–", "–"],
+        ["search", "0.00", "0.00475", "▲ +0.00475", "–", "–", "–", "–", "+0.00475", "–"],
+        ["Total 1 unpriced", "0.00475", "0.0190", "▲ +0.0142", "–", "+0.00950", "–", "–", "+0.00475", "–"],
+    ]
+    table = sign_in(november).get(f"/overview.csv?{NOVEMBER}&table=changes").content.decode().split("\r\n")
+    assert table[0] == "feature,before,after,unpriced_calls,difference,price,volume,mix,cache,new,ended"
+    zero = "0.000000000000"
+    assert table[1].split(",") == [
+        *("chat", "0.004750000000", "0.014250000000", "0", "0.009500000000"),
+        *(zero, "0.009500000000", zero, zero, zero, zero),
+    ]
+
+
+def test_five_up_and_five_down_are_named_and_the_rest_is_other(acme):
+    # October: f0 to f6 once. November: f0 to f6 none, g0 to g6 i + 1 times.
+    book(
+        acme,
+        *({"feature": f"f{i}", "time": on(2, month=10)} for i in range(7)),
+        *({"feature": f"g{i}", "time": on(2)} for i in range(7) for _ in range(i + 1)),
+    )
+    changes = read_tables(get_page(sign_in(acme), f"/?{NOVEMBER}"))[1]
+    assert [row[0] for row in changes[1:]] == [
+        *("g6", "g5", "g4", "g3", "g2"),
+        *("f6", "f5", "f4", "f3", "f2"),
+        "Other, 4 more",
+        "Total",
+    ]
+    assert changes[-2][3] == "▲ +0.00475"  # 1 + 2 of the g - 2 of the f
+    assert changes[-1][3:5] == ["▲ +0.0998", "–"]  # 28 - 7 = 21 × 0.00475 = 0.09975
+
+
+def test_calls_of_too_many_kinds_are_not_compared_and_all_else_stands(november, monkeypatch):
+    client = sign_in(november)
+    before = read_tables(get_page(client, f"/?{NOVEMBER}"))
+    monkeypatch.setattr("dashboards.overview.page.get_cost_changes", Mock(side_effect=QueryRefused("too many rows")))
+    after = read_tables(get_page(client, f"/?{NOVEMBER}"))
+    assert after == [before[0], *before[2:]]
 
 
 def test_the_sentence_is_computed_from_the_table(november):
@@ -157,13 +204,13 @@ def test_the_sixth_value_and_the_eleventh_row_are_other(acme):
     book(acme, *({"feature": f"f{i:02d}", "time": on(2)} for i in range(13)))
     client = sign_in(acme)
     html = get_page(client, f"/?{NOVEMBER}&by=feature")
-    days, _, features, *_ = read_tables(html)
+    days, _, _, features, *_ = read_tables(html)
     assert days[0] == ["Day", "f00", "f01", "f02", "f03", "f04", "Other, 8", "Total"]
     assert days[-1][-2:] == ["0.0380", "0.0618"]  # 8 and 13 × 0.00475
     assert [row[0] for row in features[-3:]] == ["f09", "Other, 3 more", "Total"]
     assert [row[1] for row in features[-3:]] == ["0.00475", "0.0142", "0.0618"]
     assert sum(Decimal(row[2].removesuffix(" %")) for row in features[1:-1]) == 100
-    everything = read_tables(get_page(client, f"/?{NOVEMBER}&by=feature&rows=all"))[2]
+    everything = read_tables(get_page(client, f"/?{NOVEMBER}&by=feature&rows=all"))[3]
     assert len(everything) == 1 + 13 + 1
 
 
@@ -180,8 +227,8 @@ def test_headings_sort_every_table(acme):
         acme, *({"feature": name, "time": on(2)} for name in ("b", "a", "a")), {"feature": "b", "time": on(2, month=10)}
     )
     client = sign_in(acme)
-    assert [row[0] for row in read_tables(get_page(client, f"/?{NOVEMBER}"))[2][1:-1]] == ["a", "b"]
-    assert [row[0] for row in read_tables(get_page(client, f"/?{NOVEMBER}&sort=before"))[2][1:-1]] == ["b", "a"]
+    assert [row[0] for row in read_tables(get_page(client, f"/?{NOVEMBER}"))[3][1:-1]] == ["a", "b"]
+    assert [row[0] for row in read_tables(get_page(client, f"/?{NOVEMBER}&sort=before"))[3][1:-1]] == ["b", "a"]
     assert 'aria-sort="descending"' in get_page(client, f"/?{NOVEMBER}&sort=before")
 
 
