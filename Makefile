@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 
+# The install leaves compiling to the first import: where its result may not be kept, each process compiles Django anew,
+# and takes three times as long to start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Of `make test`: auto is one for each core, at most two; 0 is none besides the first.
 PROCESSES ?= auto
 
