@@ -13,6 +13,7 @@ from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
 from dashboards.views.rate_drafts import check_rate, edit_rate_draft, show_new_rate, show_rate_draft, show_rate_drafts
 from dashboards.views.rate_impact import show_rate_impact
+from dashboards.views.rate_imports import show_rate_import
 from dashboards.views.rate_jobs import show_rate_job, show_rate_jobs
 from dashboards.views.rate_model import show_rate_model
 from dashboards.views.rate_trial import show_rate_trial
@@ -73,6 +74,7 @@ urlpatterns = [
     path("rates/drafts/<int:rate_id>", show_rate_draft, name="rate_draft"),
     path("rates/drafts/<int:rate_id>/edit", edit_rate_draft, name="edit_rate"),
     path("rates/drafts/<int:rate_id>/impact", show_rate_impact, name="rate_impact"),
+    path("rates/import", show_rate_import, name="rate_import"),
     path("rates/jobs", show_rate_jobs, name="rate_jobs"),
     path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),
     path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),

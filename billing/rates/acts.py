@@ -1,6 +1,6 @@
 """Acts on rates: told by a rate's page, proved by the operator's ledger and that of a tenant whose own price it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -47,8 +47,8 @@ def record_publication(
     origin: str,
     actor: str,
     now: datetime,
-) -> None:
-    """Keep that many rates were published at once: one act, which names them all by one hash."""
+) -> str:
+    """Keep that many rates were published at once: one act, which names them all by one hash; its first entry."""
     facts = {
         "origin": origin,
         "documents": str(changes.documents),
@@ -57,21 +57,36 @@ def record_publication(
         "rate_book": str(changes.version),
         "contents_hash": _hash_contents([document.content_hash for document in documents]),
     }
-    for tenant_id in (0, *sorted(tenant_ids.values())):
-        _book(Act(name="rates.published", actor=actor, facts=facts), tenant_id=tenant_id, now=now, with_operator=False)
+    act = Act(name="rates.published", actor=actor, facts=facts)
+    return _book_once(act, tenant_ids=tenant_ids.values(), now=now)
 
 
-def record_drafts(rows: Sequence[RateVersion], *, origin: str, actor: str, now: datetime) -> None:
-    """Keep that many rates were drafted at once."""
+def record_many(
+    rows: Sequence[RateVersion], *, act: str, actor: str, now: datetime, in_history: bool = False, **facts: str
+) -> None:
+    """Keep that the same was done to many rates at once, by one hash over them; in each one's history where asked."""
     if not rows:
         return
-    facts = {
-        "origin": origin,
-        "documents": str(len(rows)),
-        "contents_hash": _hash_contents([bytes(row.content_hash) for row in rows]),
-    }
-    for tenant_id in sorted({0, *(row.tenant_id for row in rows)}):
-        _book(Act(name="rates.drafted", actor=actor, facts=facts), tenant_id=tenant_id, now=now, with_operator=False)
+    told = {"documents": str(len(rows)), "contents_hash": _hash_contents([bytes(row.content_hash) for row in rows])}
+    done = Act(name=f"rates.{act}", actor=actor, facts=facts | told)
+    entry_id = _book_once(done, tenant_ids={row.tenant_id for row in rows}, now=now)
+    if in_history:
+        record_history([row.pk for row in rows], act=act, actor=actor, now=now, entry_id=entry_id)
+
+
+def record_history(rate_ids: Sequence[int], *, act: str, actor: str, now: datetime, entry_id: str) -> None:
+    """Keep an act on many rates in the history of each."""
+    RateAct.objects.bulk_create(
+        RateAct(rate_version_id=rate_id, act=act, actor=actor, acted_at=now, entry_id=entry_id) for rate_id in rate_ids
+    )
+
+
+def _book_once(act: Act, *, tenant_ids: Iterable[int], now: datetime) -> str:
+    """Book the act for the operator and for each of these tenants (0: nobody); the operator's entry."""
+    entry_ids = [
+        _book(act, tenant_id=tenant_id, now=now, with_operator=False) for tenant_id in sorted({0, *tenant_ids})
+    ]
+    return entry_ids[0]
 
 
 def _book(act: Act, *, tenant_id: int, now: datetime, rate_version_hash: str = "", with_operator: bool = True) -> str:

@@ -221,10 +221,8 @@ def _lock_rate(rate_id: int, *, states: tuple[str, ...] = (), step: str = "", se
 
 def _find_replaced(row: RateVersion, *, now: datetime) -> int | None:
     """The version in force under the same conditions where this one begins, or that begins next before its end."""
-    publication = Publication([read_document(row)], origin=row.origin, now=now, draft_id=row.pk)
-    versions = publication.versions.get(publication.key(read_document(row)), [])
-    start, end = row.effective.lower, row.effective.upper or ALWAYS
-    return next((each.rate_version_id for each in versions if each.start < end and start < each.end), None)
+    document = read_document(row)
+    return Publication([document], origin=row.origin, now=now, draft_id=row.pk).find_replaced(document)
 
 
 def _is_overtaken(row: RateVersion) -> bool:

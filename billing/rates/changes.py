@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from billing.core.import_differences import Conditions
 from billing.core.rate_documents import RateDocument
 from billing.core.rate_plans import Plan, Version
-
-# provider, model, match, tenant id, service tier, region, time window: as the table's exclusion constraint has them.
-Conditions = tuple[str, str, str, int, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)

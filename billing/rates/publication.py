@@ -8,12 +8,13 @@ import msgspec
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
+from billing.core.import_differences import Difference, list_differences
 from billing.core.price_lists import ALWAYS, PublishedRate
 from billing.core.rate_documents import Problem, RateDocument, RatesRefused, canonical_json, hash_content
 from billing.core.rate_plans import Piece, Plan, Version, plan_versions
 from billing.core.rates import find_ties
 from billing.models import ModelAlias, RateVersion
-from billing.rates.acts import record_drafts, record_publication
+from billing.rates.acts import record_many, record_publication
 from billing.rates.book import (
     IMPORTED,
     ROWS_AT_ONCE,
@@ -87,7 +88,7 @@ def draft_rates(documents: Sequence[RateDocument], *, origin: str, created_by: s
             for document in drafts
         ]  # fmt: skip
         RateVersion.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
-        record_drafts(rows, origin=origin, actor=created_by, now=now)
+        record_many(rows, act="drafted", actor=created_by, now=now, origin=origin)
     return len(rows)
 
 
@@ -210,6 +211,30 @@ class Publication:
             effective_to=_open_end(piece.end),
             content_hash=hash_content(piece.holder.content).hex(),
             content=canonical_json(piece.holder.content),
+        )
+
+    def find_draft(self, document: RateDocument) -> int | None:
+        """The draft that says the same under the same conditions from the same moment on."""
+        return self.drafts.get(_draft_key(self.key(document), document))
+
+    def find_replaced(self, document: RateDocument) -> int | None:
+        """The version in force under its conditions where it begins, or that begins next before its end."""
+        start, end = document.effective_from, document.effective_to or ALWAYS
+        versions = self.versions.get(self.key(document), [])
+        return next((each.rate_version_id for each in versions if each.start < end and start < each.end), None)
+
+    def list_differences(self) -> list[Difference]:
+        """What would begin, and what an import no longer names, for a person to accept one by one."""
+        custom = RateVersion.objects.filter(
+            origin="custom", state="published", provider__in={key[0] for key in self.plans}
+        )
+        return list_differences(
+            plans=self.plans,
+            versions=self.versions,
+            gone=self.gone,
+            overruled=self.own_names if self.origin == IMPORTED else (),
+            custom_ids=set(custom.values_list("id", flat=True)) if self.origin != IMPORTED else (),
+            now=self.now,
         )
 
     def changing(self) -> list[RateDocument]:

@@ -130,6 +130,7 @@ PEOPLES_ROUTES = {
     "rates/try": Route("/rates/try", ("tenant={slug}", "provider=openai&model=gpt-4o-2024-08-06&input_tokens=1")),
     "rates/aliases": Route("/rates/aliases", ("tenant={slug}", PERIOD)),
     "rates/drafts/<int:rate_id>/impact": Route("/rates/drafts/1/impact", operators_only=True),
+    "rates/import": Route("/rates/import", operators_only=True),
     "rates/jobs": Route("/rates/jobs", operators_only=True),
     "rates/jobs/<int:job_id>": Route("/rates/jobs/1", operators_only=True),
     "rates/new": Route("/rates/new", ("tenant={slug}", "provider=openai&model=gpt-4o-2024-08-06"), operators_only=True),

@@ -1,0 +1,139 @@
+"""How a table of rates that somebody else keeps differs from what is published, one price list at a time. Pure.
+
+A difference is named by what it says and not by when it was looked at: whoever accepts it accepts just that.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from billing.core.price_lists import ALWAYS
+from billing.core.rate_checks import QUESTION, Finding, PriceDiff, check_rate, diff_prices, find_in_force
+from billing.core.rate_documents import RateDocument, canonical_json
+from billing.core.rate_plans import Piece, Plan, Version
+
+# provider, model, match, tenant id, service tier, region, time window: as the table's exclusion constraint has them.
+Conditions = tuple[str, str, str, int, str, str, str]
+
+NEW, CHANGED, GONE, CONFLICT = KINDS = ("new", "changed", "gone", "conflict")
+# What a person is asked of a list that comes from elsewhere; that it replaces another is what an import is for.
+ASKED = ("far_away", "missing_meter", "price_from", "above_list")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One price list that would begin, or one that is no longer named.
+
+    kind: new, changed, gone, or conflict where a rate of the deployment's own says something else. document: what
+    would begin at `starts`, None of what is gone. before: what is in force there, None of what is new. questions: to
+    be looked at one by one. keeps_past: the past differs too, and stays as it is.
+    """
+
+    kind: str
+    conditions: Conditions
+    document: RateDocument | None
+    before: Version | None
+    starts: datetime
+    questions: tuple[Finding, ...] = ()
+    keeps_past: bool = False
+
+    @property
+    def id(self) -> str:
+        if self.document is None:
+            return f"gone-{self.before.rate_version_id if self.before else 0}"
+        said = [*self.conditions, self.document.effective_from.isoformat(), self.document.content_hash.hex()]
+        return sha256(canonical_json(said).encode()).hexdigest()[:20]
+
+    @property
+    def provider(self) -> str:
+        return self.conditions[0]
+
+    @property
+    def model(self) -> str:
+        return self.conditions[1]
+
+    @property
+    def prices(self) -> list[PriceDiff]:
+        """Every price beside the one in force, also those that stay; all of them gone where the list is."""
+        before = self.before.content if self.before else None
+        return diff_prices(before, self.document.content if self.document else {})
+
+
+def list_differences(
+    *,
+    plans: Mapping[Conditions, Plan],
+    versions: Mapping[Conditions, Sequence[Version]],
+    gone: Sequence[tuple[Conditions, Version]],
+    overruled: Collection[tuple[str, str, str]] = (),
+    custom_ids: Collection[int] = (),
+    now: datetime,
+) -> list[Difference]:
+    """What is laid over the published `versions`, by provider and model.
+
+    overruled: (provider, model, match) that the deployment prices itself, before what is compared here. custom_ids:
+    published versions that were written by hand, which would give way.
+    """
+    found = [
+        difference
+        for key, plan in plans.items()
+        for difference in _list_of_plan(key, plan, versions.get(key, ()), overruled, custom_ids)
+    ]
+    found += [Difference(GONE, key, None, version, max(now, version.start)) for key, version in gone]
+    return sorted(found, key=lambda each: (each.conditions, each.starts))
+
+
+def _list_of_plan(
+    key: Conditions,
+    plan: Plan,
+    versions: Sequence[Version],
+    overruled: Collection[tuple[str, str, str]],
+    custom_ids: Collection[int],
+) -> Iterator[Difference]:
+    """One for each document that begins anywhere, however many stretches of time it gets."""
+    by_document: dict[int, list[Piece]] = {}
+    for piece in plan.begins:
+        if isinstance(piece.holder, RateDocument):
+            by_document.setdefault(id(piece.holder), []).append(piece)
+    for pieces in by_document.values():
+        first = min(pieces, key=lambda piece: piece.start)
+        document = first.holder
+        assert isinstance(document, RateDocument)
+        before = find_in_force(versions, first.start)
+        conflicts = tuple(_find_conflicts(key, pieces, versions, overruled, custom_ids))
+        yield Difference(
+            kind=CONFLICT if conflicts else CHANGED if versions else NEW,
+            conditions=key,
+            document=document,
+            before=before,
+            starts=first.start,
+            questions=(*conflicts, *_ask(document, before)),
+            keeps_past=plan.history_kept,
+        )
+
+
+def _find_conflicts(
+    key: Conditions,
+    pieces: Sequence[Piece],
+    versions: Sequence[Version],
+    overruled: Collection[tuple[str, str, str]],
+    custom_ids: Collection[int],
+) -> Iterator[Finding]:
+    if key[:3] in overruled:
+        yield Finding(QUESTION, "overruled", "", "a rate of your own prices it; this one would stand behind it")
+    end = max(piece.end for piece in pieces)
+    start = min(piece.start for piece in pieces)
+    for version in versions:
+        if version.rate_version_id in custom_ids and version.start < end and start < version.end:
+            until = "" if version.end == ALWAYS else f", until {version.end:%Y-%m-%d}"
+            yield Finding(
+                QUESTION, "custom", "", f"version {version.rate_version_id}, written by hand{until}, gives way to it"
+            )
+
+
+def _ask(document: RateDocument, before: Version | None) -> Iterator[Finding]:
+    if before is None:
+        return
+    for finding in check_rate(document, versions=(), in_force=before.content):
+        if finding.code in ASKED:
+            yield finding
