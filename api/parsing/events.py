@@ -140,10 +140,15 @@ def refuse_item(
     return ParsedItem(index, safe_id, None, tenant, problems, text)
 
 
-def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool) -> UsageEvent:
-    """The usage event that a well-formed wire event means. Raises ItemRefused."""
+def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool, time: datetime | None = None) -> UsageEvent:
+    """The usage event that a well-formed wire event means. Raises ItemRefused.
+
+    time: what the wire's text says, where it is known.
+    """
     problems: list[ItemProblem] = []
-    moment = _read_time(wire.time, now, may_backfill, problems)
+    moment = (
+        _check_time(time, now, may_backfill, problems) if time else _read_time(wire.time, now, may_backfill, problems)
+    )
     usage, more = _read_usage(wire, problems)
     reported_cost = _read_reported_cost(wire.reported_cost or {}, problems) if wire.reported_cost is not UNSET else None
     status = wire.status or "ok"
@@ -200,6 +205,10 @@ def _read_time(text: str, now: datetime, may_backfill: bool, problems: list[Item
     except (ValueError, OverflowError) as error:
         problems.append(ItemProblem("time", "invalid_time", f"{text[:40]!r}: {error}"))
         return None
+    return _check_time(moment, now, may_backfill, problems)
+
+
+def _check_time(moment: datetime, now: datetime, may_backfill: bool, problems: list[ItemProblem]) -> datetime:
     if detail := tell_window(moment, now=now, may_backfill=may_backfill):
         problems.append(ItemProblem("time", "time_out_of_window", detail))
     return moment

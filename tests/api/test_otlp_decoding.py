@@ -52,6 +52,34 @@ def test_both_encodings_of_a_request_are_the_same_spans():
     assert "x.y" not in call.attributes
 
 
+NAMES = st.sampled_from(["gen_ai.usage.input_tokens", "gen_ai.request.model", "tokenledger.tag.plan", "x.y"])
+WHOLE = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2**35)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(lambda text: text * 40) | st.text(
+    "aß", max_size=150
+)
+PLAIN = WHOLE | TEXTS | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.dictionaries(NAMES, PLAIN | st.lists(PLAIN, max_size=3)), min_size=1, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_an_attribute_is_the_same_in_both_encodings_however_long_it_is(attributes):
+    request = make_request(*(make_span(attributes=some) for some in attributes), **{"service.name": "shop"})
+    spans = read_spans(write_protobuf(request), content_type=PROTOBUF)
+    assert spans == read_spans(write_json(request), content_type=JSON)
+    assert [span.attributes for span in spans] == [
+        {"service.name": "shop"} | {name: value for name, value in some.items() if name != "x.y"} for some in attributes
+    ]
+
+
+def test_what_is_no_text_costs_no_span_its_booking():
+    span = make_span(name="cut", attributes=CALL | {"gen_ai.prompt": "unread", "tokenledger.feature": "cut"})
+    body = write_protobuf(make_request(span))
+    [read] = read_spans(
+        body.replace(b"unread", b"\xf0\x9f\x98\xff\xff\xff").replace(b"cut", b"cu\xf0"), content_type=PROTOBUF
+    )
+    assert (read.name, read.attributes["tokenledger.feature"]) == ("cu\ufffd", "cu\ufffd")
+
+
 @given(st.binary(max_size=200), st.sampled_from([PROTOBUF, JSON]))
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_are_spans_or_refused(body, content_type):

@@ -16,11 +16,11 @@ from billing.core.spans.leaves import (
     decide_spans,
     settle_spans,
 )
-from billing.core.spans.names import OWN, WANTED, is_wanted
+from billing.core.spans.names import OWN, SAID_AGAIN, WANTED, is_wanted
 from billing.core.spans.reading import SentSpan, SpanReading, read_span
 from billing.core.spans.saying import AttributeValue
 
 __all__ = [
-    "BOOKED", "CALL", "INSIDE", "OTHER", "OWN", "REFUSED", "SUMMARY", "WAITING", "WANTED",
+    "BOOKED", "CALL", "INSIDE", "OTHER", "OWN", "REFUSED", "SAID_AGAIN", "SUMMARY", "WAITING", "WANTED",
     "AttributeValue", "SentSpan", "SpanNode", "SpanReading", "decide_spans", "is_wanted", "read_span", "settle_spans",
 ]  # fmt: skip

@@ -168,6 +168,15 @@ def is_wanted(name: str) -> bool:
     return name in WANTED or name.startswith(OWN)
 
 
+# What differs from call to call; of everything else thousands of spans say the same.
+_ONCE_SAID = frozenset((
+    "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "reasoning_tokens", *MODALITY_TOKENS, "cost_amount", "response_id", "user", "session_id", "prompt_hash",
+    "model_parameters",
+))  # fmt: skip
+SAID_AGAIN = WANTED - {name for name, (slot, _) in SLOT_BY_NAME.items() if slot in _ONCE_SAID}
+
+
 # --- values ---
 
 # Who answers at an address, whatever SDK was used: many speak OpenAI's protocol and are reported under its name.

@@ -12,15 +12,19 @@ import msgspec
 from billing.core.model_names import PROVIDERS, canonical_provider
 from billing.core.spans import names
 from billing.core.spans.leaves import CALL, OTHER, SUMMARY
-from billing.core.spans.saying import Attributes, AttributeValue, Said, gather
+from billing.core.spans.saying import AttributeValue, Said, gather
 from billing.core.spans.usage import SpanUsage, read_usage
 from billing.core.usage import UsageInconsistent
 
 UNKNOWN = "unknown"
 CLIENT_KIND = 3  # SpanKind.CLIENT of the OpenTelemetry protocol
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # what is written is UTC
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NS_MAX = 253_402_300_799 * 10**9  # the end of the year 9999
 COST_STEP = Decimal("0.000000000001")
+ROLE_SLOTS = frozenset((
+    "traceloop_kind", "operation", "ai_sdk_operation", "openinference_kind", "request_type", "input_tokens",
+    "output_tokens",
+))  # fmt: skip
 _SCOPE_WORD = re.compile(r"[a-z]+")
 
 
@@ -55,6 +59,7 @@ class SpanReading(msgspec.Struct, frozen=True, gc=False):
     operation: str
     tenant: str = ""  # named by the span; '' for the key's own
     fields: dict[str, Any] = {}
+    time: datetime | None = None  # the event's, which its field says as text
     has_usage: bool = False
     knows_caches: bool = False
     knows_hours: bool = False
@@ -69,13 +74,14 @@ def read_span(span: SentSpan) -> SpanReading:
     role, operation = find_role(said, kind=span.kind)
     if role == OTHER:
         return SpanReading(OTHER, operation, tenant)
-    provider = find_provider(span.attributes, address=said.text("address"), scope=span.scope)
+    provider = find_provider(said, scope=span.scope)
     try:
         usage = read_usage(said, provider=provider)
     except UsageInconsistent as error:
         event_id = _name_event(span, said.text("response_id"))
         return SpanReading(role, operation, tenant, {"id": event_id}, has_usage=True, problem=str(error))
-    fields = _make_fields(span, said, usage, provider=provider, operation=operation)
+    time = read_time(span.started_ns)
+    fields = _make_fields(span, said, usage, time=write_time(time), provider=provider, operation=operation)
     if not usage.is_said and (role == SUMMARY or fields["model"] == UNKNOWN):
         return SpanReading(OTHER, operation, tenant)
     return SpanReading(
@@ -83,6 +89,7 @@ def read_span(span: SentSpan) -> SpanReading:
         operation,
         tenant,
         fields,
+        time,
         has_usage=bool(usage.wire),
         knows_caches=usage.knows_caches,
         knows_hours=usage.knows_hours,
@@ -96,12 +103,12 @@ def find_role(said: Said, *, kind: int) -> tuple[str, str]:
     Who says that it is an agent, a chain or a tool is no call, whatever else it repeats of its children. An unknown
     operation is a call only where the span is a client's and names none.
     """
-    if not said.values and not said.meters:
+    if not said.meters and ROLE_SLOTS.isdisjoint(said.values):
         return OTHER, ""
     operation = said.text("operation")
-    if traceloop_kind := said.text("traceloop_kind"):
+    if "traceloop_kind" in said.values and (traceloop_kind := said.text("traceloop_kind")):
         return SUMMARY, operation or traceloop_kind
-    if sdk_operation := said.text("ai_sdk_operation"):
+    if "ai_sdk_operation" in said.values and (sdk_operation := said.text("ai_sdk_operation")):
         call = names.AI_SDK_CALLS.get(sdk_operation[sdk_operation.rfind(".") :])
         return (CALL, call) if call else (SUMMARY, sdk_operation)
     if operation in names.CALLS:
@@ -119,14 +126,14 @@ def find_role(said: Said, *, kind: int) -> tuple[str, str]:
     return OTHER, ""
 
 
-def find_provider(attributes: Attributes, *, address: str, scope: str) -> str:
+def find_provider(said: Said, *, scope: str) -> str:
     """Who answered: by the address, else by name, else by the instrumentation; in the words of the rate book.
 
     Canonical here, where other doors keep what was sent: `aws.bedrock` in a span and `aws` in a callback name one
     provider, whose response id makes both one event.
     """
-    named = tuple(value for name in names.PROVIDER if isinstance(value := attributes.get(name), str) and value)
-    return _name_provider(address, named, scope)
+    named = tuple([value for value in said.providers if isinstance(value, str)])
+    return _name_provider(said.text("address"), named, scope)
 
 
 @lru_cache(maxsize=4096)
@@ -148,11 +155,13 @@ def _name_provider(address: str, named: tuple[str, ...], scope: str) -> str:
 _OPTIONAL = ("response_id", "requested_model", "service_tier", *names.ATTRIBUTION)
 
 
-def _make_fields(span: SentSpan, said: Said, usage: SpanUsage, *, provider: str, operation: str) -> dict[str, Any]:
+def _make_fields(
+    span: SentSpan, said: Said, usage: SpanUsage, *, time: str, provider: str, operation: str
+) -> dict[str, Any]:
     values = said.values
     fields: dict[str, Any] = {
         "id": _name_event(span, said.text("response_id")),
-        "time": write_time(span.started_ns),
+        "time": time,
         "provider": provider,
         "model": said.text("model") or said.text("requested_model") or _read_model_parameter(said) or UNKNOWN,
         "usage": usage.wire,
@@ -182,7 +191,7 @@ def _make_fields(span: SentSpan, said: Said, usage: SpanUsage, *, provider: str,
 def _make_tags(said: Said, usage: SpanUsage) -> dict[str, str]:
     """The caller's own, and what an event has no field for."""
     tags = {name: value if isinstance(value, str) else str(value) for name, value in said.tags.items()}
-    if error_type := said.text("error_type"):
+    if "error_type" in said.values and (error_type := said.text("error_type")):
         tags["error_type"] = error_type
     if said.values.get("streaming") is True:
         tags["streaming"] = "true"
@@ -223,12 +232,15 @@ def _name_event(span: SentSpan, response_id: str) -> str:
     return response_id or f"{span.trace_id}-{span.span_id}"
 
 
-def write_time(ns: int) -> str:
-    """RFC 3339 in UTC of nanoseconds since 1970, to the microsecond; '' for what is no time.
+def read_time(ns: int) -> datetime | None:
+    """The moment of so many nanoseconds since 1970, cut to the microsecond; None for what is no time."""
+    return EPOCH + timedelta(microseconds=ns // 1000) if 0 < ns <= NS_MAX else None
 
-    >>> write_time(1_763_787_600_123_456_789)
+
+def write_time(time: datetime | None) -> str:
+    """RFC 3339 of a time in UTC; '' for none.
+
+    >>> write_time(read_time(1_763_787_600_123_456_789))
     '2025-11-22T05:00:00.123456Z'
     """
-    if not 0 < ns <= NS_MAX:
-        return ""
-    return f"{(EPOCH + timedelta(microseconds=ns // 1000)).isoformat(timespec='microseconds')}Z"
+    return f"{time.isoformat(timespec='microseconds')[:-6]}Z" if time else ""

@@ -1,13 +1,26 @@
-"""What a span says, in one pass over its attributes: the best name of each thing that is read."""
+"""What a span says: the best name of each thing that is read."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
-from billing.core.spans.names import OWN, OWN_TAG, OWN_USAGE, SLOT_BY_NAME, SLOTS
+from billing.core.spans.names import OWN_TAG, OWN_USAGE, PROVIDER, SLOT_BY_NAME, SLOTS
+
+REMEMBERED_NAMES_MAX = 64  # of one span; no instrumentation writes as many that are read
 
 AttributeValue = str | bool | int | float | bytes | None | list["AttributeValue"]
 Attributes = Mapping[str, AttributeValue]
+
+
+class Arrangement(NamedTuple):
+    """Under which names of a span its values, tags and meters stand: pairs of what a thing is to us and its name."""
+
+    values: list[tuple[str, str]]
+    tags: list[tuple[str, str]]
+    meters: list[tuple[str, str]]
+    providers: list[str]
 
 
 class Said(msgspec.Struct, gc=False):
@@ -17,6 +30,7 @@ class Said(msgspec.Struct, gc=False):
     values: dict[str, AttributeValue]
     tags: dict[str, AttributeValue]
     meters: dict[str, AttributeValue]
+    providers: list[AttributeValue]  # in the order of `names.PROVIDER`
 
     def text(self, slot: str) -> str:
         """A text, or a whole number as one; '' for everything else."""
@@ -41,23 +55,32 @@ class Said(msgspec.Struct, gc=False):
 
 def gather(attributes: Attributes) -> Said:
     """Of several names of one thing the first that `names` lists; an empty text says nothing."""
-    said = Said(attributes, {}, {}, {})
-    values = said.values
-    ranks: dict[str, int] = {}
-    for name, value in attributes.items():
-        place = SLOT_BY_NAME.get(name)
-        if place is None:
-            if name.startswith(OWN):
-                _gather_own(said, name, value)
-        elif value is not None and value != "":
+    if None in attributes.values() or "" in attributes.values():
+        attributes = {name: value for name, value in attributes.items() if value is not None and value != ""}
+    arrange = _recall_arrangement if len(attributes) <= REMEMBERED_NAMES_MAX else _arrange
+    slots, tags, meters, providers = arrange(tuple(attributes))
+    return Said(
+        attributes,
+        {slot: attributes[name] for slot, name in slots},
+        {tag: attributes[name] for tag, name in tags} if tags else {},
+        {meter: attributes[name] for meter, name in meters} if meters else {},
+        [attributes[name] for name in providers],
+    )
+
+
+def _arrange(names: tuple[str, ...]) -> Arrangement:
+    """What stands under which of `names`. An instrumentation says the same names in each of its spans."""
+    best: dict[str, tuple[int, str]] = {}
+    for name in names:
+        if place := SLOT_BY_NAME.get(name):
             slot, rank = place
-            if slot not in values or rank < ranks[slot]:
-                values[slot], ranks[slot] = value, rank
-    return said
+            best[slot] = min(best.get(slot, (rank, name)), (rank, name))
+    return Arrangement(
+        [(slot, name) for slot, (_, name) in best.items()],
+        [(name.removeprefix(OWN_TAG), name) for name in names if name.startswith(OWN_TAG)],
+        [(name.removeprefix(OWN_USAGE), name) for name in names if name.startswith(OWN_USAGE)],
+        [name for name in PROVIDER if name in names],
+    )
 
 
-def _gather_own(said: Said, name: str, value: AttributeValue) -> None:
-    if name.startswith(OWN_TAG):
-        said.tags[name.removeprefix(OWN_TAG)] = value
-    elif name.startswith(OWN_USAGE):
-        said.meters[name.removeprefix(OWN_USAGE)] = value
+_recall_arrangement = lru_cache(maxsize=2048)(_arrange)

@@ -17,6 +17,10 @@ from billing.core.spans import names
 from billing.core.spans.saying import AttributeValue, Said
 from billing.core.usage import QUANTITY_MAX, UsageInconsistent
 
+COUNTS = (
+    "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "reasoning_tokens",
+)  # fmt: skip
 HIDES_THOUGHTS = frozenset({"google"})  # counted in the total alone by instrumentations that know no thoughts
 
 
@@ -32,11 +36,11 @@ class SpanUsage(NamedTuple):
 
 def read_usage(said: Said, *, provider: str) -> SpanUsage:
     """Raises UsageInconsistent for a value that cannot be, its attribute named."""
-    said_input, said_output = read_count(said, "input_tokens"), read_count(said, "output_tokens")
-    total, said_read = read_count(said, "total_tokens"), read_count(said, "cache_read_tokens")
-    write_1h = read_count(said, "cache_write_1h_tokens")
-    cache_write = max(read_count(said, "cache_write_tokens") or 0, write_1h or 0)  # one may say the hour alone
-    reasoning = read_count(said, "reasoning_tokens") or 0
+    said_input, said_output, total, said_read, said_write, write_1h, said_reasoning = [
+        read_count(said, slot) if slot in said.values else None for slot in COUNTS
+    ]
+    cache_write = max(said_write or 0, write_1h or 0)  # one may say the hour alone
+    reasoning = said_reasoning or 0
     inputs, outputs, cache_read = said_input or 0, said_output or 0, said_read or 0
     if said_input is None and said_output is None and total is not None:
         inputs = total  # all that is known of an embedding, or of a call that only says its sum
@@ -60,8 +64,8 @@ def read_usage(said: Said, *, provider: str) -> SpanUsage:
         "output_tokens": outputs,
         "reasoning_tokens": reasoning,
     }
-    for name in names.MODALITY_TOKENS.keys() & said.values.keys():
-        wire[name] = read_count(said, name) or 0
+    if not said.values.keys().isdisjoint(names.MODALITY_TOKENS):
+        wire |= {name: read_count(said, name) or 0 for name in names.MODALITY_TOKENS if name in said.values}
     if said.meters:
         wire |= {name: _read_meter(name, value) for name, value in said.meters.items()}
     return SpanUsage(
@@ -85,8 +89,8 @@ def _is_beside(part: int, whole: int, total: int | None, *, known: int, other: i
 def read_count(said: Said, slot: str) -> int | None:
     """The whole number in a slot; None without one."""
     value = said.values.get(slot)
-    if value is None:
-        return None
+    if value is None or (value.__class__ is int and 0 <= value <= QUANTITY_MAX):
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int:
