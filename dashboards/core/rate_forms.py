@@ -294,7 +294,7 @@ class _Writer:
         base = self.fields.base
         known = _read_meters(base.get("meters"))
         meters = self._write_rows(self.fields.rows, known, at="", path="meters")
-        self._write_followers(meters, known, self.fields.followed)
+        self._write_followers(meters, known, self.fields.followed, path="meters")
         if not meters and not self.problems:
             self.refuse("meter-1", "meters", "Write the price of one meter at least.")
         self._write_steps(meters)
@@ -332,9 +332,12 @@ class _Writer:
         return meters
 
     def _write_followers(
-        self, meters: dict[str, dict[str, Any]], known: Mapping[str, Any], followed: Sequence[str]
+        self, meters: dict[str, dict[str, Any]], known: Mapping[str, Any], followed: Sequence[str], *, path: str
     ) -> None:
         for name in followed:
+            for each in ("price", "list_price", "per"):
+                whole_place = self.places.get(f"{path}.{WHOLE_METERS.get(name, '')}.{each}", "fields")
+                self.places.setdefault(f"{path}.{name}.{each}", whole_place)
             whole = meters.get(WHOLE_METERS.get(name, ""))
             if whole and name not in meters:
                 prices = {each: whole[each] for each in ("price", "list_price", "per") if each in whole}
@@ -352,7 +355,8 @@ class _Writer:
             replace(row, per=row.per or str(base_meters.get(row.meter, {}).get("per", ""))) for row in tier.rows
         ]  # fmt: skip
         meters = self._write_rows(rows, known, at=at, path=f"{path}.meters")
-        self._write_followers(meters, known, [name for name in tier.follows if name in base_meters])
+        follows = [name for name in tier.follows if name in base_meters]
+        self._write_followers(meters, known, follows, path=f"{path}.meters")
         return {
             "input_tokens": _read_count(tier.above) if tier.above else None,
             "compare": tier.compare,
@@ -416,9 +420,10 @@ def read_rate_form(fields: RateFields) -> ReadRate:
     try:
         (document,) = read_rates({"rates": [rate]})
     except RatesRefused as refused:
-        told = {problem.id for problem in problems}
-        placed = [_place(problem, writer.places) for problem in refused.problems]
-        problems += [problem for problem in placed if problem.id not in told]
+        for problem in refused.problems:
+            placed = _place(problem, writer.places)
+            if all(placed.id != told.id for told in problems):  # one word a field: the first
+                problems.append(placed)
     return ReadRate(fields, None if problems else document, problems)
 
 
@@ -429,7 +434,7 @@ def _place(problem: Problem, places: Mapping[str, str]) -> FieldProblem:
     at = path
     while at not in places and at:
         at = at[: max(at.rfind("."), at.rfind("["), 0)]
-    return FieldProblem(places.get(at, "fields"), path, f"{path.rpartition('.')[2]} {problem.problem}. {said}")
+    return FieldProblem(places.get(at, "fields"), path, f"{problem.problem}. {said}")
 
 
 def strip_path(path: str) -> str:

@@ -3,14 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
-from billing.core.rate_checks import Finding, PriceDiff, diff_prices
+from billing.core.rate_checks import ERROR, Finding, PriceDiff, diff_prices
 from billing.core.rate_documents import RateDocument, RatesRefused
-from billing.core.rate_words import describe_conditions, list_own_prices, list_prices, name_meter, write_price
+from billing.core.rate_words import (
+    MAIN_METERS,
+    TOKEN_METERS,
+    WHOLE_METERS,
+    describe_conditions,
+    list_own_prices,
+    list_prices,
+    name_meter,
+    write_price,
+)
 from billing.rates import examine_rate
 from billing.selectors.rate_drafts import (
     RateDraft,
@@ -28,6 +36,7 @@ from dashboards.rates.actors import name_actors
 
 ROWS_MAX = 50
 WORDS_MAX = 3
+METER_ORDER = tuple(dict.fromkeys([*MAIN_METERS, *TOKEN_METERS]))
 STATE_WORDS = {
     "draft": "Draft",
     "in_review": "In review",
@@ -59,17 +68,11 @@ class DiffLine:
     @property
     def words(self) -> str:
         """`input 1.00 → 0.20`."""
-        before, after = (write_price(each) if each is not None else "none" for each in (self.price.before, self.after))
+        before, after = (
+            write_price(each) if each is not None else "none" for each in (self.price.before, self.price.after)
+        )
         name = f"{name_meter(self.meter)} {self.where}".strip()
         return f"{name} {after}" if self.price.before is None else f"{name} {before} → {after}"
-
-    @property
-    def after(self) -> Decimal | None:
-        return self.price.after
-
-    @property
-    def shows_list(self) -> bool:
-        return (self.price.list_before, self.price.list_after) != (self.price.before, self.price.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,10 @@ class RateDiff:
     @property
     def changed(self) -> list[DiffLine]:
         return [line for line in self.lines if line.price.kind != "same"]
+
+    @property
+    def same(self) -> list[DiffLine]:
+        return [line for line in self.lines if line.price.kind == "same"]
 
     @property
     def words(self) -> str:
@@ -115,11 +122,22 @@ def make_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Rat
     ]
     old, new = (describe_conditions(content) for content in (before or {}, after))
     return RateDiff(
-        lines=lines,
+        lines=_sort_lines(lines),
         conditions_new=[sentence for sentence in new if sentence not in old],
         conditions_gone=[sentence for sentence in old if sentence not in new] if before else [],
         has_before=before is not None,
     )
+
+
+def _sort_lines(lines: Sequence[DiffLine]) -> list[DiffLine]:
+    """The base list first, then each tier; in each the tokens first."""
+    tiers = list(dict.fromkeys(["", *(line.price.tier for line in lines)]))
+
+    def place(line: DiffLine) -> tuple[int, int]:
+        order = METER_ORDER.index(line.meter) if line.meter in METER_ORDER else len(METER_ORDER)
+        return tiers.index(line.price.tier), order
+
+    return sorted(lines, key=place)
 
 
 def _list_own_places(content: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -148,23 +166,27 @@ def _compare(price: PriceDiff) -> Change | None:
 # --- a form's consequence ---
 
 
+IDS_APART = " | "  # of the findings that one box answers
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be confirmed by one box. ids: of the findings that it answers, apart by IDS_APART."""
+
+    ids: str
+    text: str
+    is_confirmed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RateCheck:
     """What a document would do: beside what it is compared with, and what is found in it."""
 
     before: RateRecord | None
     diff: RateDiff
-    findings: Sequence[Finding]
-    confirmed: frozenset[str]
+    errors: Sequence[Finding]
+    questions: Sequence[Question]
     is_backdated: bool
-
-    @property
-    def errors(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.kind == "error"]
-
-    @property
-    def questions(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.kind != "error"]
 
 
 def check_document(
@@ -181,10 +203,42 @@ def check_document(
     return RateCheck(
         before=before,
         diff=make_diff(before.content if before else None, document.content),
-        findings=found.findings,
-        confirmed=confirmed,
+        errors=[finding for finding in found.findings if finding.kind == ERROR],
+        questions=_ask(found.findings, before.content if before else {}, document.content, confirmed),
         is_backdated=document.effective_from < now,
     )
+
+
+def _ask(
+    findings: Sequence[Finding], before: Mapping[str, Any], after: Mapping[str, Any], confirmed: frozenset[str]
+) -> list[Question]:
+    """A question about a kind of tokens that costs what contains it is asked together with that one's."""
+    own = _list_own_places(before) | _list_own_places(after)
+    asked: dict[str, list[Finding]] = {finding.id: [finding] for finding in findings if finding.kind != ERROR}
+    for finding in findings:
+        meter, _, tier = finding.meter.partition(" ")
+        whole = f"{finding.code}:{WHOLE_METERS.get(meter, '')} {tier}".strip()
+        if (meter, tier) not in own and finding.kind != ERROR and whole in asked:
+            asked[whole] += asked.pop(finding.id)
+    return [
+        Question(
+            ids=IDS_APART.join(each.id for each in together),
+            text=_say_question(together),
+            is_confirmed=all(each.id in confirmed for each in together),
+        )
+        for together in asked.values()
+    ]
+
+
+def _say_question(together: Sequence[Finding]) -> str:
+    first, *others = together
+    meter, _, tier = first.meter.partition(" ")
+    text = first.text
+    if first.meter and text.startswith(first.meter):
+        text = f"{name_meter(meter)} {_name_tier(tier)}".strip() + text.removeprefix(first.meter)
+    if others:
+        text += f", and with it {', '.join(name_meter(each.meter.partition(' ')[0]) for each in others)}"
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 # --- one rate ---

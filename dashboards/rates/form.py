@@ -92,8 +92,7 @@ def _leave_out(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _begin_anew(content: Mapping[str, Any], start: datetime) -> dict[str, Any]:
     """Another version of it: where its prices were read is to be said anew."""
-    source = {name: text for name, text in content.get("source", {}).items() if name == "url"}
-    return {**content, "source": source, "effective_from": start.isoformat(), "effective_to": None}
+    return {**content, "source": {}, "effective_from": start.isoformat(), "effective_to": None}
 
 
 def start_from_draft(draft: RateDraft, *, now: datetime) -> FormStart:
@@ -169,6 +168,8 @@ def show_form(read: ReadRate, *, spare: int = SPARE_ROWS, as_sent: bool = False)
     rows = fields.rows if as_sent else _add_spare(fields.rows, PriceRow(), spare)
     steps = fields.steps if as_sent else _add_spare(fields.steps, StepRow(), spare)
     tiers = list(fields.tiers)
+    if not as_sent and not rows[spare:]:
+        rows = [*(PriceRow(name) for name in MAIN_METERS), *rows]
     if not as_sent:
         tiers = [*_cut(fields.tiers), _make_spare_tier(fields.rows, fields.tiers)]
     return ShownForm(

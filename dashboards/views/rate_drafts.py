@@ -28,7 +28,7 @@ from dashboards.core.rate_forms import (
     write_rate_text,
 )
 from dashboards.frame import make_frame, make_link
-from dashboards.rates.drafts import RateCheck, check_document, read_draft_list, read_draft_page
+from dashboards.rates.drafts import IDS_APART, RateCheck, check_document, read_draft_list, read_draft_page
 from dashboards.rates.form import (
     COMPARISONS,
     CONTEXT_SCOPES,
@@ -110,7 +110,7 @@ def _take_step(request: HttpRequest, seat: Seat, rate_id: int) -> HttpResponse:
     take, done = STEPS[act]
     given: dict[str, Any] = {"actor": seat.actor, "now": timezone.now(), "comment": _read_comment(request.POST)}
     if act in CONFIRMING:
-        given["confirmed"] = request.POST.getlist("confirmed")
+        given["confirmed"] = _read_confirmed(request.POST)
     if act in LOOKING:
         given["seen"] = request.POST.get("seen", "")
     try:
@@ -143,7 +143,7 @@ def _render_draft(
     now = timezone.now()
     if rate_id > ID_MAX:
         raise Http404
-    confirmed = frozenset(request.POST.getlist("confirmed"))
+    confirmed = _read_confirmed(request.POST)
     page = read_draft_page(rate_id, seat=seat, confirmed=confirmed, now=now)
     if page is None:
         raise Http404
@@ -174,6 +174,11 @@ def _render_draft(
 def _read_comment(form: QueryDict) -> str:
     """A browser ends lines with two characters, the ledger with one."""
     return form.get("comment", "").replace("\r\n", "\n").encode("utf-8", "replace").decode()
+
+
+def _read_confirmed(form: QueryDict) -> frozenset[str]:
+    """The ids of the findings whose boxes are ticked."""
+    return frozenset(each for box in form.getlist("confirmed") for each in box.split(IDS_APART))
 
 
 def _say(refused: rates.RateStepRefused) -> str:
@@ -288,7 +293,7 @@ def _keep(request: HttpRequest, seat: Seat, draft: RateDraft | None) -> HttpResp
             return _redirect(seat, draft.record.id, "edited" if request.POST["act"] == "draft" else "submitted")
         return _render_form(request, seat, draft, read, refused=_say(refused), status=409)
     except RatesRefused as refused:
-        problems = [FieldProblem("for", each.path, f"{each.path} {each.problem}. {each.cure}.")
+        problems = [FieldProblem("for", each.path, f"{each.problem}. {each.cure}.")
                     for each in refused.problems]  # fmt: skip
         return _render_form(request, seat, draft, ReadRate(read.fields, None, problems), status=400)
     return _redirect(seat, rate_id, done)
@@ -319,7 +324,7 @@ def _write(request: HttpRequest, seat: Seat, draft: RateDraft | None, document: 
                 seen = request.POST.get("seen", "")
                 rates.edit_rate(rate_id, document, author=seat.actor, now=now, comment=first, seen=seen)
         if submits and _is_draft(rate_id):
-            confirmed = request.POST.getlist("confirmed")
+            confirmed = _read_confirmed(request.POST)
             given = {"actor": seat.actor, "now": now, "comment": comment, "confirmed": confirmed}
             rates.submit_rate(rate_id, **given, seen=document.mark)
     return rate_id, "submitted" if submits else done
@@ -354,7 +359,7 @@ def _check(read: ReadRate, form: QueryDict, rate_id: int | None) -> tuple[RateCh
     """What the document would do; None and why where it cannot be said."""
     if read.document is None:
         return None, []
-    confirmed = frozenset(form.getlist("confirmed"))
+    confirmed = _read_confirmed(form)
     try:
         return check_document(read.document, rate_id=rate_id, confirmed=confirmed, now=timezone.now()), []
     except RatesRefused as refused:
