@@ -70,6 +70,8 @@ def show_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
             "environment_options": list_environment_options(request.path, request.GET, current=environment, costs={}),
             "period_options": list_period_options(request.path, request.GET, current=period),
             "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),
+            "import_href": make_link("rate_import", seat.link_query),
+            "jobs_href": make_link("rate_jobs", seat.link_query),
             "aliases_href": make_link("rate_aliases", seat.link_query),
             "try_href": make_link("rate_trial", seat.link_query),
             "drafts_href": make_link("rate_drafts", seat.link_query),

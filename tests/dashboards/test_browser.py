@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from billing.reratings import list_jobs
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
 from ledger.selectors import EntryFilters, list_entries
 from tenants.people import create_user
+from tests.dashboards import luna
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import PASSWORD, sign_in
 from tests.factories import make_tenant, publish_test_rates
@@ -367,3 +369,86 @@ def test_an_alias_is_added_and_removed_by_hand(open_page):
     page.get_by_role("button", name="Remove the alias").click()
     page.get_by_text("The alias is removed").wait_for()
     assert page.complaints == []
+
+
+@pytest.fixture
+def late(chromium, committed_db):
+    """A tenant with a long call before Luna's cut and two after it, by a provider of its own."""
+    tenant = make_tenant("acme")
+    luna.publish(luna.write_list(luna.BEFORE, luna.CUT - timedelta(days=200), provider=tenant.slug))
+    times = (luna.CUT - timedelta(hours=1), luna.CUT, luna.CUT + timedelta(days=3))
+    book(
+        tenant,
+        *({"provider": tenant.slug, "model": luna.MODEL, "usage": luna.LONG_USAGE, "time": time} for time in times),
+    )
+    return tenant
+
+
+def work_next(rate_id):
+    """What the worker does to the rate's last job."""
+    luna.work(list_jobs(rate_version_id=rate_id)[0].id)
+
+
+def test_the_impact_of_a_draft_is_counted_while_one_looks_and_found_again(open_page, late):
+    rate_id = luna.draft(luna.write_list(luna.AFTER, luna.CUT, provider=late.slug))
+    path, client = f"/rates/drafts/{rate_id}/impact?tenant={late.slug}", sign_in(role="finance")
+    page = open_page(path, client=client)
+    page.get_by_text("Waits for a worker to count it.").wait_for()
+    assert page.get_by_role("progressbar").is_visible()
+    page.goto(path)
+    page.get_by_text("Waits for a worker to count it.").wait_for()
+    work_next(rate_id)
+    # Two long calls at 0.65 USD before the cut and 0.13 after it.
+    page.get_by_text("would cost $0.26 instead of $1.30").wait_for(timeout=15_000)
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.wait_for_timeout(2_500)
+    assert requests == []  # nothing is asked for once it is done
+    assert len(list_jobs(rate_version_id=rate_id)) == 1
+    assert page.complaints == []
+
+
+def test_a_rerating_is_seen_before_started_followed_and_found_on_the_entry(open_page, late):
+    rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=late.slug))
+    page = open_page(f"/rates/{late.slug}/{luna.MODEL}?tenant={late.slug}", client=sign_in(role="finance"))
+    page.get_by_role("link", name="what it changes").first.click()
+    page.get_by_text("Waits for a worker to count it.").wait_for()
+    work_next(rate_id)
+    page.get_by_label("Reason, which stands in every one of them").fill("the cut was published late")
+    page.get_by_role("button", name="Re-rate 2 entries").dblclick()
+    page.wait_for_url("**/rates/jobs/*")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    work_next(rate_id)
+    page.get_by_text("2 done, 0 to do.").wait_for(timeout=15_000)
+    assert page.locator("tfoot data[value='-1.04']").count() == 2
+    entries = list_entries(tenant_id=late.id, filters=EntryFilters()).entries
+    assert [str(each["billed_cost"].normalize()) for each in entries].count("0.13") == 2
+    corrected = next(each["corrects"] for each in entries if each["corrects"])
+    page.goto(f"/ledger/{corrected}?tenant={late.slug}")
+    rows = page.locator("section", has=page.get_by_role("heading", name="Corrections")).locator("tbody tr")
+    assert rows.count() == 3
+    rows.nth(2).get_by_role("link", name="…").click()
+    rows.nth(2).get_by_text("This entry").wait_for()
+    assert rows.nth(2).locator(".badge", has_text="stands").is_visible()
+    assert page.complaints == []
+
+
+def test_the_pages_of_a_change_fit_are_silent_light_and_accessible(open_page, late):
+    rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=late.slug))
+    client = sign_in(role="finance")
+    impact, review = f"/rates/drafts/{rate_id}/impact?tenant={late.slug}", f"/rates/import?tenant={late.slug}"
+    client.post(impact, {"act": "count"})
+    work_next(rate_id)
+    client.post(f"/rates/jobs?tenant={late.slug}", {"rate": rate_id, "reason": "late " * 60})
+    job = f"/rates/jobs/{list_jobs(rate_version_id=rate_id)[0].id}?tenant={late.slug}"
+    work_next(rate_id)
+    client.post(impact, {"act": "count"})
+    for path in (impact, job, f"/rates/jobs?tenant={late.slug}", review, f"{review}&kind=new&provider=openai"):
+        page = open_page(path, client=client, theme="dark")
+        assert list_violations(page) == [], path
+        assert sum(size for _, size in page.evaluate(LIST_WEIGHTS)) < PAGE_BYTES_MAX, path
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        assert page.complaints == [], path
