@@ -54,9 +54,11 @@ def run_setting(*, web: Sequence[str] | None = None) -> Iterator[Setting]:
     web: changes of that command, such as ("--workers=1",); the last of two equal options counts.
     """
     with run_installation() as installation:
-        installation.manage("import_rates", "genai-prices", "--approve")
-        installation.manage("create_tenant", "acme")
-        key = installation.manage("create_api_key", "acme", "--scopes", "ingest")
+        *_, key = installation.manage_in_turn(
+            ("import_rates", "genai-prices", "--approve"),
+            ("create_tenant", "acme"),
+            ("create_api_key", "acme", "--scopes", "ingest"),
+        )
         with installation.connect() as connection:
             (tenant_id,) = connection.execute("SELECT id FROM tenant WHERE slug = 'acme'").fetchone()
             models = connection.execute(LIST_PRICED_MODELS_SQL).fetchall()

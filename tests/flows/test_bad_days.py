@@ -17,7 +17,7 @@ import pytest
 
 from finops.embedded import stop_server
 from tests.factories import make_wire_event
-from tests.installation import run_installation
+from tests.installation import PUBLISH_TEST_RATES, run_installation
 
 RECOVERY_SECONDS_MAX = 10
 SLOW_CLIENTS = 16  # fewer than one process's threads: a slow body holds a thread, so a proxy belongs in front
@@ -37,21 +37,26 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def installation():
+def place():
+    """An installation that runs, and a key of acme's."""
     with run_installation() as installation:
-        installation.manage(
-            "shell", "--command", "from tests.factories import publish_test_rates; publish_test_rates()"
+        *_, key = installation.manage_in_turn(
+            PUBLISH_TEST_RATES, ("create_tenant", "acme"), ("create_api_key", "acme", "--scopes", "ingest")
         )
-        installation.manage("create_tenant", "acme")
         for name in ("web", "worker", "beat"):
             installation.start_service(name)
         installation.wait_for_web()
-        yield installation
+        yield installation, key
 
 
 @pytest.fixture(scope="module")
-def key(installation):
-    return installation.manage("create_api_key", "acme", "--scopes", "ingest")
+def installation(place):
+    return place[0]
+
+
+@pytest.fixture(scope="module")
+def key(place):
+    return place[1]
 
 
 @pytest.fixture(autouse=True)

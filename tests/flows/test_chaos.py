@@ -16,7 +16,7 @@ import pytest
 
 from tests.flows.history import find_violations
 from tests.flows.traffic import World, Writer
-from tests.installation import Installation, run_installation
+from tests.installation import PUBLISH_TEST_RATES, Installation, run_installation
 
 SECONDS = float(os.environ.get("TOKENLEDGER_CHAOS_SECONDS", "60"))
 SEED = int(os.environ.get("TOKENLEDGER_CHAOS_SEED") or random.randrange(10**6))
@@ -67,20 +67,24 @@ def test_what_is_acknowledged_survives_kill_9_and_is_booked_once():
 
 def _people(installation: Installation) -> World:
     """Tenants, keys and one price, made by the product's own commands; and its processes started."""
-    installation.manage("shell", "--command", "from tests.factories import publish_test_rates; publish_test_rates()")
-    slugs = {int(_identify_tenant(installation, slug)): slug for slug in TENANTS}
-    keys = {id_: installation.manage("create_api_key", slug, "--scopes", "ingest") for id_, slug in slugs.items()}
-    operator_key = installation.manage("create_api_key", "operator", "--scopes", "ingest")
+    said = installation.manage_in_turn(
+        PUBLISH_TEST_RATES,
+        *(("create_tenant", slug) for slug in TENANTS),
+        *(("create_api_key", slug, "--scopes", "ingest") for slug in (*TENANTS, "operator")),
+    )
+    *keys, operator_key = said[-len(TENANTS) - 1 :]
+    with installation.connect() as connection:
+        statement = "SELECT id FROM tenant WHERE slug = %s"
+        ids = [connection.execute(statement, [slug]).fetchone()[0] for slug in TENANTS]
     for name in ("web", "worker", "beat"):
         installation.start_service(name)
     installation.wait_for_web()
-    return World(installation.port, keys, operator_key, slugs)
-
-
-def _identify_tenant(installation: Installation, slug: str) -> int:
-    installation.manage("create_tenant", slug)
-    with installation.connect() as connection:
-        return connection.execute("SELECT id FROM tenant WHERE slug = %s", [slug]).fetchone()[0]
+    return World(
+        installation.port,
+        keys=dict(zip(ids, keys, strict=True)),
+        operator_key=operator_key,
+        slugs=dict(zip(ids, TENANTS, strict=True)),
+    )
 
 
 def _kill_for(seconds: float, installation: Installation, world: World) -> tuple[Counter[str], list[int]]:

@@ -33,24 +33,28 @@ def write_rate(start, price_in, price_out):
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory):
+def place(tmp_path_factory):
+    """An installation that runs; a key of acme's and two of the operator's."""
     with run_installation() as installation:
         path = tmp_path_factory.mktemp("rates") / "rates.json"
         path.write_text(json.dumps({"rates": [write_rate("2026-01-01T00:00:00Z", "1", "6")]}))
-        installation.manage("import_rates", str(path), "--approve")
-        installation.manage("create_tenant", "acme")
+        *_, acme, ann, bob = installation.manage_in_turn(
+            ("import_rates", str(path), "--approve"),
+            ("create_tenant", "acme"),
+            ("create_api_key", "acme", "--scopes", "ingest,backfill"),
+            *[("create_api_key", "operator", "--scopes", "admin")] * 2,
+        )
         for name in ("web", "worker", "beat"):
             installation.start_service(name)
         installation.wait_for_web()
-        yield installation
+        yield installation, (acme, ann, bob)
 
 
 class Door:
     """One key's calls."""
 
-    def __init__(self, installation, tenant, scopes):
-        self.port = installation.port
-        self.key = installation.manage("create_api_key", tenant, "--scopes", scopes)
+    def __init__(self, installation, key):
+        self.port, self.key = installation.port, key
 
     def ask(self, method, path, body=None):
         with closing(http.client.HTTPConnection(HOST, self.port, timeout=60)) as connection:
@@ -87,9 +91,9 @@ def wait_until(condition, *, seconds=90):
     return answer
 
 
-def test_a_cut_is_published_under_eight_writers_and_re_rated_though_the_worker_is_killed(installation):
-    writer = Door(installation, "acme", "ingest,backfill")
-    ann, bob = (Door(installation, "operator", "admin") for _ in range(2))
+def test_a_cut_is_published_under_eight_writers_and_re_rated_though_the_worker_is_killed(place):
+    installation, keys = place
+    writer, ann, bob = (Door(installation, key) for key in keys)
     for _ in range(CALLS_BEFORE // CALLS_PER_REQUEST):
         writer.book(CALLS_PER_REQUEST)
     cut = write_rate("2026-07-30T00:00:00Z", "0.2", "1.2")
