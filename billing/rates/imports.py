@@ -115,10 +115,7 @@ def _read_pinned() -> ImportSource:
         origin=IMPORTED,
         documents=imported.documents,
         aliases=0,
-        notes=(
-            f"{imported.models:,} models, {len(imported.rounded):,} prices rounded to 6 decimals a million",
-            f"{len(imported.unreachable):,} names are taken by an earlier model of the library",
-        ),
+        notes=(f"{imported.models:,} models, {len(imported.rounded):,} prices rounded to 6 decimals a million",),
     )
 
 

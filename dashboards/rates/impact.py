@@ -56,13 +56,14 @@ class ImpactTables:
 class RateImpact:
     """A rate and its latest count. job: None where nothing was counted since the rate said what it says.
 
-    begins_later: what is counted is the 30 days before, as if the rate had held.
+    begins_later: what is counted is the 30 days before, as if the rate had held. rerating: that is not at its end.
     """
 
     record: RateRecord
     job: JobInfo | None
     begins_later: bool
     tables: ImpactTables | None
+    rerating: JobInfo | None
 
     @property
     def is_void(self) -> bool:
@@ -82,6 +83,7 @@ class RateImpact:
         """Whether there is something to book: counted, of a published rate, and not supposed."""
         return bool(
             self.is_published
+            and self.rerating is None
             and not self.begins_later
             and self.job
             and self.job.state == "done"
@@ -100,7 +102,14 @@ def read_impact(rate_id: int, *, seat: Seat, now: datetime) -> RateImpact | None
     if job is not None and job.created_at < _find_last_change(version, job):
         job = None
     tables = make_tables(job.impact, seat) if job and job.state == "done" else None
-    return RateImpact(read_rate_versions({rate_id})[rate_id], job, begins_later, tables)
+    record = read_rate_versions({rate_id})[rate_id]
+    return RateImpact(record, job, begins_later, tables, find_rerating_under_way(rate_id))
+
+
+def find_rerating_under_way(rate_id: int) -> JobInfo | None:
+    """The job that re-rates this rate, or is paused in it."""
+    jobs = list_jobs(rate_version_id=rate_id, kinds=["rerating"], limit=10)
+    return next((job for job in jobs if job.state in (*UNDER_WAY, "paused")), None)
 
 
 def start_count(rate_id: int, *, seat: Seat, now: datetime) -> int:

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from billing.core.import_differences import CHANGED, CONFLICT, GONE, KINDS, NEW, Difference
 from billing.core.rate_checks import PriceDiff
-from billing.core.rate_words import name_meter, write_price
+from billing.core.rate_words import TOKEN_METERS, WHOLE_METERS, name_meter, write_price
 from billing.rates import IMPORTED, ImportSource, Waiting, find_waiting, list_source_differences
 from dashboards.access import Seat
 from dashboards.core.changes import Change, compare_amounts
@@ -22,6 +22,7 @@ from dashboards.rates.impact import name_tenant
 ROWS_PER_PAGE = 40
 PRICES_SHOWN = 4
 KIND_WORDS = {NEW: "new", CHANGED: "changed", GONE: "gone", CONFLICT: "conflicting"}
+_ORDER = {meter: place for place, meter in enumerate(TOKEN_METERS)}
 WAITING = "waiting"  # for a second person: a filter beside the kinds
 
 
@@ -209,8 +210,7 @@ def _make_row(
     each: Difference, waiting: Waiting | None, names: Mapping[str, str], source: ImportSource, seat: Seat
 ) -> ReviewRow:
     provider, model, match, tenant_id, service_tier, region, time_window = each.conditions
-    differing = [price for price in each.prices if price.kind != "same"]
-    lines = [_write_line(price) for price in differing]
+    lines = [_write_line(price) for price in _choose_prices(each.prices)]
     conditions = [
         "" if service_tier == "standard" else service_tier, region, time_window and f"{time_window} UTC",
         "" if match == "exact" else match,
@@ -228,6 +228,18 @@ def _make_row(
         href=make_link("rate_model", seat.link_query, provider, model) if match == "exact" and each.before else "",
         draft_href=make_link("rate_draft", seat.link_query, waiting.rate_id) if waiting and waiting.rate_id else "",
     )
+
+
+def _choose_prices(prices: Sequence[PriceDiff]) -> list[PriceDiff]:
+    """Those that differ, the base list first; without kinds of tokens that change as what contains them does."""
+    known = {(price.meter, price.tier): (price.before, price.after, price.per) for price in prices}
+    chosen = [
+        price
+        for price in prices
+        if price.kind != "same"
+        and known.get((WHOLE_METERS.get(price.meter, ""), price.tier)) != (price.before, price.after, price.per)
+    ]
+    return sorted(chosen, key=lambda price: (bool(price.tier), _ORDER.get(price.meter, len(_ORDER))))
 
 
 def _write_line(price: PriceDiff) -> PriceLine:

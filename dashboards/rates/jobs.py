@@ -45,6 +45,11 @@ class ShownJob:
         return self.job.state in ("waiting", "running")
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether nothing can be told of its costs: it did not end, and found nothing so far."""
+        return self.job.state != "done" and not self.job.impact.shares
+
+    @property
     def is_rerating(self) -> bool:
         return self.job.kind == "rerating"
 
@@ -133,12 +138,6 @@ def read_job_page(job_id: int, *, seat: Seat, now: datetime) -> JobPage | None:
     records = read_rate_versions({job.rate_version_id})
     shown = _show(job, records, name_actors([job.requested_by]), seat)
     return JobPage(shown, make_tables(job.impact, seat) if job.impact.shares else None, shown.is_left_waiting(now))
-
-
-def find_rerating_under_way(rate_id: int) -> int | None:
-    """The job that re-rates this rate, or is paused in it."""
-    jobs = list_jobs(rate_version_id=rate_id, kinds=["rerating"], limit=10)
-    return next((job.id for job in jobs if job.state in ("waiting", "running", "paused")), None)
 
 
 def _show(job: JobInfo, records: Mapping[int, RateRecord], names: Mapping[str, str], seat: Seat) -> ShownJob:

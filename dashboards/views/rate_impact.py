@@ -35,6 +35,7 @@ def show_rate_impact(request: HttpRequest, seat: Seat, rate_id: int) -> HttpResp
         "asked_by": name_actors([impact.job.requested_by])[impact.job.requested_by] if impact.job else "",
         "here": make_link("rate_impact", seat.link_query, rate_id),
         "rerate_href": make_link("rate_jobs", seat.link_query),
+        "rerating_href": make_link("rate_job", seat.link_query, impact.rerating.id) if impact.rerating else "",
     }
     if request.htmx:
         return render(request, "rates/impact.html", context)

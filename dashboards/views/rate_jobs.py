@@ -10,7 +10,8 @@ from billing.rates import RateUnknown
 from billing.reratings import JobRefused, JobUnknown, cancel_job, get_job, pause_job, resume_job, start_rerating
 from dashboards.access import Seat, rate_keeper_required
 from dashboards.frame import make_frame, make_link, read_number
-from dashboards.rates.jobs import find_rerating_under_way, read_job_page, read_jobs_page
+from dashboards.rates.impact import find_rerating_under_way
+from dashboards.rates.jobs import read_job_page, read_jobs_page
 
 STEPS = {"pause": pause_job, "resume": resume_job, "cancel": cancel_job}
 STATES_AFTER = {"pause": ("paused",), "resume": ("waiting", "running"), "cancel": ("cancelled",)}
@@ -34,7 +35,7 @@ def show_rate_jobs(request: HttpRequest, seat: Seat) -> HttpResponse:
             if under_way is None:
                 refusal = _say(refused)
             else:
-                return redirect(make_link("rate_job", seat.link_query, under_way))
+                return redirect(make_link("rate_job", seat.link_query, under_way.id))
         else:
             return redirect(make_link("rate_job", seat.link_query, job_id))
     before_id = read_number(request.GET, "before") if "before" in request.GET else 0

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from billing.rates import edit_rate, forget_rate_book, withdraw_rate
-from billing.reratings import list_jobs, work_jobs
+from billing.reratings import list_jobs, start_rerating, work_jobs
 from tests.dashboards.bookings import book
 from tests.dashboards.luna import (
     AFTER,
@@ -100,7 +100,7 @@ def test_what_is_counted_is_told_by_month_and_by_tenant_before_and_after(acme, b
         [beta.slug, "1", "0.65", "0.13", "−0.52"],
         ["Total", "3", "1.95", "0.39", "−1.56"],
     ]
-    assert "3 entries of 2 tenants would cost $0.39 instead of $1.95." in read_text(html)
+    assert "3 entries of 2 tenants in 2 months would cost $0.39 instead of $1.95." in read_text(html)
     assert 'value="-1.56"' in html and "Book the difference" not in html
 
 
@@ -112,7 +112,8 @@ def test_of_a_price_to_come_nothing_booked_changes_and_the_last_30_days_are_supp
     count(client, address(acme, rate_id), rate_id)
     html = get_page(client, address(acme, rate_id))
     assert "Nothing that is booked changes." in html
-    assert "2 entries of 1 tenant would have cost $0.26 instead of $1.30." in read_text(html)
+    assert "2 entries of 1 tenant in" in read_text(html)
+    assert "would have cost $0.26 instead of $1.30." in read_text(html)
     assert [job.kind for job in list_jobs(rate_version_id=rate_id)] == ["projection"]
 
 
@@ -167,8 +168,16 @@ def test_of_a_published_version_the_difference_may_be_booked_with_a_reason(acme)
     client, rate_id = sign_in(role="finance"), publish(write_list(AFTER, CUT))
     count(client, address(acme, rate_id), rate_id)
     html = get_page(client, address(acme, rate_id))
-    assert "3 entries of 2 tenants should cost $0.39 instead of $1.95." in read_text(html)
+    assert "3 entries of 2 tenants in 2 months should cost $0.39 instead of $1.95." in read_text(html)
     assert "Re-rate 3 entries" in html
+    job_id = start_rerating(rate_id, reason="late", requested_by="ann", now=timezone.now())
+    html = get_page(client, address(acme, rate_id))
+    assert f"It is being re-rated: job {job_id}, waiting." in read_text(html) and "Re-rate 3 entries" not in html
+    work(job_id)
+    assert "is not counted yet" in get_page(client, address(acme, rate_id))
+    count(client, address(acme, rate_id), rate_id)
+    html = get_page(client, address(acme, rate_id))
+    assert "None of the 3 calls that it may price costs anything else by it." in read_text(html)
 
 
 def test_nobody_but_those_who_keep_the_rates_finds_the_page(acme):
