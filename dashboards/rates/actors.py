@@ -2,9 +2,17 @@
 
 from collections.abc import Iterable
 
+from billing.selectors.rate_versions import RateRecord
+from dashboards.access import Seat
 from tenants.selectors import name_people
 
 PERSON = "person "
+
+
+def name_writers(records: Iterable[RateRecord], seat: Seat) -> dict[str, str]:
+    """Who wrote and approved these versions, for those who keep the rates; all others are told numbers."""
+    said = {actor for record in records for actor in (record.created_by, record.approved_by)}
+    return name_actors(said) if seat.may_edit_rates else {}
 
 
 def name_actors(actors: Iterable[str]) -> dict[str, str]:

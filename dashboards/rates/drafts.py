@@ -237,7 +237,8 @@ def _say_question(together: Sequence[Finding]) -> str:
     if first.meter and text.startswith(first.meter):
         text = f"{name_meter(meter)} {_name_tier(tier)}".strip() + text.removeprefix(first.meter)
     if others:
-        text += f", and with it {', '.join(name_meter(each.meter.partition(' ')[0]) for each in others)}"
+        names = [name_meter(each.meter.partition(" ")[0]) for each in others]
+        text += f", and with it {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}"
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -283,6 +284,7 @@ class DraftPage:
     tenant: str
     text: str
     model_href: str
+    before_href: str
 
     @property
     def state_word(self) -> str:
@@ -341,6 +343,7 @@ def read_draft_page(
         tenant=_name_tenant(seat, record.tenant_id),
         text=write_rate_text(write_rate(document) if document else record.content),
         model_href=make_link("rate_model", seat.link_query, record.provider, record.model),
+        before_href=make_link("rate_draft", seat.link_query, before.id) if before else "",
     )
 
 

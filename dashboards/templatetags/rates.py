@@ -1,5 +1,6 @@
 """Prices as elements: every digit of them, for a price is never rounded."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from django import template
@@ -28,6 +29,12 @@ def unit_price(price: MeterPrice | str | None) -> SafeString:
     return format_html(
         '<data value="{}" title="{}">{}</data>', write_exact(price.price), title, write_price(price.price)
     )
+
+
+@register.filter
+def named(actor: str, names: Mapping[str, str]) -> str:
+    """Who wrote or approved a version, by name where the page knows it."""
+    return names.get(actor, actor)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from dashboards.frame import (
     make_frame,
     make_link,
 )
+from dashboards.rates.actors import name_writers
 from dashboards.rates.model import make_chart_data, read_model_page
 from dashboards.views.overview import PROBE_COLORS
 from dashboards.views.rates import read_rates_environment, read_rates_period
@@ -67,6 +68,7 @@ def show_rate_model(request: HttpRequest, seat: Seat, provider: str, model: str)
             ),
             "try_href": make_link("rate_trial", seat.link_query | trial),
             "may_edit": seat.may_edit_rates,
+            "names": name_writers([version.record for version in (*page.versions, *page.agreed)], seat),
             "new_href": make_link(
                 "new_rate", seat.link_query | {"provider": provider, "model": model, "tier": tier, "region": region}
             ),

@@ -26,6 +26,7 @@ from dashboards.frame import (
     make_link,
     read_page_period,
 )
+from dashboards.rates.actors import name_writers
 from dashboards.rates.table import ORIGIN_WORDS, SORTS, STATES, RateFilters, RateRow, RateTable, read_rate_table
 
 DEFAULT_PERIOD = "90d"
@@ -53,6 +54,7 @@ def show_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
         "now": now,
         "timezone": seat.tenant.timezone,
         "may_edit": seat.may_edit_rates,
+        "names": name_writers([row.record for row in table.rows if row.record], seat),
         "sees_drafts": seat.is_operator,
         "all_href": make_link("rates", seat.link_query),
     }
