@@ -347,6 +347,8 @@ def _facts(entry: NewEntry) -> dict[str, object]:
 
 
 def _differing(entry: NewEntry, stored: Mapping[str, object]) -> tuple[str, ...]:
-    """The columns in which an entry differs from the stored one."""
+    """The columns in which an entry differs from the stored one; two reports of one response may read two clocks."""
     ours = _facts(entry)
+    if entry.response_id:
+        ours["charge_period_start"] = stored["charge_period_start"]
     return tuple(name for name in FINGERPRINTED if ours[name] != stored[name])

@@ -108,6 +108,15 @@ def test_a_call_is_booked_with_all_that_its_span_says(acme, key):
     )  # fmt: skip
 
 
+def test_a_span_names_what_was_logged_of_its_call_as_an_event_does(acme, key):
+    digest = f"sha256:{'0f' * 32}"
+    assert send(key, make_span(attributes=CALL | {"tokenledger.content_digest": digest})).rejected_spans == 0
+    assert read(acme, "SELECT content_digest FROM ledger_entry") == [(digest,)]
+    partial = send(key, make_span(attributes=CALL | {"tokenledger.content_digest": "sha256:beef"}))
+    assert partial.rejected_spans == 1
+    assert "content_digest: must be what POST /v1/content answered" in partial.error_message
+
+
 def test_json_and_gzip_are_the_same_spans(acme, key):
     spans = [make_span(), make_span()]
     answer = post(key, write_json(make_request(spans[0])), content_type=JSON)
@@ -218,6 +227,40 @@ def test_a_second_report_that_says_less_is_a_duplicate_and_one_that_says_otherwi
     assert read(acme, "SELECT sum(booked), sum(duplicates), sum(conflicts), sum(rejected) FROM intake_tally") == [
         (1, 0, 2, 0)
     ]
+
+
+SEARCHED = {"input_tokens": 1200, "output_tokens": 300, "server_tool_use": {"web_search_requests": 2}}
+
+
+def report_searches(key, response_id):
+    """The provider's own usage object of a call, at the events' door: its one verdict."""
+    event = make_wire_event(
+        response_id=response_id, provider="anthropic", model="claude-sonnet-4-5", usage=..., provider_usage=SEARCHED,
+        feature=..., environment=...,
+    )  # fmt: skip
+    answer = post(key, json.dumps(event), content_type=JSON, path="/v1/events?results=all")
+    [result] = answer.json()["results"]
+    return result
+
+
+def test_a_usage_object_that_counts_searches_and_a_span_that_does_not_are_one_entry(acme, key):
+    def call(response_id, **more):
+        named = {"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-sonnet-4-5"}
+        return make_span(attributes=CALL | named | {"gen_ai.response.id": response_id} | more)
+
+    # The span says less than what is booked, and denies nothing.
+    assert report_searches(key, "msg_1")["status"] == "accepted"
+    assert send(key, call("msg_1")).rejected_spans == 0
+    # The object says more, and what it says costs money that nobody would miss were it called a duplicate.
+    send(key, call("msg_2"))
+    second = report_searches(key, "msg_2")
+    assert (second["status"], second["fields"]) == ("conflict", ["usage"])
+    # The span that counts the searches says the same.
+    send(key, call("msg_3", **{"tokenledger.usage.searches": 2}))
+    assert report_searches(key, "msg_3")["status"] == "duplicate"
+    assert read(acme, "SELECT response_id, other_usage ->> 'searches' FROM ledger_entry ORDER BY response_id") == [
+        ("msg_1", "2"), ("msg_2", None), ("msg_3", "2"),
+    ]  # fmt: skip
 
 
 def test_the_same_request_again_changes_nothing(acme, key):
