@@ -5,7 +5,7 @@ A difference is named by what it says and not by when it was looked at: whoever 
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from billing.core.price_lists import ALWAYS
@@ -30,6 +30,7 @@ class Difference:
     be looked at one by one. keeps_past: the past differs too, and stays as it is.
     """
 
+    id: str
     kind: str
     conditions: Conditions
     document: RateDocument | None
@@ -37,13 +38,6 @@ class Difference:
     starts: datetime
     questions: tuple[Finding, ...] = ()
     keeps_past: bool = False
-
-    @property
-    def id(self) -> str:
-        if self.document is None:
-            return f"gone-{self.before.rate_version_id if self.before else 0}"
-        said = [*self.conditions, self.document.effective_from.isoformat(), self.document.content_hash.hex()]
-        return sha256(canonical_json(said).encode()).hexdigest()[:20]
 
     @property
     def provider(self) -> str:
@@ -58,6 +52,17 @@ class Difference:
         """Every price beside the one in force, also those that stay; all of them gone where the list is."""
         before = self.before.content if self.before else None
         return diff_prices(before, self.document.content if self.document else {})
+
+
+def name_difference(conditions: Conditions, effective_from: datetime, content_hash: bytes) -> str:
+    """The id of a list that would begin."""
+    said = [*conditions, effective_from.astimezone(UTC).isoformat(), content_hash.hex()]
+    return sha256(canonical_json(said).encode()).hexdigest()[:20]
+
+
+def name_gone(rate_version_id: int) -> str:
+    """The id of a version that is no longer named."""
+    return f"gone-{rate_version_id}"
 
 
 def list_differences(
@@ -79,7 +84,10 @@ def list_differences(
         for key, plan in plans.items()
         for difference in _list_of_plan(key, plan, versions.get(key, ()), overruled, custom_ids)
     ]
-    found += [Difference(GONE, key, None, version, max(now, version.start)) for key, version in gone]
+    found += [
+        Difference(name_gone(version.rate_version_id), GONE, key, None, version, max(now, version.start))
+        for key, version in gone
+    ]
     return sorted(found, key=lambda each: (each.conditions, each.starts))
 
 
@@ -102,6 +110,7 @@ def _list_of_plan(
         before = find_in_force(versions, first.start)
         conflicts = tuple(_find_conflicts(key, pieces, versions, overruled, custom_ids))
         yield Difference(
+            id=name_difference(key, document.effective_from, document.content_hash),
             kind=CONFLICT if conflicts else CHANGED if versions else NEW,
             conditions=key,
             document=document,

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from billing.core.import_differences import GONE, Conditions, Difference
+from billing.core.import_differences import GONE, Conditions, Difference, name_difference, name_gone
 from billing.core.price_lists import ALWAYS
 from billing.core.rate_documents import Problem, RateDocument, RatesRefused, read_rates, read_rates_file
 from billing.core.rate_plans import Piece
@@ -154,12 +154,15 @@ def list_source_differences(source: ImportSource, *, now: datetime) -> tuple[Dif
 def find_waiting(source: ImportSource, differences: Sequence[Difference]) -> dict[str, Waiting]:
     """Those that somebody accepted, or had drafted, by the difference's id."""
     rows = RateVersion.objects.filter(state__in=UNDER_WAY, origin=source.origin)
-    drafts = {_get_key(row): row for row in rows.defer("document")}
+    drafts = {
+        name_difference(_get_conditions(row), row.effective.lower, bytes(row.content_hash)): row
+        for row in rows.defer("document")
+    }
     endings = {row.rate_version_id: row for row in RateEnding.objects.filter(state="waiting")}
     found = {}
     for each in differences:
         if each.document is not None:
-            row = drafts.get((each.conditions, each.document.effective_from, each.document.content_hash))
+            row = drafts.get(each.id)
             if row is not None:
                 found[each.id] = _describe_draft(row)
         elif each.before is not None and (ending := endings.get(each.before.rate_version_id)):
@@ -167,10 +170,6 @@ def find_waiting(source: ImportSource, differences: Sequence[Difference]) -> dic
                 None, "waiting", (ending.asked_by,), ending.asked_by, ending.asked_at, ending.ends_at
             )
     return found
-
-
-def _get_key(row: RateVersion) -> tuple[object, ...]:
-    return _get_conditions(row), row.effective.lower, bytes(row.content_hash)
 
 
 def _get_conditions(row: RateVersion) -> Conditions:
@@ -344,7 +343,7 @@ def withdraw_ending(source: ImportSource, ids: Collection[str], *, actor: str, n
     count = 0
     with transaction.atomic():
         for ending in RateEnding.objects.select_for_update().filter(state="waiting"):
-            if f"gone-{ending.rate_version_id}" in ids:
+            if name_gone(ending.rate_version_id) in ids:
                 ending.state, ending.decided_by, ending.decided_at = "withdrawn", actor, now
                 ending.save(update_fields=["state", "decided_by", "decided_at"])
                 row = RateVersion.objects.get(pk=ending.rate_version_id)

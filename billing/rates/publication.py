@@ -267,9 +267,17 @@ class Publication:
                     approved.append(row)
                 else:
                     rows.append(row)
-        changed = ["effective", "state", "approved_by", "published_at"]
-        RateVersion.objects.bulk_update(approved, changed, batch_size=ROWS_AT_ONCE)
+        self._approve(approved, approved_by=approved_by)
         RateVersion.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+
+    def _approve(self, rows: Sequence[RateVersion], *, approved_by: str) -> None:
+        """Drafts become what is published: first their times, where those differ, then all that is alike at once."""
+        kept = dict(RateVersion.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "effective"))
+        moved = [row for row in rows if kept.get(row.pk) != row.effective]
+        RateVersion.objects.bulk_update(moved, ["effective"], batch_size=ROWS_AT_ONCE)
+        RateVersion.objects.filter(pk__in=kept).update(
+            state="published", approved_by=approved_by, published_at=self.now
+        )
 
     def _end_versions(self) -> None:
         rows = []
