@@ -92,10 +92,18 @@ def find_rates_before(drafts: Collection[RateDraft]) -> dict[int, RateRecord]:
 def _find_before(draft: RateDraft, records: Sequence[RateRecord]) -> RateRecord | None:
     own = draft.record
     if own.state in PUBLISHED:
-        remembered = next((record for record in records if record.id == draft.replaces_id), None)
-        return remembered or next((record for record in records if _ends_at(record, own)), None)
+        gave_way = [record for record in records if _gave_way(record, draft) or _ends_at(record, own)]
+        if gave_way:
+            return gave_way[0]
     in_force = [record for record in records if _prices_start(record, own)]
     return max(in_force, key=lambda record: (record.tenant_id, record.origin != IMPORTED), default=None)
+
+
+def _gave_way(record: RateRecord, draft: RateDraft) -> bool:
+    """Whether it is what was in force at the rate's start when that was submitted, and not what only begins later."""
+    start = draft.record.effective_from
+    begins_later = record.effective_from is not None and start is not None and record.effective_from > start
+    return record.id == draft.replaces_id and not begins_later
 
 
 def _ends_at(record: RateRecord, own: RateRecord) -> bool:
@@ -110,6 +118,8 @@ def _ends_at(record: RateRecord, own: RateRecord) -> bool:
 def _prices_start(record: RateRecord, own: RateRecord) -> bool:
     return (
         own.effective_from is not None
+        and record.id != own.id
+        and (own.published_at is None or record.published_at is None or record.published_at <= own.published_at)
         and record.is_in_force(own.effective_from)
         and record.tenant_id in (EVERY_TENANT, own.tenant_id)
         and _has_conditions(record, own)

@@ -360,6 +360,11 @@ def test_a_price_agreed_with_one_tenant_at_less_than_the_list_price(acme):
     text = read_text(html)
     assert "everybody's price" in text.replace("&#x27;", "'") and f"Agreed for the tenant {acme.slug} alone." in text
     assert read_tables(html)[0][1] == ["Input", "1.00", "0.90 list 1.00", "▼ 10.0 % less"]
+    take(client, rate_id, "submit")
+    admin = sign_in(role="admin")
+    take(admin, rate_id, "approve")
+    text = read_text(get_page(admin, f"/rates/drafts/{rate_id}?tenant={acme.slug}"))
+    assert "Output $5.40 instead of $6.00: ▼ 10.0 % less" in text  # everybody's price goes on beside it
     above = fill(get_page(client, new_path(acme)), **CUT | change | {"price": ["1.1", "0.09", "1.125", "5.4", ""]})
     html = client.post(f"/rates/check?tenant={acme.slug}", above).content.decode()
     assert "Input is agreed at 1.1 and listed at 1 USD per 1,000,000." in html
@@ -537,6 +542,16 @@ def test_what_was_overtaken_and_what_changes_nothing_is_refused_in_a_sentence(ac
     refused = take(admin, two, "approve")
     assert refused.status_code == 409
     assert "What is in force says the same already; withdraw it." in read_text(refused)
+
+
+def test_one_that_is_put_before_all_others_is_compared_with_none(acme):
+    finance, admin = sign_in(role="finance"), sign_in(role="admin")
+    rate_id = draft_cut(acme, finance, effective_from="2025-01-01")
+    take(finance, rate_id, "submit", confirmed=["overlap"])
+    assert take(admin, rate_id, "approve").status_code == 302
+    text = read_text(get_page(admin, f"/rates/drafts/{rate_id}?tenant={acme.slug}"))
+    assert "Output $1.20, where there was no price, and 7 more prices." in text
+    assert str(RateVersion.objects.get(pk=rate_id).effective.upper) == "2026-01-01 00:00:00+00:00"
 
 
 def test_where_no_second_person_is_asked_for_whoever_wrote_it_publishes_it(acme, settings):
