@@ -1,7 +1,8 @@
 """POST /v1/traces, /v1/metrics, /v1/logs: what an OpenTelemetry exporter sends, answered as its protocol says."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -102,13 +103,10 @@ class _UnbilledSignal(APIView):
         )
 
 
-class OtlpMetrics(_UnbilledSignal):
-    kind = "metrics"
-    message = "Nothing is billed from metrics: they carry no request. Send traces, and no metrics, here."
-
-    @describe_call(
-        operation_id="post_metrics",
-        summary="Takes OpenTelemetry metrics, and bills nothing from them",
+def _describe_unbilled(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return describe_call(
+        operation_id=f"post_{kind}",
+        summary=f"Takes OpenTelemetry {kind}, and bills nothing from them",
         description="For exporters that send every signal to one address.",
         tag="booking",
         scope=_UnbilledSignal.required_scope,
@@ -116,6 +114,13 @@ class OtlpMetrics(_UnbilledSignal):
         answers={200: "OtlpResponse"},
         problems=BODY_PROBLEMS,
     )
+
+
+class OtlpMetrics(_UnbilledSignal):
+    kind = "metrics"
+    message = "Nothing is billed from metrics: they carry no request. Send traces, and no metrics, here."
+
+    @_describe_unbilled(kind)
     def post(self, request: Request) -> HttpResponse:
         return self._answer(request)
 
@@ -124,16 +129,7 @@ class OtlpLogs(_UnbilledSignal):
     kind = "logs"
     message = "Nothing is billed from logs: they carry no usage. Send traces, and no logs, here."
 
-    @describe_call(
-        operation_id="post_logs",
-        summary="Takes OpenTelemetry logs, and bills nothing from them",
-        description="For exporters that send every signal to one address.",
-        tag="booking",
-        scope=_UnbilledSignal.required_scope,
-        request=OTLP_BODIES,
-        answers={200: "OtlpResponse"},
-        problems=BODY_PROBLEMS,
-    )
+    @_describe_unbilled(kind)
     def post(self, request: Request) -> HttpResponse:
         return self._answer(request)
 
