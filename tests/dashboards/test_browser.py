@@ -41,6 +41,7 @@ LIST_TOO_WIDE = """() => {
         .filter((element) => element.getBoundingClientRect().right > width && !clips(element.parentElement))
         .map((element) => element.outerHTML.slice(0, 200)).slice(0, 6);
 }"""
+ALIKE = "tbody tr:nth-child(n + 9):not(:last-child)"  # rows that the first eight and the last one stand for
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -132,13 +133,13 @@ def wait_for_chart(page):
 
 
 def list_violations(page, *, rules=None):
-    """What axe finds by `rules`, by all of them where none is named; nothing for []."""
+    """What axe finds by `rules`, by all of them where none is named; nothing for []. A long table is not read whole."""
     if rules == []:
         return []
     options = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = {"type": "rule", "values": rules}
-    found = Axe().run(page, options=options).response["violations"]
+    found = Axe().run(page, context={"exclude": [ALIKE]}, options=options).response["violations"]
     return [(violation["id"], [node["html"][:200] for node in violation["nodes"]][:3]) for violation in found]
 
 
@@ -150,20 +151,25 @@ def wait_until(page, is_so, seconds=10):
         page.wait_for_timeout(50)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, theme):
+@pytest.mark.parametrize(
+    ("size", "themes"), [(WIDE, ("light", "dark")), (PHONE, ("dark", "light"))], ids=["wide", "phone"]
+)
+def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, themes):
+    """Loaded in one theme, and switched to the other where it stands, as a system does in the evening."""
     # What axe finds depends on the width, but for contrast, which depends on the theme.
-    rules = {("light", WIDE): None, ("light", PHONE): None, ("dark", WIDE): ["color-contrast"]}.get((theme, size), [])
-    page = open_page("/rejected", client=sign_in(acme), size=size, theme=theme)
+    rules = {("light", WIDE): None, ("light", PHONE): None, ("dark", WIDE): ["color-contrast"]}
+    page = open_page("/rejected", client=sign_in(acme), size=size, reduced_motion="reduce")
     for path in list_pages(acme):
         page.complaints.clear()
+        page.emulate_media(color_scheme=themes[0])
         page.goto(path)
-        wait_for_chart(page)
-        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        for theme in themes:
+            page.emulate_media(color_scheme=theme)
+            wait_for_chart(page)
+            assert page.evaluate(LIST_TOO_WIDE) == [], (path, theme)
+            assert list_violations(page, rules=rules.get((theme, size), [])) == [], (path, theme)
         expected = ["404"] if path in ("/nowhere", "/find?q=nothing") else []
         assert [text for text in page.complaints if not any(word in text for word in expected)] == [], path
-        assert list_violations(page, rules=rules) == [], path
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
