@@ -74,7 +74,7 @@ def list_differences(
     custom_ids: Collection[int] = (),
     now: datetime,
 ) -> list[Difference]:
-    """What is laid over the published `versions`, by provider and model.
+    """What is laid over the published `versions`, by provider and model, exact names first.
 
     overruled: (provider, model, match) that the deployment prices itself, before what is compared here. custom_ids:
     published versions that were written by hand, which would give way.
@@ -88,7 +88,7 @@ def list_differences(
         Difference(name_gone(version.rate_version_id), GONE, key, None, version, max(now, version.start))
         for key, version in gone
     ]
-    return sorted(found, key=lambda each: (each.conditions, each.starts))
+    return sorted(found, key=lambda each: (each.provider, each.conditions[2] != "exact", each.conditions, each.starts))
 
 
 def _list_of_plan(
@@ -144,5 +144,6 @@ def _ask(document: RateDocument, before: Version | None) -> Iterator[Finding]:
     if before is None:
         return
     for finding in check_rate(document, versions=(), in_force=before.content):
-        if finding.code in ASKED:
+        was_missing = finding.code == "missing_meter" and finding.meter not in before.content.get("meters", {})
+        if finding.code in ASKED and not was_missing:  # an embedding never had a price of output
             yield finding
