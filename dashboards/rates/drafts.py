@@ -120,13 +120,22 @@ def make_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Rat
         for price in diff_prices(before, after)
         if (price.meter, price.tier) in own or "month" in price.tier
     ]
-    old, new = (describe_conditions(content) for content in (before or {}, after))
+    old, new = (describe_conditions(_leave_out_listed(content)) for content in (before or {}, after))
     return RateDiff(
         lines=_sort_lines(lines),
         conditions_new=[sentence for sentence in new if sentence not in old],
         conditions_gone=[sentence for sentence in old if sentence not in new] if before else [],
         has_before=before is not None,
     )
+
+
+def _leave_out_listed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Without list prices: the lines say them."""
+    meters = {
+        name: {key: value for key, value in meter.items() if key != "list_price"}
+        for name, meter in content.get("meters", {}).items()
+    }
+    return {**content, "meters": meters}
 
 
 def _sort_lines(lines: Sequence[DiffLine]) -> list[DiffLine]:
@@ -235,7 +244,7 @@ def _say_question(together: Sequence[Finding]) -> str:
     meter, _, tier = first.meter.partition(" ")
     text = first.text
     if first.meter and text.startswith(first.meter):
-        text = f"{name_meter(meter)} {_name_tier(tier)}".strip() + text.removeprefix(first.meter)
+        text = f"the price of {name_meter(meter)} {_name_tier(tier)}".strip() + text.removeprefix(first.meter)
     if others:
         names = [name_meter(each.meter.partition(" ")[0]) for each in others]
         text += f", and with it {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}"

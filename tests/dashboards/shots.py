@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -15,12 +16,15 @@ from tests.installation import run_installation
 
 SCREENS = Path(__file__).resolve().parents[2] / "docs" / "screens"
 WIDE, PHONE = (1280, 800), (390, 844)
-OWNER, OPERATOR = "owner@acme.example", "finance@demo.example"
+OWNER, OPERATOR, APPROVER = "owner@acme.example", "finance@demo.example", "admin@demo.example"
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A page as a person sees it; '' signs nobody in. path: `{entry}` is an entry that read a cache."""
+    """A page as a person sees it; '' signs nobody in.
+
+    path: `{entry}` is an entry that read a cache, `{draft}` a rate in review.
+    """
 
     name: str
     path: str
@@ -38,6 +42,9 @@ RATES_PAGES = (
     ("rates-try", f"/rates/try?tenant=acme&provider=openai&model=gpt-5.6-luna&{LONG_PROMPT}"),
     ("rates-aliases", "/rates/aliases?tenant=acme&provider=acme-gpu&model=inhouse-vl-2&means_provider=google"
                       "&means_model=gemini-2.5-flash"),
+    ("rates-new", "/rates/new?tenant=acme&provider=openai&model=gpt-5.6-luna"),
+    ("rates-drafts", "/rates/drafts?tenant=acme"),
+    ("rates-draft", "/rates/drafts/{draft}?tenant=acme"),
 )  # fmt: skip
 
 SHOTS = (
@@ -51,7 +58,7 @@ SHOTS = (
     Shot("entry", "/ledger/{entry}", theme="dark"),
     Shot("tenants", "/tenants", email=OPERATOR),
     *(
-        Shot(name, path, size=size, theme=theme, email=OPERATOR)
+        Shot(name, path, size=size, theme=theme, email=APPROVER if "draft" in name else OPERATOR)
         for name, path in RATES_PAGES
         for size in (WIDE, PHONE)
         for theme in ("light", "dark")
@@ -74,6 +81,11 @@ def take_shots() -> None:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         blank = browser.new_page()
+        for service in ("worker", "beat"):  # they count what the draft changes
+            installation.start_service(service)
+        context = browser.new_context(base_url=f"http://127.0.0.1:{installation.port}")
+        draft = submit_draft(context.new_page(), passwords[OPERATOR])
+        context.close()
         for shot in SHOTS:
             context = browser.new_context(
                 base_url=f"http://127.0.0.1:{installation.port}",
@@ -84,7 +96,7 @@ def take_shots() -> None:
             if shot.email:
                 sign_in(page, shot.email, passwords[shot.email])
             path = SCREENS / f"{shot.name}-{shot.size[0]}-{shot.theme}.png"
-            open_page(page, shot.path)
+            open_page(page, shot.path.replace("{draft}", draft))
             path.write_bytes(shrink_png(blank, page.screenshot(full_page=shot.name != "ledger")))
             context.close()
             print(f"{path.relative_to(SCREENS.parents[1])}  {path.stat().st_size / 1000:.0f} kB")
@@ -99,6 +111,25 @@ def sign_in(page: Page, email: str, password: str) -> None:
     page.wait_for_load_state()
 
 
+def submit_draft(page: Page, password: str) -> str:
+    """Finance's contract for one tenant, with a slip that is asked about; the number of the version in review."""
+    sign_in(page, OPERATOR, password)
+    page.goto("/rates/new?tenant=acme&provider=anthropic&model=claude-sonnet-4-6")
+    for meter, price in (("input", "2.7"), ("cache_read", "0.027"), ("cache_write", "3.375"), ("output", "13.5")):
+        page.get_by_label(f"List price of {meter}", exact=True).fill(
+            page.get_by_label(f"Price of {meter}", exact=True).input_value()
+        )
+        page.get_by_label(f"Price of {meter}", exact=True).fill(price)
+    page.get_by_label("Tenant").select_option("acme")
+    page.get_by_label("From, UTC").fill(f"{datetime.now(UTC):%Y-%m}-01")
+    page.get_by_label("Source").fill("Contract A-2026-11")
+    page.locator("[name=confirmed]").check()
+    page.get_by_label("Comment").fill("Ten per cent off, and cache reads at a tenth of that: both as signed.")
+    page.get_by_role("button", name="Submit for approval").click()
+    page.wait_for_url("**/rates/drafts/**")
+    return page.url.split("/")[-1].split("?")[0]
+
+
 def open_page(page: Page, path: str) -> None:
     """Open it, drawn to its end."""
     if "{entry}" in path:
@@ -110,6 +141,8 @@ def open_page(page: Page, path: str) -> None:
     page.goto(path)
     if page.locator("#chart").count():
         page.wait_for_selector("#chart .trace path", state="attached")
+    if page.locator("#impact").count():
+        page.locator("#impact .big").wait_for()
     page.wait_for_timeout(300)
 
 

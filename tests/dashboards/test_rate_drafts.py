@@ -208,7 +208,7 @@ def test_kinds_of_tokens_that_cost_what_contains_them_follow_it(acme):
         input="0.05", audio_input="0.05", cache_write="0.25", output="1.2"
     )
     text = read_text(get_page(client, f"/rates/drafts/{rate_id}?tenant={acme.slug}"))
-    assert "Input goes from 1 to 0.05 USD per 1,000,000, and with it audio input." in text
+    assert "The price of input goes from 1 to 0.05 USD per 1,000,000, and with it audio input." in text
     assert "No longer prices cache_write_1h: calls that use it become unpriced." in text
     both = {"confirmed": ["far_away:input | far_away:audio_input", "missing_meter:cache_write_1h"]}
     assert take(client, rate_id, "submit", **both).status_code == 302
@@ -318,7 +318,7 @@ def test_the_check_tells_the_difference_and_asks_while_the_form_is_filled_in_and
 
     slip = fields | {"price": ["0.02", "0.02", "0.25", "1.2", ""], "confirmed": ["far_away:input"]}
     html = client.post(f"/rates/check?tenant={acme.slug}", slip).content.decode()
-    assert "Input goes from 1 to 0.02 USD per 1,000,000." in html
+    assert "The price of input goes from 1 to 0.02 USD per 1,000,000." in html
     assert 'value="far_away:input" checked' in html
     gone = fields | {"price": ["0.2", "", "0.25", "1.2", ""], "tier-1-price": ["0.4", "", "0.5", "1.8", ""]}
     html = client.post(f"/rates/check?tenant={acme.slug}", gone).content.decode()
@@ -367,7 +367,7 @@ def test_a_price_agreed_with_one_tenant_at_less_than_the_list_price(acme):
     assert "Output $5.40 instead of $6.00: ▼ 10.0 % less" in text  # everybody's price goes on beside it
     above = fill(get_page(client, new_path(acme)), **CUT | change | {"price": ["1.1", "0.09", "1.125", "5.4", ""]})
     html = client.post(f"/rates/check?tenant={acme.slug}", above).content.decode()
-    assert "Input is agreed at 1.1 and listed at 1 USD per 1,000,000." in html
+    assert "The price of input is agreed at 1.1 and listed at 1 USD per 1,000,000." in html
 
 
 def test_tiers_on_a_months_quantity_and_fees_are_written_by_the_form(acme):

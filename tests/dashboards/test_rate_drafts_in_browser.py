@@ -56,7 +56,7 @@ def test_finance_writes_a_price_is_asked_and_a_second_person_publishes_it(open_p
     page.get_by_label("Price of input", exact=True).fill("0.2x")
     page.locator("#price-1-hint", has_text="is not a price. Write digits and a point, such as 0.25.").wait_for()
     fill_cut(page)
-    check.get_by_text("Input goes from 1 to 0.02 USD per 1,000,000.").wait_for()
+    check.get_by_text("The price of input goes from 1 to 0.02 USD per 1,000,000.").wait_for()
     assert page.locator("#price-1-hint").inner_text() == ""
     line = check.locator("tr", has_text="Output").first
     assert line.inner_text().split() == ["Output", "6.00", "1.20", "▼", "80.0", "%", "less"]
@@ -65,8 +65,8 @@ def test_finance_writes_a_price_is_asked_and_a_second_person_publishes_it(open_p
     assert page.complaints == ["Failed to load resource: the server responded with a status of 409 (Conflict)"]
     page.complaints.clear()
     assert page.get_by_label("Source").input_value() == "the cut of July"
-    page.get_by_label("Input goes from 1 to 0.02").check()
-    wait_until(page, lambda: page.get_by_label("Input goes from 1 to 0.02").is_checked())
+    page.get_by_label("The price of input goes from 1 to 0.02").check()
+    wait_until(page, lambda: page.get_by_label("The price of input goes from 1 to 0.02").is_checked())
 
     # it was a slip: corrected, it asks nothing
     page.get_by_label("Price of input", exact=True).fill("0.2")
@@ -99,10 +99,10 @@ def test_a_rate_is_written_and_submitted_without_scripts(open_page, acme):  # no
     fill_cut(page)
     page.get_by_label("Price of input", exact=True).press("Enter")
     assert page.get_by_text("Is it meant so? Tick what is.").is_visible()
-    page.get_by_label("Input goes from 1 to 0.02").check()
+    page.get_by_label("The price of input goes from 1 to 0.02").check()
     page.get_by_role("button", name="Keep as a draft").click()
     assert page.get_by_text("The draft is kept.").is_visible()
-    page.get_by_label("Input goes from 1 to 0.02").check()
+    page.get_by_label("The price of input goes from 1 to 0.02").check()
     page.get_by_role("button", name="Submit for approval").click()
     assert page.get_by_text("It is submitted").is_visible()
     page.get_by_text("Withdraw", exact=True).click()
@@ -117,7 +117,9 @@ def test_the_pages_of_a_draft_fit_are_silent_and_accessible(open_page, acme, the
     page = open_page(path, client=client, theme=theme)
     fill_cut(page)
     page.get_by_label("To, UTC").fill(f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%d}")
-    page.get_by_text("Nothing prices what comes after").or_(page.get_by_text("Input goes from")).first.wait_for()
+    page.get_by_text("Nothing prices what comes after").or_(
+        page.get_by_text("The price of input goes from")
+    ).first.wait_for()
     look_at(page)
     closed = page.locator("main details:not([open]) > summary")
     while closed.count():
