@@ -53,6 +53,14 @@ ACT_WORDS = {
     "withdrawn": "withdrew it",
     "approved": "approved it",
     "published": "published it",
+    "ending_asked": "asked for its end",
+    "ending_withdrawn": "let it stay in force",
+    "ended": "ended it",
+    "rerating_started": "had what was booked re-rated",
+    "rerating_paused": "paused the re-rating",
+    "rerating_resumed": "let the re-rating go on",
+    "rerating_cancelled": "ended the re-rating",
+    "rerating_finished": "re-rated the last of it",
 }
 
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.core.rate_documents import read_rates
@@ -213,3 +215,16 @@ def test_nobody_but_those_who_keep_the_rates_finds_the_review_or_a_file(acme):
     assert keeper.get(f"/rates/import?tenant={acme.slug}&source=x").status_code == 404
     assert keeper.post(f"/rates/import?tenant={acme.slug}", {"act": "burn"}).status_code == 400
     assert RateUpload.objects.count() == 1
+
+
+def test_the_number_of_queries_does_not_grow_with_the_differences(acme):
+    client = sign_in(role="finance")
+
+    def count_queries(*rates):
+        path = send(client, acme, *rates)["Location"]
+        get_page(client, path)
+        with CaptureQueriesContext(connection) as queries:
+            get_page(client, path)
+        return len(queries)
+
+    assert count_queries(write_rate("one")) == count_queries(*(write_rate(f"model-{number}") for number in range(30)))

@@ -4,11 +4,13 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.models import RateJob
 from billing.rates import forget_rate_book
-from billing.reratings import get_job, list_jobs, work_jobs
+from billing.reratings import get_job, list_jobs, start_preview, work_jobs
 from ledger.selectors import EntryFilters, list_entries
 from tenants.models import OPERATOR_SLUG
 from tenants.selectors import get_tenant
@@ -212,3 +214,23 @@ def test_nobody_but_those_who_keep_the_rates_finds_a_job(acme):
     assert keeper.post(address(acme, 10**30), {"step": "pause"}).status_code == 404
     page = get_page(keeper, f"/rates/jobs?tenant={acme.slug}&before={job_id}")
     assert f"/rates/jobs/{job_id}?" not in page
+
+
+def test_the_number_of_queries_does_not_grow_with_the_jobs(acme):
+    client, rate_id = sign_in(role="finance"), publish(write_list(AFTER, CUT))
+
+    def count_queries(path):
+        get_page(client, path)
+        with CaptureQueriesContext(connection) as queries:
+            get_page(client, path)
+        return len(queries)
+
+    start(client, acme, rate_id)
+    paths = [f"/rates/jobs?tenant={acme.slug}", f"/rates/drafts/{rate_id}/impact?tenant={acme.slug}"]
+    client.post(paths[1], {"act": "count"})
+    before = [count_queries(path) for path in paths]
+    for number in range(5):
+        start_preview(publish(write_list(AFTER, CUT, model=f"luna-{number}")), requested_by=f"person {number}",
+                      now=timezone.now())  # fmt: skip
+        client.post(paths[1], {"act": "count"})
+    assert [count_queries(path) for path in paths] == before
