@@ -11,7 +11,8 @@ from dashboards.views.entry import show_entry, show_entry_content, show_entry_js
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
-from dashboards.views.rate_drafts import check_rate, edit_rate_draft, show_new_rate, show_rate_draft, show_rate_drafts
+from dashboards.views.rate_drafts import show_rate_draft, show_rate_drafts
+from dashboards.views.rate_forms import check_rate, edit_rate_draft, show_new_rate
 from dashboards.views.rate_impact import show_rate_impact
 from dashboards.views.rate_imports import show_rate_import
 from dashboards.views.rate_jobs import show_rate_job, show_rate_jobs

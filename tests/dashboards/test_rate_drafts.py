@@ -234,6 +234,8 @@ def test_what_the_form_cannot_say_is_carried_over_and_edited_as_a_text(acme):
     text = fields["document"][0].replace('"minimum_per_call": 10', '"minimum_per_call": 30')
     both = send(client, path, fields | {"document": [text]})
     assert both.status_code == 400 and "was changed and not read" in read_text(both)
+    unread = send(client, path, fields | {"price": ["5", "6", "0.2", ""]}, "text")
+    assert read_form(unread.content.decode())["price"][0] == "5"  # a text that says nothing new takes nothing away
     filled = send(client, path, fields | {"document": [text]}, "text")
     assert filled.status_code == 200 and "The form says what the text said" in read_text(filled)
     assert send(client, path, read_form(filled.content.decode())).status_code == 302
@@ -344,6 +346,17 @@ def test_a_pattern_that_ties_with_another_is_an_error_that_no_box_confirms(acme)
     assert answer.status_code == 409
     assert "Correct what is wrong with it first." in read_text(answer) and "ties with" in read_text(answer)
     assert not RateVersion.objects.filter(state__in=("draft", "in_review")).exists()
+
+
+def test_what_ties_with_one_published_meanwhile_is_not_published_and_says_with_which(acme):
+    finance, admin = sign_in(role="finance"), sign_in(role="admin")
+    rate_id = draft_cut(acme, finance, "submit", match="pattern", model="gpt-[56]x-.*", provider="acme-gpu")
+    base = {name: value for name, value in LUNA_BEFORE.items() if name != "context_tiers"}
+    publish(base | {"match": "pattern", "model": "gpt-[5]x-.*", "provider": "acme-gpu"})
+    refused = take(admin, rate_id, "approve", comment="as agreed")
+    assert refused.status_code == 400 and state(rate_id) == "in_review"
+    assert "ties with" in read_text(refused) and "Give one pattern a higher priority" in read_text(refused)
+    assert "as agreed</textarea>" in refused.content.decode()
 
 
 def test_a_price_agreed_with_one_tenant_at_less_than_the_list_price(acme):

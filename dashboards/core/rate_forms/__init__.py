@@ -1,0 +1,23 @@
+"""A rate as the fields of a form, and back. Pure.
+
+What a field cannot say is carried over from the rate that the form began with.
+"""
+
+from dashboards.core.rate_forms.fields import PriceRow, RateFields, StepRow, TierRows, fill_fields, read_fields
+from dashboards.core.rate_forms.reading import FieldProblem, ReadRate, read_rate_form
+from dashboards.core.rate_forms.text import read_rate_text, write_rate, write_rate_text
+
+__all__ = [
+    "FieldProblem",
+    "PriceRow",
+    "RateFields",
+    "ReadRate",
+    "StepRow",
+    "TierRows",
+    "fill_fields",
+    "read_fields",
+    "read_rate_form",
+    "read_rate_text",
+    "write_rate",
+    "write_rate_text",
+]
