@@ -76,10 +76,12 @@ import django  # noqa: E402
 django.setup()
 
 
-# Begun first, so that no process is at work long after the others.
-LONG_FILES = (
-    "flows/test_chaos.py", "dashboards/test_browser.py", "finops/test_up.py", "flows/test_bad_days.py",
-    "flows/test_memory.py", "billing/test_rates.py",
+# Begun first: those with tests that are alone, one after the other, while nothing else has begun that they would wait
+# for; then the longest, so that no process is at work long after the others.
+FIRST_FILES = (
+    "flows/test_chaos.py", "flows/test_bad_days.py", "flows/test_memory.py", "dashboards/test_browser.py",
+    "finops/test_up.py", "flows/test_rates_change.py", "api/test_contract.py", "flows/test_opentelemetry.py",
+    "dashboards/test_rate_drafts_in_browser.py", "docs/test_snippets.py", "finops/test_compose.py",
 )  # fmt: skip
 
 
@@ -104,28 +106,44 @@ def pytest_xdist_setupnodes(config, specs):
 
 def pytest_collection_modifyitems(items):
     if FIRST_HOME:
-        places = {name: place for place, name in enumerate(LONG_FILES)}
+        places = {name: place for place, name in enumerate(FIRST_FILES)}
         items.sort(key=lambda item: places.get(item.path.relative_to(ROOT / "tests").as_posix(), len(places)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item):
+def pytest_runtest_protocol(item, nextitem):
     """Outside of everything else, so that waiting counts for no test's timeout."""
-    with _take_turn(is_alone=item.get_closest_marker("alone") is not None):
+    with _take_turn(is_alone=_is_alone(item), is_kept=_is_alone(item) and _is_alone(nextitem)):
         return (yield)
 
 
+def _is_alone(item) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None
+
+
+_turns = []  # the descriptor by which this process has its turn
+
+
 @contextlib.contextmanager
-def _take_turn(*, is_alone: bool):
-    """The machine, shared with the other processes or not. Who waits holds the gate, so that nobody overtakes."""
+def _take_turn(*, is_alone: bool, is_kept: bool):
+    """The machine, shared with the other processes or not. Who waits holds the gate, so that nobody overtakes.
+
+    is_kept: for the next test as well. Tests that are alone would else take turns with the other process's, and both
+    would wait all the time.
+    """
     if not FIRST_HOME:
         yield
         return
-    with Path(FIRST_HOME, "gate").open("w") as gate, Path(FIRST_HOME, "turn").open("w") as turn:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        fcntl.flock(turn, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
-        fcntl.flock(gate, fcntl.LOCK_UN)
+    if not _turns:
+        with Path(FIRST_HOME, "gate").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            _turns.append(os.open(Path(FIRST_HOME, "turn"), os.O_CREAT | os.O_RDWR))
+            fcntl.flock(_turns[0], fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+    try:
         yield
+    finally:
+        if not is_kept:
+            os.close(_turns.pop())
 
 
 @pytest.fixture(scope="session")

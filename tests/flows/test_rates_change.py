@@ -21,7 +21,7 @@ CALLS_PER_REQUEST = 500
 REFRESH_SECONDS_MAX = 2
 BEFORE, AFTER = Decimal("0.16"), Decimal("0.032")
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 def write_rate(start, price_in, price_out):
