@@ -1,8 +1,11 @@
 """Rates that somebody else keeps: what differs, accepted by one person or by two, and ended where they are gone."""
 
+import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
 from billing.core.rate_documents import RatesRefused, read_rates
 from billing.models import RateAct, RateVersion
@@ -222,3 +225,21 @@ def test_the_pinned_table_differs_whole_from_an_empty_one_and_not_from_itself(db
     assert len(found) > 5_000 and {each.kind for each in found} <= {"new", "conflict", "gone", "changed"}
     accept_differences(source, {each.id for each in found}, actor="ann", now=NOW)
     assert [each.model for each in list_source_differences(source, now=NOW) if each.kind != "gone"] == []
+
+
+def test_two_second_persons_at_once_publish_it_once(committed_db):
+    provider = f"northwind-{secrets.token_hex(4)}"
+    source = make_source(write_rate("one", provider=provider), key=provider)
+    (difference,) = list_source_differences(source, now=LATER)
+    accept_differences(source, {difference.id}, actor="ann", now=LATER)
+
+    def accept_as(actor):
+        try:
+            return accept_differences(source, {difference.id}, actor=actor, now=LATER)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as people:
+        results = list(people.map(accept_as, ("bob", "cid")))
+    assert sorted((each.published, each.vanished) for each in results) == [(0, 1), (1, 0)]
+    assert [row.state for row in RateVersion.objects.filter(provider=provider)] == ["published"]
