@@ -226,6 +226,8 @@ def _pair_with_calls_above(
     booked: Sequence[TakenSpan], of_trace: Mapping[str, TakenSpan], plan: _Plan
 ) -> dict[int, tuple[TakenSpan, list[TakenSpan]]]:
     """Each booked call with the calls above it that are inside it and it alone."""
+    if INSIDE not in [plan.states.get(taken.span.index) for taken in of_trace.values()]:
+        return {}
     below: dict[str, list[TakenSpan]] = {}
     for taken in booked:
         parent_id = taken.span.parent_span_id
