@@ -132,7 +132,7 @@ def find_provider(said: Said, *, scope: str) -> str:
     Canonical here, where other doors keep what was sent: `aws.bedrock` in a span and `aws` in a callback name one
     provider, whose response id makes both one event.
     """
-    named = tuple([value for value in said.providers if isinstance(value, str)])
+    named = tuple([value for value in said.providers if isinstance(value, str) and value])
     return _name_provider(said.text("address"), named, scope)
 
 

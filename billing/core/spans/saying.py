@@ -8,7 +8,8 @@ import msgspec
 
 from billing.core.spans.names import OWN_TAG, OWN_USAGE, PROVIDER, SLOT_BY_NAME, SLOTS
 
-REMEMBERED_NAMES_MAX = 64  # of one span; no instrumentation writes as many that are read
+# Beyond these no instrumentation goes, and nothing is remembered: a tag's name may be as long as a body.
+USUAL_NAMES_MAX, USUAL_LENGTH_MAX = 64, 200
 
 AttributeValue = str | bool | int | float | bytes | None | list["AttributeValue"]
 Attributes = Mapping[str, AttributeValue]
@@ -56,9 +57,11 @@ class Said(msgspec.Struct, gc=False):
 def gather(attributes: Attributes) -> Said:
     """Of several names of one thing the first that `names` lists; an empty text says nothing."""
     if None in attributes.values() or "" in attributes.values():
-        attributes = {name: value for name, value in attributes.items() if value is not None and value != ""}
-    arrange = _recall_arrangement if len(attributes) <= REMEMBERED_NAMES_MAX else _arrange
-    slots, tags, meters, providers = arrange(tuple(attributes))
+        attributes = {
+            name: value for name, value in attributes.items() if value not in (None, "") or name not in SLOT_BY_NAME
+        }
+    is_usual = len(attributes) <= USUAL_NAMES_MAX and max(map(len, attributes), default=0) <= USUAL_LENGTH_MAX
+    slots, tags, meters, providers = (_recall_arrangement if is_usual else _arrange)(tuple(attributes))
     return Said(
         attributes,
         {slot: attributes[name] for slot, name in slots},
@@ -83,4 +86,4 @@ def _arrange(names: tuple[str, ...]) -> Arrangement:
     )
 
 
-_recall_arrangement = lru_cache(maxsize=2048)(_arrange)
+_recall_arrangement = lru_cache(maxsize=512)(_arrange)

@@ -11,7 +11,7 @@ from billing.core.spans import CALL, OTHER, SUMMARY, is_wanted, read_span
 from billing.core.spans.names import ATTRIBUTION, SLOT_BY_NAME, SLOTS
 from billing.core.spans.reading import find_provider, find_role, read_time, write_time
 from billing.core.spans.reports import find_contradictions, merge_reports
-from billing.core.spans.saying import gather
+from billing.core.spans.saying import _recall_arrangement, gather
 from billing.core.spans.usage import read_usage
 from billing.core.usage import UsageInconsistent, split_usage
 from tests.factories import make_event
@@ -225,6 +225,23 @@ PROVIDERS = [
 @pytest.mark.parametrize(("attributes", "scope", "provider"), PROVIDERS, ids=[str(row[:2]) for row in PROVIDERS])
 def test_the_provider_is_who_answers_at_the_address_else_who_is_named(attributes, scope, provider):
     assert find_provider(gather(attributes), scope=scope) == provider
+
+
+def test_an_empty_text_says_nothing_and_is_no_quantity():
+    said = gather(
+        {"gen_ai.provider.name": "", "gen_ai.system": "openai", "gen_ai.request.model": "", "llm.provider": None}
+    )
+    assert (said.values, find_provider(said, scope="")) == ({}, "openai")
+    with pytest.raises(UsageInconsistent, match="tokenledger.usage.images is text"):
+        read_usage(gather(CALL_ATTRIBUTES | {"tokenledger.usage.images": ""}), provider="openai")
+
+
+def test_names_beyond_the_usual_are_read_and_not_remembered():
+    before = _recall_arrangement.cache_info().currsize
+    many = {f"tokenledger.tag.t{number}": "x" for number in range(65)}
+    assert gather(CALL_ATTRIBUTES | many).tags == {f"t{number}": "x" for number in range(65)}
+    assert gather(CALL_ATTRIBUTES | {f"tokenledger.tag.{'n' * 200}": "x"}).tags == {"n" * 200: "x"}
+    assert _recall_arrangement.cache_info().currsize == before
 
 
 def test_attribution_comes_from_the_span_or_its_resource_and_our_own_names_win():
