@@ -83,7 +83,8 @@ def edit_rate_draft(request: HttpRequest, seat: Seat, rate_id: int) -> HttpRespo
 def check_rate(request: HttpRequest, seat: Seat) -> HttpResponse:
     """What the form would do as it stands, while it is filled in; keeps nothing."""
     read = read_rate_form(_read_sent(request.POST))
-    check, problems = _check(read, request.POST, read_id(request.POST.get("rate", "")))
+    number = read_id(request.POST.get("rate", ""))
+    check, problems = _check(read, request.POST, get_rate_draft(number) if number else None)
     form = show_form(ReadRate(read.fields, read.document, [*read.problems, *problems]), as_sent=True)
     hints = [(each, text) for each, text in form.hints if "-" in each or each in request.POST]
     return render(request, "rates/check.html", {"form": form, "check": check, "hints": hints})
@@ -202,13 +203,13 @@ def _is_draft(rate_id: int) -> bool:
     return draft is not None and draft.record.state == "draft"
 
 
-def _check(read: ReadRate, form: QueryDict, rate_id: int | None) -> tuple[RateCheck | None, list[FieldProblem]]:
+def _check(read: ReadRate, form: QueryDict, draft: RateDraft | None) -> tuple[RateCheck | None, list[FieldProblem]]:
     """What the document would do; None and why where it cannot be said."""
     if read.document is None:
         return None, []
-    confirmed = read_confirmed(form)
+    whose = {"rate_id": draft.record.id, "origin": draft.record.origin} if draft else {}
     try:
-        return check_document(read.document, rate_id=rate_id, confirmed=confirmed, now=timezone.now()), []
+        return check_document(read.document, confirmed=read_confirmed(form), now=timezone.now(), **whose), []
     except RatesRefused as refused:
         return None, [FieldProblem("for", each.path, f"{each.problem}. {each.cure}.") for each in refused.problems]
 
@@ -227,7 +228,7 @@ def _render_form(
     is_filled: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    check, problems = _check(read, request.POST, draft.record.id if draft else None)
+    check, problems = _check(read, request.POST, draft)
     form = show_form(ReadRate(read.fields, read.document, [*read.problems, *problems]), spare=spare)
     texts, shown = read.fields.texts, text or _write_text(read)
     here = make_link("edit_rate", seat.link_query, draft.record.id) if draft else make_link("new_rate", seat.link_query)

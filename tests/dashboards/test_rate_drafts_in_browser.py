@@ -10,6 +10,8 @@ from billing.rates import forget_rate_book, publish_rates
 from tests.dashboards.pages import sign_in
 from tests.dashboards.test_browser import (  # noqa: F401 - the fixtures are its own
     LIST_TOO_WIDE,
+    LIST_WEIGHTS,
+    PAGE_BYTES_MAX,
     PHONE,
     WIDE,
     chromium,
@@ -115,6 +117,8 @@ def test_the_pages_of_a_draft_fit_are_silent_and_accessible(open_page, acme, the
     client = sign_in(role="finance")
     path = f"/rates/new?tenant={acme.slug}&provider={acme.slug}&model=gpt-5.6-luna"
     page = open_page(path, client=client, theme=theme)
+    weights = page.evaluate(LIST_WEIGHTS)
+    assert sum(size for _, size in weights) < PAGE_BYTES_MAX, weights
     fill_cut(page)
     page.get_by_label("To, UTC").fill(f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%d}")
     page.get_by_text("Nothing prices what comes after").or_(
