@@ -41,12 +41,12 @@ def _change(request: HttpRequest, seat: Seat) -> HttpResponse:
     match request.POST.get("act"):
         case "add":
             try:
-                done = "added" if add_alias(make_alias(**texts), actor=seat.email, now=now) else "same"
+                done = "added" if add_alias(make_alias(**texts), actor=seat.actor, now=now) else "same"
             except AliasRefused as refused:
                 return _render(request, seat, texts, refused.problems, status=422)
         case "remove":
             sent = make_alias(**texts).sent
-            done = "removed" if remove_alias(sent, actor=seat.email, now=now) else "gone"
+            done = "removed" if remove_alias(sent, actor=seat.actor, now=now) else "gone"
         case _:
             raise BadRequest("an act is add or remove")
     return redirect(make_link("rate_aliases", seat.link_query | {"done": done}))

@@ -90,7 +90,7 @@ def test_an_alias_is_added_by_a_person_prices_the_next_booking_and_is_an_act_of_
     operator = get_tenant(OPERATOR_SLUG)
     acts = list_entries(tenant_id=operator.id, filters=EntryFilters(kinds=("admin_act",)), limit=2).entries
     assert [act["operation"] for act in acts] == ["alias.removed", "alias.added"]
-    assert acts[0]["tags"]["model"] == acme.slug and acts[0]["tags"]["actor"].startswith("admin-")
+    assert acts[0]["tags"]["model"] == acme.slug and acts[0]["tags"]["actor"].startswith("person ")
 
 
 @pytest.mark.parametrize(
