@@ -188,6 +188,7 @@ def django_db_setup(administrator_url, redis_server, django_db_blocker):
 def committed_db(django_db_setup, django_db_blocker):
     """The database without a transaction around the test, under every alias."""
     with django_db_blocker.unblock():
+        django.db.close_old_connections()  # a browser's thread has one of its own, and another test may have cut it
         yield
 
 

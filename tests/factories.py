@@ -8,6 +8,7 @@ from typing import Any
 
 from billing.core.rate_documents import read_rates
 from billing.core.usage import UsageEvent, split_usage
+from billing.models import RateVersion
 from billing.rates import publish_rates
 from tenants.keys import issue_api_key
 from tenants.selectors import TenantInfo
@@ -85,3 +86,8 @@ RATES_DOCUMENT = {
 def publish_test_rates() -> None:
     """Publish RATES_DOCUMENT, once: the same again changes nothing."""
     publish_rates(read_rates(RATES_DOCUMENT), origin="file", created_by="tests", approved_by="another test", now=NOW)
+
+
+def put_drafts_aside() -> None:
+    """Until this test is rolled back, withdraw the drafts that others have committed."""
+    RateVersion.objects.filter(state__in=("draft", "in_review")).update(state="withdrawn")

@@ -22,6 +22,7 @@ from dashboards.core.figures import (
 
 register = template.Library()
 
+FIGURE_LENGTH_MAX = 7
 ALMOST_ALL = Decimal("99.9")
 UNKNOWN = mark_safe('<span class="signal">unknown</span>')
 
@@ -67,9 +68,13 @@ def dollars(amount: Decimal | None, currency: str = "USD") -> SafeString:
 
 @register.filter
 def dollars_large(amount: Decimal | None, currency: str = "USD") -> SafeString:
-    """Money as a page's figure: the cents stand smaller, unless they are all there is."""
-    if amount is None or abs(amount) < 1:
-        return dollars(amount, currency)
+    """Money as a page's figure: the cents stand smaller, unless they are all there is; so does what has many digits."""
+    if amount is None:
+        return UNKNOWN
+    if abs(amount) < 1:
+        shown = _with_sign(write_amount(amount))
+        long = format_html('<span class="long">{}</span>', shown) if len(shown) > FIGURE_LENGTH_MAX else shown
+        return _data(amount, long, currency)
     whole, _, cents = write_amount(amount).partition(".")
     shown = format_html('{}<span class="cents">.{}</span>', _with_sign(whole), cents)
     return _data(amount, shown, currency)

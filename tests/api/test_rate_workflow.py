@@ -9,7 +9,7 @@ from billing.rates import forget_rate_book
 from billing.reratings import work_job
 from tenants.selectors import get_tenant
 from tests.api.conftest import Machine
-from tests.factories import make_event, make_key
+from tests.factories import make_event, make_key, put_drafts_aside
 
 NOW = datetime.now(UTC)
 PER_MILLION = {"per": 1_000_000}
@@ -162,6 +162,7 @@ def test_a_tenants_key_reads_its_prices_and_changes_nothing(acme, globex, ann, b
 
 
 def test_drafting_needs_the_scope_admin_and_reading_none(db):
+    put_drafts_aside()
     reader = Machine(make_key(get_tenant("operator"), "read"))
     assert ask(reader, "/v1/rates", {"rates": [RATE]}, status=403)["code"] == "scope_missing"
     assert ask(reader, "/v1/rates?state=draft")["rates"] == []

@@ -142,7 +142,7 @@ def test_what_was_overtaken_goes_back_and_is_not_published(db):
     )  # fmt: skip
     result = accept(source, "bob", now=LATER + timedelta(hours=2))
     assert (result.published, result.returned) == (0, 1)
-    assert RateVersion.objects.get(created_by="ann", document__meters__input__price="3").state == "draft"
+    assert RateVersion.objects.get(model="one", document__meters__input__price="3").state == "draft"
 
 
 def test_a_draft_that_import_rates_made_is_submitted_by_the_first_and_published_by_the_second(db):

@@ -62,5 +62,5 @@ def test_every_token_meter_is_on_the_page():
 def test_the_page_links_to_decisions_that_exist():
     folder = Path(__file__).resolve().parents[2] / "docs"
     links = re.findall(r"\]\((decisions/[^)]+)\)", PAGE)
-    assert len(links) == 7
+    assert len(links) == 8
     assert all((folder / link).exists() for link in links)
