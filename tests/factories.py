@@ -88,6 +88,11 @@ def publish_test_rates() -> None:
     publish_rates(read_rates(RATES_DOCUMENT), origin="file", created_by="tests", approved_by="another test", now=NOW)
 
 
+def name_maker(tenant: TenantInfo) -> str:
+    """A provider of the test alone that does not say whose it is, for a price that everybody may read."""
+    return f"maker-{tenant.slug.rpartition('-')[2]}"
+
+
 def put_drafts_aside() -> None:
     """Until this test is rolled back, withdraw the drafts that others have committed."""
     RateVersion.objects.filter(state__in=("draft", "in_review")).update(state="withdrawn")

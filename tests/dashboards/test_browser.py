@@ -16,7 +16,7 @@ from tenants.people import create_user
 from tests.dashboards import luna
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import PASSWORD, sign_in
-from tests.factories import make_tenant, publish_test_rates
+from tests.factories import make_tenant, name_maker, publish_test_rates
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 if not CHROMIUM:
@@ -382,11 +382,14 @@ def test_an_alias_is_added_and_removed_by_hand(open_page):
 def late(chromium, committed_db):
     """A tenant with a long call before Luna's cut and two after it, by a provider of its own."""
     tenant = make_tenant("acme")
-    luna.publish(luna.write_list(luna.BEFORE, luna.CUT - timedelta(days=200), provider=tenant.slug))
+    luna.publish(luna.write_list(luna.BEFORE, luna.CUT - timedelta(days=200), provider=name_maker(tenant)))
     times = (luna.CUT - timedelta(hours=1), luna.CUT, luna.CUT + timedelta(days=3))
     book(
         tenant,
-        *({"provider": tenant.slug, "model": luna.MODEL, "usage": luna.LONG_USAGE, "time": time} for time in times),
+        *(
+            {"provider": name_maker(tenant), "model": luna.MODEL, "usage": luna.LONG_USAGE, "time": time}
+            for time in times
+        ),
     )
     return tenant
 
@@ -397,7 +400,7 @@ def work_next(rate_id):
 
 
 def test_the_impact_of_a_draft_is_counted_while_one_looks_and_found_again(open_page, late):
-    rate_id = luna.draft(luna.write_list(luna.AFTER, luna.CUT, provider=late.slug))
+    rate_id = luna.draft(luna.write_list(luna.AFTER, luna.CUT, provider=name_maker(late)))
     path, client = f"/rates/drafts/{rate_id}/impact?tenant={late.slug}", sign_in(role="finance")
     page = open_page(path, client=client)
     page.get_by_text("Waits for a worker to count it.").wait_for()
@@ -416,8 +419,8 @@ def test_the_impact_of_a_draft_is_counted_while_one_looks_and_found_again(open_p
 
 
 def test_a_rerating_is_seen_before_started_followed_and_found_on_the_entry(open_page, late):
-    rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=late.slug))
-    page = open_page(f"/rates/{late.slug}/{luna.MODEL}?tenant={late.slug}", client=sign_in(role="finance"))
+    rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=name_maker(late)))
+    page = open_page(f"/rates/{name_maker(late)}/{luna.MODEL}?tenant={late.slug}", client=sign_in(role="finance"))
     page.get_by_role("link", name="what it changes").first.click()
     page.get_by_text("Waits for a worker to count it.").wait_for()
     work_next(rate_id)
@@ -443,7 +446,7 @@ def test_a_rerating_is_seen_before_started_followed_and_found_on_the_entry(open_
 
 
 def test_the_pages_of_a_change_fit_are_silent_light_and_accessible(open_page, late):
-    rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=late.slug))
+    rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=name_maker(late)))
     client = sign_in(role="finance")
     impact, review = f"/rates/drafts/{rate_id}/impact?tenant={late.slug}", f"/rates/import?tenant={late.slug}"
     client.post(impact, {"act": "count"})

@@ -20,7 +20,7 @@ from tests.dashboards.test_browser import (  # noqa: F401 - the fixtures are its
     wait_until,
 )
 from tests.dashboards.test_rate_drafts import LUNA_BEFORE
-from tests.factories import make_tenant
+from tests.factories import make_tenant, name_maker
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -35,11 +35,6 @@ def acme(committed_db):
     )
     forget_rate_book()
     return tenant
-
-
-def name_maker(tenant):
-    """A provider of this test alone that does not say whose it is: everybody may read this price."""
-    return tenant.slug.replace("acme", "maker")
 
 
 def fill_cut(page):
