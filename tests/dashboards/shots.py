@@ -23,7 +23,7 @@ OWNER, OPERATOR, APPROVER = "owner@acme.example", "finance@demo.example", "admin
 class Shot:
     """A page as a person sees it; '' signs nobody in.
 
-    path: `{entry}` is an entry that read a cache, `{draft}` a rate in review.
+    path: `{entry}` is an entry that read a cache, `{draft}` a rate in review, `{upload}` a file of rates.
     """
 
     name: str
@@ -45,7 +45,16 @@ RATES_PAGES = (
     ("rates-new", "/rates/new?tenant=acme&provider=openai&model=gpt-5.6-luna"),
     ("rates-drafts", "/rates/drafts?tenant=acme"),
     ("rates-draft", "/rates/drafts/{draft}?tenant=acme"),
+    ("rates-draft-impact", "/rates/drafts/{draft}/impact?tenant=acme"),
+    ("rates-jobs", "/rates/jobs?tenant=acme"),
+    ("rates-import", "/rates/import?tenant=acme&source={upload}"),
 )  # fmt: skip
+
+FILE_RATES = [
+    {"provider": "openai", "model": "gpt-5.6-luna", "meters": {"input": "0.18", "cache_read": "0.02", "output": "1.1"}},
+    {"provider": "acme-gpu", "model": "inhouse-vl-2", "meters": {"input": "0.3", "output": "0.9"}},
+    {"provider": "anthropic", "model": "claude-sonnet-4-6", "meters": {"input": "30", "output": "15"}},
+]
 
 SHOTS = (
     Shot("overview", "/"),
@@ -85,6 +94,7 @@ def take_shots() -> None:
             installation.start_service(service)
         context = browser.new_context(base_url=f"http://127.0.0.1:{installation.port}")
         draft = submit_draft(context.new_page(), passwords[OPERATOR])
+        upload = upload_rates(context.pages[0])
         context.close()
         for shot in SHOTS:
             context = browser.new_context(
@@ -96,7 +106,7 @@ def take_shots() -> None:
             if shot.email:
                 sign_in(page, shot.email, passwords[shot.email])
             path = SCREENS / f"{shot.name}-{shot.size[0]}-{shot.theme}.png"
-            open_page(page, shot.path.replace("{draft}", draft))
+            open_page(page, shot.path.replace("{draft}", draft).replace("{upload}", upload))
             path.write_bytes(shrink_png(blank, page.screenshot(full_page=shot.name != "ledger")))
             context.close()
             print(f"{path.relative_to(SCREENS.parents[1])}  {path.stat().st_size / 1000:.0f} kB")
@@ -128,6 +138,23 @@ def submit_draft(page: Page, password: str) -> str:
     page.get_by_role("button", name="Submit for approval").click()
     page.wait_for_url("**/rates/drafts/**")
     return page.url.split("/")[-1].split("?")[0]
+
+
+def upload_rates(page: Page) -> str:
+    """Finance's file: a cheaper model, one that had no price, one with a slip; the name that the page gives it."""
+    start = {"currency": "USD", "effective_from": f"{datetime.now(UTC):%Y-%m}-01T00:00:00Z", "source": {"name": "file"}}
+    rates = [
+        start | rate | {"meters": {name: {"price": price, "per": 1_000_000} for name, price in rate["meters"].items()}}
+        for rate in FILE_RATES
+    ]
+    page.goto("/rates/import?tenant=acme")
+    content = json.dumps({"rates": rates}).encode()
+    page.get_by_label("Rates in JSON").set_input_files(
+        {"name": "november.json", "mimeType": "application/json", "buffer": content}
+    )
+    page.get_by_role("button", name="Show what it changes").click()
+    page.wait_for_url("**source=*")
+    return page.url.partition("source=")[2].split("&")[0]
 
 
 def open_page(page: Page, path: str) -> None:
