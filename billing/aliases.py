@@ -14,7 +14,7 @@ from billing.core.alias_rules import AliasProblem, NewAlias, find_alias_problems
 from billing.core.price_histories import Call, find_rate
 from billing.models import ModelAlias
 from billing.rates import forget_rate_book, load_rate_book, set_model_aliases
-from billing.rates.book import lock_rate_book, raise_version
+from billing.rates.book import lock_rate_table, raise_version
 from billing.selectors.rate_versions import list_model_aliases
 from ledger.acts import book_act
 from ledger.core.acts import Act
@@ -67,7 +67,7 @@ def add_alias(alias: NewAlias, *, actor: str, now: datetime) -> bool:
 def remove_alias(sent: tuple[str, str], *, actor: str, now: datetime) -> bool:
     """Let the pair stand for itself again; False where it did."""
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         row = ModelAlias.objects.filter(provider=sent[0], model=sent[1]).first()
         if row is None:
             return False

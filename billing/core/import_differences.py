@@ -26,8 +26,8 @@ class Difference:
     """One price list that would begin, or one that is no longer named.
 
     kind: new, changed, gone, or conflict where a rate of the deployment's own says something else. document: what
-    would begin at `starts`, None of what is gone. before: what is in force there, None of what is new. questions: to
-    be looked at one by one. keeps_past: the past differs too, and stays as it is.
+    would begin at `starts`, None of what is gone. before: what prices such calls there, None of what is new. questions:
+    to be looked at one by one. keeps_past: the past differs too, and stays as it is.
     """
 
     id: str
@@ -70,19 +70,22 @@ def list_differences(
     plans: Mapping[Conditions, Plan],
     versions: Mapping[Conditions, Sequence[Version]],
     gone: Sequence[tuple[Conditions, Version]],
+    stand_ins: Mapping[tuple[Conditions, datetime], Version] = {},
     overruled: Collection[tuple[str, str, str]] = (),
     custom_ids: Collection[int] = (),
     now: datetime,
 ) -> list[Difference]:
     """What is laid over the published `versions`, by provider and model, exact names first.
 
-    overruled: (provider, model, match) that the deployment prices itself, before what is compared here. custom_ids:
-    published versions that were written by hand, which would give way.
+    stand_ins: what prices such calls where a list would begin, though its conditions are others: a list for every
+    tier beside that of the standard one, an own rate before an imported one. overruled: (provider, model, match) that
+    the deployment prices itself, before what is compared here. custom_ids: published versions that were written by
+    hand, which would give way.
     """
     found = [
         difference
         for key, plan in plans.items()
-        for difference in _list_of_plan(key, plan, versions.get(key, ()), overruled, custom_ids)
+        for difference in _list_of_plan(key, plan, versions.get(key, ()), stand_ins, overruled, custom_ids)
     ]
     found += [
         Difference(name_gone(version.rate_version_id), GONE, key, None, version, max(now, version.start))
@@ -95,6 +98,7 @@ def _list_of_plan(
     key: Conditions,
     plan: Plan,
     versions: Sequence[Version],
+    stand_ins: Mapping[tuple[Conditions, datetime], Version],
     overruled: Collection[tuple[str, str, str]],
     custom_ids: Collection[int],
 ) -> Iterator[Difference]:
@@ -107,11 +111,11 @@ def _list_of_plan(
         first = min(pieces, key=lambda piece: piece.start)
         document = first.holder
         assert isinstance(document, RateDocument)
-        before = find_in_force(versions, first.start)
+        before = find_in_force(versions, first.start) or stand_ins.get((key, first.start))
         conflicts = tuple(_find_conflicts(key, pieces, versions, overruled, custom_ids))
         yield Difference(
             id=name_difference(key, document.effective_from, document.content_hash),
-            kind=CONFLICT if conflicts else CHANGED if versions else NEW,
+            kind=CONFLICT if conflicts else CHANGED if versions or before else NEW,
             conditions=key,
             document=document,
             before=before,

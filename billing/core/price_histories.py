@@ -12,13 +12,15 @@ import msgspec
 from billing.core.model_names import canonical_names
 from billing.core.rates import RateBook, matches_name
 
+STANDARD = "standard"  # a call's service tier where it names none
+
 
 class Call(msgspec.Struct, frozen=True):
     """What a price depends on besides the time."""
 
     provider: str
     model: str
-    service_tier: str = "standard"
+    service_tier: str = STANDARD
     region: str = ""
     tenant_id: int = 0
 

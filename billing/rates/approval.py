@@ -20,7 +20,7 @@ from billing.core.rate_documents import RateDocument
 from billing.core.rate_plans import Piece
 from billing.models import RateAct, RateVersion
 from billing.rates.acts import record_act
-from billing.rates.book import forget_rate_book, lock_rate_book, raise_version
+from billing.rates.book import forget_rate_book, lock_rate_table, raise_version
 from billing.rates.examination import examine_rate
 from billing.rates.publication import Publication, make_row, refuse_ties
 
@@ -139,7 +139,7 @@ def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "", 
     RatesRefused where it ties with another rate.
     """
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         row = _lock_rate(rate_id, states=("in_review",), step="approved", seen=seen)
         if settings.RATES_FOUR_EYES and actor in (*row.authors, row.created_by, row.submitted_by):
             raise RateStepRefused("rate_needs_another", "somebody who neither wrote nor submitted it approves a rate")
@@ -147,8 +147,10 @@ def approve_rate(rate_id: int, *, actor: str, now: datetime, comment: str = "", 
             raise RateStepRefused(
                 "rate_outdated", "another price was published since this was submitted; return it and look again"
             )
-        record_act(row, act="approved", actor=actor, now=now, comment=_check_comment(comment))
+        comment = _check_comment(comment)
         version = _publish(row, actor=actor, now=now)
+        record_act(row, act="approved", actor=actor, now=now, comment=comment)
+        record_act(row, act="published", actor=actor, now=now, rate_book=str(version))
     forget_rate_book()
     return version
 
@@ -163,10 +165,12 @@ def publish_draft(
     if settings.RATES_FOUR_EYES:
         raise RateStepRefused("rate_needs_another", "here a second person approves a rate: submit it")
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         row = _lock_rate(rate_id, states=("draft", "in_review"), step="published", seen=seen)
         answered = _refuse_findings(row, confirmed=confirmed, now=now)
-        version = _publish(row, actor=actor, now=now, comment=_check_comment(comment), **answered)
+        comment = _check_comment(comment)
+        version = _publish(row, actor=actor, now=now)
+        record_act(row, act="published", actor=actor, now=now, comment=comment, rate_book=str(version), **answered)
     forget_rate_book()
     return version
 
@@ -176,8 +180,8 @@ def read_document(row: RateVersion) -> RateDocument:
     return RateDocument(row.effective.lower, row.effective.upper, row.document)
 
 
-def _publish(row: RateVersion, *, actor: str, now: datetime, comment: str = "", **facts: str) -> int:
-    """Lay the rate over what is in force. The rate book is locked."""
+def _publish(row: RateVersion, *, actor: str, now: datetime) -> int:
+    """Lay the rate over what is in force; the rate book's new version. Acts are recorded after it."""
     document = read_document(row)
     publication = Publication([document], origin=row.origin, now=now, draft_id=row.pk)
     if not publication.changing():
@@ -186,7 +190,6 @@ def _publish(row: RateVersion, *, actor: str, now: datetime, comment: str = "", 
     refuse_ties([document])
     version = raise_version()
     row.refresh_from_db()
-    record_act(row, act="published", actor=actor, now=now, comment=comment, rate_book=str(version), **facts)
     return version
 
 

@@ -10,11 +10,11 @@ from billing.core.price_lists import PublishedRate
 from billing.core.rates import RateBook
 from billing.models import ModelAlias, RateVersion
 
-RATE_BOOK_LOCK = 7_264_001
+RATE_BOOK_LOCK, RATE_TABLE_LOCK = 7_264_001, 7_264_002
 IMPORTED = "genai-prices"  # the origin whose rates a deployment's own win over
 ROWS_AT_ONCE = 1_000
 
-LOCK_RATE_BOOK_SQL = "SELECT pg_advisory_xact_lock(%(lock)s)"
+LOCK_SQL = "SELECT pg_advisory_xact_lock(%(lock)s)"
 READ_RATE_BOOK_VERSION_SQL = "SELECT version FROM rate_book WHERE id = 1"
 
 _cached_book: RateBook | None = None
@@ -109,10 +109,10 @@ def list_published_rates(*, provider: str = "") -> list[PublishedRate]:
 # --- for those who change it ---
 
 
-def lock_rate_book() -> None:
-    """Keep bookings and other publications out until the end of this transaction."""
+def lock_rate_table() -> None:
+    """Keep other publications out until the end of this transaction; bookings go on by the book that there is."""
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_RATE_BOOK_SQL, {"lock": RATE_BOOK_LOCK})
+        cursor.execute(LOCK_SQL, {"lock": RATE_TABLE_LOCK})
 
 
 # A clock's number and not a count: a publication that is rolled back must not leave its number to the next one.
@@ -124,8 +124,13 @@ RAISE_RATE_BOOK_VERSION_SQL = """
 
 
 def raise_version() -> int:
-    """Tell every process that its book is old; the new version."""
+    """Tell every process that its book is old; the new version. Bookings are kept out from here to the commit.
+
+    It comes after what takes long, and before any act is recorded: a booking that is under way is waited for, and it
+    may be waiting for the ledger of a tenant that an act was booked in.
+    """
     with connection.cursor() as cursor:
+        cursor.execute(LOCK_SQL, {"lock": RATE_BOOK_LOCK})
         cursor.execute(RAISE_RATE_BOOK_VERSION_SQL)
         (version,) = cursor.fetchone()
     return version

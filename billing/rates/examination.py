@@ -10,8 +10,9 @@ from billing.core.rate_checks import Finding, PriceDiff, check_rate, diff_prices
 from billing.core.rate_documents import RateDocument
 from billing.core.rates import find_ties
 from billing.models import RateVersion
-from billing.rates.book import IMPORTED
-from billing.rates.publication import Publication
+from billing.rates.book import IMPORTED, load_rate_book
+from billing.rates.changes import Conditions
+from billing.rates.publication import Publication, find_priced
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def examine_rate(
     """
     publication = Publication([document], origin=origin, now=now, draft_id=rate_id)
     key = publication.key(document)
-    in_force = _find_in_force(document, tenant_id=key[3], origin=origin)
+    in_force = _find_in_force(key, document.effective_from, origin=origin)
     content: Mapping[str, Any] | None = in_force.document if in_force else None
     rates = publication.list_rates_afterwards(provider=key[0])
     findings = check_rate(document, versions=publication.versions.get(key, []), in_force=content, ties=find_ties(rates))
@@ -44,10 +45,11 @@ def examine_rate(
     )
 
 
-def _find_in_force(document: RateDocument, *, tenant_id: int, origin: str) -> RateVersion | None:
-    """Of the published versions for the same name and conditions the one that wins where the document begins: the
-    tenant's own, else the deployment's own, else an imported one. An import stands beside imports alone."""
-    provider, model, match, _, service_tier, region, time_window = document.conditions
+def _find_in_force(key: Conditions, at: datetime, *, origin: str) -> RateVersion | None:
+    """Of the published versions for the same name and conditions the one that wins where a document begins: the
+    tenant's own, else the deployment's own, else an imported one; else whatever prices such calls there, as a list for
+    the standard tier does where the document is for every tier. An import stands beside imports alone."""
+    provider, model, match, tenant_id, service_tier, region, time_window = key
     found = RateVersion.objects.filter(
         provider=provider,
         model=model,
@@ -57,8 +59,11 @@ def _find_in_force(document: RateDocument, *, tenant_id: int, origin: str) -> Ra
         time_window=time_window,
         tenant_id__in={0, tenant_id},
         state__in=("published", "superseded"),
-        effective__contains=document.effective_from,
+        effective__contains=at,
     )
     if origin == IMPORTED:
         found = found.filter(origin=IMPORTED)
-    return max(found, key=lambda row: (row.tenant_id, row.origin != IMPORTED), default=None)
+    same = max(found, key=lambda row: (row.tenant_id, row.origin != IMPORTED), default=None)
+    if same is not None or origin == IMPORTED:
+        return same
+    return RateVersion.objects.filter(pk=find_priced(load_rate_book(), key, at)).first()

@@ -24,7 +24,7 @@ from billing.rates.book import (
     IMPORTED,
     ROWS_AT_ONCE,
     forget_rate_book,
-    lock_rate_book,
+    lock_rate_table,
     raise_version,
     read_version,
 )
@@ -187,7 +187,7 @@ def _describe_draft(row: RateVersion) -> Waiting:
 def accept_differences(source: ImportSource, ids: Collection[str], *, actor: str, now: datetime) -> Acceptance:
     """Accept what these ids name, all or none; safe to repeat. Raises RatesRefused where rates would tie."""
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         publication = Publication(source.documents, origin=source.origin, now=now)
         differences = [each for each in publication.list_differences() if each.id in ids]
         chosen = [each.document for each in differences if each.document is not None]
@@ -223,12 +223,12 @@ def _accept_by_two(
             returned.append(row)
         else:
             approved.append((document, row))
-    _submit(publication, fresh, drafted, actor=actor, now=now)
-    _return(returned, actor=actor, now=now)
     if approved:
         _publish(
             [each for each, _ in approved], publication.origin, author=approved[0][1].created_by, actor=actor, now=now
         )
+    _submit(publication, fresh, drafted, actor=actor, now=now)
+    _return(returned, actor=actor, now=now)
     return Acceptance(len(approved), len(fresh) + len(drafted), waiting, len(returned), vanished)
 
 
@@ -311,7 +311,7 @@ def end_gone(source: ImportSource, ids: Collection[str], *, ends_at: datetime, a
     if ends_at < now:
         raise ImportRefused("An end lies in the future: what is booked keeps its price.")
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         publication = Publication(source.documents, origin=source.origin, now=now)
         wanted = {
             each.before.rate_version_id
@@ -332,8 +332,8 @@ def end_gone(source: ImportSource, ids: Collection[str], *, ends_at: datetime, a
                 waiting += 1
             else:
                 ends[row.pk] = max(ending.ends_at, now)
-        _ask_endings(new, ends_at=ends_at, actor=actor, now=now)
         _set_ends([row for row in rows if row.pk in ends], ends, actor=actor, now=now)
+        _ask_endings(new, ends_at=ends_at, actor=actor, now=now)
     forget_rate_book()
     return Acceptance(len(ends), len(new), waiting, 0, len(set(ids)) - len(rows))
 

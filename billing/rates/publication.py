@@ -9,10 +9,11 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from billing.core.import_differences import Difference, list_differences
+from billing.core.price_histories import STANDARD, Call, find_rate
 from billing.core.price_lists import ALWAYS, PublishedRate
 from billing.core.rate_documents import Problem, RateDocument, RatesRefused, canonical_json, hash_content
 from billing.core.rate_plans import Piece, Plan, Version, plan_versions
-from billing.core.rates import find_ties
+from billing.core.rates import RateBook, find_ties
 from billing.models import ModelAlias, RateVersion
 from billing.rates.acts import record_many, record_publication
 from billing.rates.book import (
@@ -20,7 +21,8 @@ from billing.rates.book import (
     ROWS_AT_ONCE,
     forget_rate_book,
     list_published_rates,
-    lock_rate_book,
+    load_rate_book,
+    lock_rate_table,
     raise_version,
     read_version,
 )
@@ -53,7 +55,7 @@ def publish_rates(
     two rates would tie, and where a tenant is unknown.
     """
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         publication = Publication(documents, origin=origin, now=now)
         if close_gone:
             publication.close_gone()
@@ -74,7 +76,7 @@ def publish_rates(
 def draft_rates(documents: Sequence[RateDocument], *, origin: str, created_by: str, now: datetime) -> int:
     """Keep what would change as drafts, for somebody else to approve; how many are new. A second call adds none."""
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         publication = Publication(documents, origin=origin, now=now)
         drafts = [
             document for document in publication.changing() if _draft_key(publication.key(document), document)
@@ -98,7 +100,7 @@ def set_model_aliases(aliases: Mapping[tuple[str, str], tuple[str, str]]) -> int
     Safe to repeat. What was booked before keeps its price.
     """
     with transaction.atomic():
-        lock_rate_book()
+        lock_rate_table()
         known = {
             (alias.provider, alias.model): (alias.canonical_provider, alias.canonical_model)
             for alias in ModelAlias.objects.all()
@@ -232,10 +234,29 @@ class Publication:
             plans=self.plans,
             versions=self.versions,
             gone=self.gone,
+            stand_ins=self._find_stand_ins(),
             overruled=self.own_names if self.origin == IMPORTED else (),
             custom_ids=set(custom.values_list("id", flat=True)) if self.origin != IMPORTED else (),
             now=self.now,
         )
+
+    def _find_stand_ins(self) -> dict[tuple[Conditions, datetime], Version]:
+        """What prices calls of an exact name where its list would begin; an import stands beside imports alone."""
+        if self.origin == IMPORTED:
+            return {}
+        book = load_rate_book()
+        found = {
+            (key, piece.start): rate_id
+            for key, plan in self.plans.items()
+            for piece in plan.begins
+            if (rate_id := find_priced(book, key, piece.start))
+        }
+        rows = {row.pk: row for row in RateVersion.objects.filter(pk__in=set(found.values()))}
+        return {
+            place: Version(rate_id, row.effective.lower, row.effective.upper or ALWAYS, row.document)
+            for place, rate_id in found.items()
+            if (row := rows.get(rate_id))
+        }
 
     def changing(self) -> list[RateDocument]:
         """The documents of which something would be published."""
@@ -353,6 +374,15 @@ def make_row(key: Conditions, piece: Piece, *, origin: str, created_by: str, now
         approved_by="",
         published_at=None,
     )
+
+
+def find_priced(book: RateBook, key: Conditions, at: datetime) -> int | None:
+    """The version that prices calls of these names and conditions then; None also for a pattern of names."""
+    provider, model, match, tenant_id, service_tier, region, _ = key
+    if match != "exact":
+        return None
+    call = Call(provider, model, service_tier or STANDARD, region, tenant_id)
+    return find_rate(book, call, at)
 
 
 def _draft_key(key: Conditions, document: RateDocument) -> tuple[object, ...]:

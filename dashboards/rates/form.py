@@ -8,7 +8,7 @@ from typing import Any
 
 from billing.core.model_names import canonical_names
 from billing.core.nearest_models import Suggestion, suggest_model
-from billing.core.price_histories import Call, find_rate
+from billing.core.price_histories import STANDARD, Call, find_rate
 from billing.core.rate_documents import METER_BY_USAGE
 from billing.core.rate_words import MAIN_METERS, TOKEN_METERS, WHOLE_METERS, name_meter
 from billing.rates import load_rate_book
@@ -30,7 +30,6 @@ from dashboards.core.rate_forms import (
     write_rate,
 )
 
-STANDARD = "standard"
 SEEN_DAYS = 89  # before today: as far back as the page of the rates looks for calls
 METERS = tuple(dict.fromkeys([*TOKEN_METERS, *METER_BY_USAGE.values()]))
 SPARE_ROWS, MORE_ROWS = 1, 4

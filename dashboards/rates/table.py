@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.core.nearest_models import Suggestion, suggest_model
-from billing.core.price_histories import Call, PriceStep, find_next_change, find_rate, may_match
+from billing.core.price_histories import STANDARD, Call, PriceStep, find_next_change, find_rate, may_match
 from billing.core.price_lists import ALWAYS
 from billing.core.rate_words import (
     MAIN_METERS,
@@ -49,7 +49,6 @@ STATES = {
 }
 ORIGIN_WORDS = {"genai-prices": "genai-prices", "file": "a file", "custom": "written here"}
 NEXT_PRICES_MAX = 2
-STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)

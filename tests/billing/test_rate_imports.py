@@ -4,6 +4,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -11,6 +12,7 @@ from billing.core.rate_documents import RatesRefused, read_rates
 from billing.models import RateAct, RateVersion
 from billing.rates import (
     IMPORTED,
+    RATE_BOOK_LOCK,
     ImportRefused,
     ImportSource,
     accept_differences,
@@ -28,6 +30,7 @@ from billing.rates import (
 from ledger.selectors import EntryFilters, list_entries
 from tenants.models import OPERATOR_SLUG
 from tenants.selectors import get_tenant
+from tests.conftest import URLS
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -100,6 +103,27 @@ def test_a_price_ten_times_away_and_a_meter_that_is_missing_are_questions(db):
     found = review(source)
     assert [question.id for question in found["slip"].questions] == ["far_away:input"]
     assert [question.id for question in found["less"].questions] == ["missing_meter:output"]
+
+
+def test_a_file_that_leaves_conditions_out_is_compared_with_what_prices_such_calls_now(db):
+    publish(write_rate("imported", service_tier="standard"))
+    found = review(make_source(write_rate("imported", "20"), write_rate("unknown", "20"), origin="file"))
+    assert {model: (each.kind, [question.id for question in each.questions]) for model, each in found.items()} == {
+        "imported": ("changed", ["far_away:input"]), "unknown": ("new", []),
+    }  # fmt: skip
+
+
+def test_bookings_go_on_while_an_import_is_submitted_and_stop_only_where_it_is_published(db):
+    source = make_source(write_rate("one"), write_rate("two"))
+
+    def may_book():
+        with psycopg.connect(URLS["DATABASE_APP_URL"]) as booking:
+            return booking.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", [RATE_BOOK_LOCK]).fetchone()[0]
+
+    accept(source, "ann")
+    assert may_book()
+    accept(source, "bob")
+    assert not may_book()
 
 
 def test_what_one_person_accepts_waits_and_another_publishes_it(db):
