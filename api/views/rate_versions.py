@@ -26,7 +26,7 @@ from api.shapes import refer
 from billing import rates, reratings
 from billing.core.impacts import Share
 from billing.core.rate_checks import Finding
-from billing.core.rate_documents import RateDocument, RatesRefused, read_rates
+from billing.core.rate_documents import RateDocument, RatesRefused, find_repeated_names, read_rates
 from billing.selectors.rates import VersionInfo, get_rate_version
 from tenants.selectors import get_tenant_by_id
 
@@ -34,6 +34,7 @@ BODY_PROBLEMS = ("query_invalid", "body_empty", "body_malformed", "body_incomple
                  "content_encoding_unknown", "rate_invalid", "operators_only")  # fmt: skip
 STEPS = ("submit", "comment", "return", "withdraw", "approve", "publish")
 RATES_PER_REQUEST_MAX = 200
+NAMES_TOLD = 5
 
 
 class RateVersionDetail(APIView):
@@ -212,7 +213,12 @@ class RateJobStep(APIView):
 def draft_rates(request: Request, *, publish: bool, confirmed: tuple[str, ...]) -> Response:
     """POST /v1/rates: every rate of the body as a draft, all or none; published at once where that is asked."""
     access = _require_operator(request, without_query=False)
-    documents = _read_documents(_read_json(request))
+    body = _read_json(request)
+    if "aliases" in body:  # said, rather than left out
+        raise Problem(
+            "rate_invalid", "Aliases are not taken here: add them on the page of aliases, or by import_rates."
+        )
+    documents = _read_documents(body)
     with _tell_refusals(), transaction.atomic():
         now = timezone.now()
         ids = [rates.draft_rate(document, author=_name(access), now=now, origin="file") for document in documents]
@@ -246,12 +252,21 @@ def _is_told(version: VersionInfo, tenant_id: int) -> bool:
 def _read_json(request: Request) -> Mapping[str, Any]:
     """The object of the body; numbers with a point stay text, lest a price lose a digit."""
     try:
-        body = json.loads(read_body(request._request), parse_float=str)
+        body = json.loads(read_body(request._request), parse_float=str, object_pairs_hook=_keep_apart)
     except (ValueError, RecursionError) as error:
         raise Problem("body_malformed", f"The body is not JSON: {error}.") from None
     if not isinstance(body, dict):
         raise Problem("body_malformed", "The body is not an object.")
     return body
+
+
+def _keep_apart(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each name of which stands once. Raises Problem."""
+    if twice := find_repeated_names(pairs):
+        raise Problem(
+            "body_malformed", f"{', '.join(twice[:NAMES_TOLD])} stands twice in one object: keep one of them."
+        )
+    return dict(pairs)
 
 
 def _read_documents(body: Mapping[str, Any]) -> list[RateDocument]:

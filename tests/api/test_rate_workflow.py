@@ -134,6 +134,22 @@ def test_everything_that_is_wrong_with_a_rate_is_said_at_once(ann):
     assert ask(ann, "/v1/rates", {"rates": [RATE | {"tenant": "nobody"}]}, status=422)["code"] == "rate_invalid"
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ('{"rates": [{"provider": "a", "provider": "b"}]}', "body_malformed"),  # which of the two is meant?
+        (b'{"rates": ["\xff"]}', "body_malformed"),
+        ('{"rates": ' + "[" * 100_000, "body_malformed"),
+        ('{"rates": ' + "9" * 5_000 + "}", "body_malformed"),
+        ('{"rates": [NaN]}', "rate_invalid"),
+        ('{"rates": [], "aliases": []}', "rate_invalid"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_by_name(ann, body, code):
+    response = ann.post("/v1/rates", body)
+    assert (response.status_code < 500, response.json()["code"]) == (True, code)
+
+
 def test_where_one_person_is_enough_a_file_is_published_at_once(ann, settings):
     refused = ask(ann, "/v1/rates?publish=true", {"rates": [RATE]}, status=409)
     assert refused["reason"] == "rate_needs_another"

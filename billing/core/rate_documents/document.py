@@ -6,6 +6,7 @@ entry's leaf names, so that closing a rate at its successor's start changes no l
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,3 +123,44 @@ def leading_literal(pattern: str) -> str:
             break
         literal += character
     return literal
+
+
+_REPEAT = re.compile(r"[*+]|\{([0-9]*)(,?)([0-9]*)\}")
+
+
+def has_nested_repeats(pattern: str) -> bool:
+    """Whether a group that repeats something is repeated, as in `([a-z]+-?)*`: the time to see that a name does not
+    match such a pattern doubles with each of its letters."""
+    groups = [False]  # of each open group, whether something in it repeats
+    atom = False  # whether what was read last is a group in which something repeats
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        repeat = _REPEAT.match(pattern, position)
+        if character == "\\":
+            position, atom = position + 2, False
+        elif character == "[":
+            position, atom = _end_class(pattern, position), False
+        elif repeat:
+            if atom:
+                return True
+            fixed = repeat[1] and not repeat[2]
+            groups[-1] = groups[-1] or not fixed
+            position = repeat.end()
+        else:
+            if character == "(":
+                groups.append(False)
+            atom = character == ")" and groups.pop()
+            if atom:
+                groups[-1] = True
+            position += 1
+    return False
+
+
+def _end_class(pattern: str, start: int) -> int:
+    """The place after the `]` of the class that begins at `start`; one that stands first is a member."""
+    position = start + 1 + pattern.startswith("^", start + 1)
+    position += pattern.startswith("]", position)
+    while position < len(pattern) and pattern[position] != "]":
+        position += 2 if pattern[position] == "\\" else 1
+    return position + 1

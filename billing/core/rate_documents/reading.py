@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 from billing.core.model_names import canonical_provider, canonical_tier, name_spellings
-from billing.core.rate_documents.document import METER_BY_USAGE, RateDocument
+from billing.core.rate_documents.document import METER_BY_USAGE, RateDocument, has_nested_repeats
 from ledger.core.entries import PICO
 
 MATCHES = ("exact", "prefix", "pattern")
@@ -65,8 +66,7 @@ def read_rates_file(text: str) -> RatesFile:
     problems: list[Problem] = []
 
     def refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        for name in sorted({name for name in names if names.count(name) > 1}):
+        for name in find_repeated_names(pairs):
             problems.append(Problem(f"…{name}", "stands twice in one object", "Keep one of them"))
         return dict(pairs)
 
@@ -77,6 +77,12 @@ def read_rates_file(text: str) -> RatesFile:
     if problems:
         raise RatesRefused(problems)
     return _read_document(value)
+
+
+def find_repeated_names(pairs: Sequence[tuple[str, Any]]) -> list[str]:
+    """The names that stand more than once in one JSON object: of two prices nobody knows which is meant."""
+    counts = Counter(name for name, _ in pairs)
+    return sorted(name for name, count in counts.items() if count > 1)
 
 
 def read_rates(value: Any) -> list[RateDocument]:
@@ -100,9 +106,9 @@ def parse_time(text: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last day have no hour in some zones
         return None
-    return None if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class _Reader:
@@ -170,11 +176,14 @@ class _Reader:
             "region": self._condition(rate.get("region", ""), f"{path}.region", may_be_empty=True),
             "source": self._source(rate.get("source"), path),
         }
-        if rate.get("priority"):
-            content["priority"] = self._priority(rate["priority"], f"{path}.priority", match)
-        if rate.get("time_window"):
+        # Null is absent. Anything else is what somebody meant: a tenant of '' is a slip, and not every tenant.
+        if rate.get("priority") is not None and (
+            priority := self._priority(rate["priority"], f"{path}.priority", match)
+        ):
+            content["priority"] = priority
+        if rate.get("time_window") is not None:
             content["time_window"] = self._window(rate["time_window"], f"{path}.time_window")
-        if rate.get("tenant"):
+        if rate.get("tenant") is not None:
             content["tenant"] = self._slug(rate["tenant"], f"{path}.tenant")
         if rate.get("daily_fee") is not None:
             content["daily_fee"] = self._price(rate["daily_fee"], f"{path}.daily_fee", 1)
@@ -190,10 +199,9 @@ class _Reader:
                 self.refuse(f"{path}.meters", "stands beside price_from reported_cost", "Keep one of the two")
             return content
         content["meters"] = self._meters(rate.get("meters", {}), f"{path}.meters", quantity_tiers=True)
-        if rate.get("context_tiers"):
-            content["context_tiers"] = self._context_tiers(
-                rate["context_tiers"], f"{path}.context_tiers", content["meters"]
-            )
+        tiers = rate.get("context_tiers")
+        if tiers is not None and (read := self._context_tiers(tiers, f"{path}.context_tiers", content["meters"])):
+            content["context_tiers"] = read
             self._refuse_both_tiers(content, path)
         return content
 
@@ -224,15 +232,22 @@ class _Reader:
             return name_spellings(canonical_provider(provider), model)[0] if match == "exact" else model.lower()
         try:
             re.compile(model)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             self.refuse(f"{path}.model", f"is not a regular expression: {error}", "Correct it")
+            return model
+        if has_nested_repeats(model):
+            self.refuse(
+                f"{path}.model",
+                "repeats what repeats itself, and may take hours to match one name",
+                "Repeat a single character or a class, such as [a-z0-9-]+",
+            )
         return model
 
     def _priority(self, value: Any, path: str, match: str) -> int:
         if type(value) is not int or not -PRIORITY_MAX <= value <= PRIORITY_MAX:
             self.refuse(path, "is not a whole number", f"Write one between ±{PRIORITY_MAX}")
             return 0
-        if match != "pattern":
+        if value and match != "pattern":
             self.refuse(path, f"does nothing for match {match}", "Leave it out; it orders patterns")
         return value
 
@@ -260,7 +275,10 @@ class _Reader:
         if value is None:
             return {}
         source = self._object(value, f"{path}.source", required=("name",), optional=("url", "read_on", "note"))
-        return {name: self._text(source, name, f"{path}.source") for name in sorted(source) if source[name]}
+        read = {name: self._text(source, name, f"{path}.source") for name in sorted(source) if source[name]}
+        if not read.get("url", "https://").lower().startswith(("https://", "http://")):
+            self.refuse(f"{path}.source.url", "is no address of a page", "Write it with https://, or leave it out")
+        return read
 
     # --- prices ---
 
@@ -283,17 +301,19 @@ class _Reader:
         meter = self._object(value, path, required=("price", "per"), optional=optional)
         per = self._whole(meter.get("per", 1), f"{path}.per", PER_MAX) or 1
         read: dict[str, Any] = {"per": per}
-        for name in ("price", "list_price"):
-            if meter.get(name) is not None:
-                read[name] = self._price(meter[name], f"{path}.{name}", per)
+        if "price" in meter:
+            read["price"] = self._price(meter["price"], f"{path}.price", per)
+        if meter.get("list_price") is not None:
+            read["list_price"] = self._price(meter["list_price"], f"{path}.list_price", per)
         if read.get("list_price") == read.get("price"):
             read.pop("list_price", None)
         if meter.get("minimum_per_call") is not None:
             read["minimum_per_call"] = self._whole(meter["minimum_per_call"], f"{path}.minimum_per_call", PER_MAX)
-        if meter.get("note"):
+        if meter.get("note") not in (None, ""):
             read["note"] = self._text(meter, "note", path)
-        if meter.get("quantity_tiers"):
-            read["quantity_tiers"] = self._quantity_tiers(meter["quantity_tiers"], f"{path}.quantity_tiers", per)
+        tiers = meter.get("quantity_tiers")
+        if tiers is not None and (steps := self._quantity_tiers(tiers, f"{path}.quantity_tiers", per)):
+            read["quantity_tiers"] = steps
         return read
 
     def _price(self, value: Any, path: str, per: int) -> str:
@@ -419,20 +439,24 @@ class _Reader:
 
 def _find_overlaps(rates: Sequence[RateDocument]) -> Iterator[Problem]:
     """Rates with the same conditions at the same time. One without an end gives way to the next that begins."""
-    seen: dict[tuple[str, ...], list[tuple[int, RateDocument]]] = {}
+    lines: dict[tuple[str, ...], list[tuple[datetime, int, RateDocument]]] = defaultdict(list)
     for index, rate in enumerate(rates):
-        others = seen.setdefault(rate.conditions, [])
-        for earlier, other in others:
-            first, second = sorted((rate, other), key=lambda each: each.effective_from)
-            if first.effective_from == second.effective_from or (
-                first.effective_to is not None and second.effective_from < first.effective_to
-            ):
+        lines[rate.conditions].append((rate.effective_from, index, rate))
+    for line in lines.values():
+        last: tuple[datetime, int] | None = None  # until when the times are taken, and by which
+        begun: datetime | None = None
+        for start, index, rate in sorted(line, key=lambda each: each[:2]):
+            if last is not None and (start == begun or start < last[0]):
+                first, second = sorted((last[1], index))
                 yield Problem(
-                    f"rates[{index}]",
-                    f"overlaps rates[{earlier}] under the same conditions",
+                    f"rates[{second}]",
+                    f"overlaps rates[{first}] under the same conditions",
                     "End one where the other begins",
                 )
-        others.append((index, rate))
+            begun = start
+            ends = rate.effective_to or start
+            if last is None or ends >= last[0]:
+                last = (ends, index)
 
 
 def _divides_ten(number: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from billing.core.rate_documents import RateDocument, RatesRefused, read_rates
+from billing.core.rate_documents import RateDocument, RatesRefused, find_repeated_names, read_rates
 from dashboards.core.rate_forms.fields import DOCUMENT_LENGTH_MAX
 from dashboards.core.rate_forms.reading import FieldProblem, strip_path
 
@@ -22,10 +22,19 @@ def read_rate_text(text: str) -> tuple[RateDocument | None, list[FieldProblem]]:
     """
     if len(text) > DOCUMENT_LENGTH_MAX:
         return None, [FieldProblem("document", "document", f"has at most {DOCUMENT_LENGTH_MAX:,} characters.")]
+    repeated: list[str] = []
+
+    def note_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        repeated.extend(find_repeated_names(pairs))
+        return dict(pairs)
+
     try:
-        rate = json.loads(text, parse_float=str)
+        rate = json.loads(text, parse_float=str, object_pairs_hook=note_repetition)
     except (ValueError, RecursionError) as error:
         return None, [FieldProblem("document", "document", f"is not JSON: {error}. Write one object in braces.")]
+    if repeated:
+        told = f"{', '.join(repeated)} stands twice in one object. Keep one of them."
+        return None, [FieldProblem("document", "document", told)]
     if not isinstance(rate, dict):
         return None, [FieldProblem("document", "document", "is no object. Write one rate in braces.")]
     try:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import pytest
 
@@ -120,6 +121,15 @@ PACKAGE_WITHOUT_SIZE = {"above": 5, "scope": "package", "price": "1"}
     ("fields", "path"),
     [
         ({"match": "pattern", "model": "gpt-(4"}, "rates[0].model"),
+        ({"match": "pattern", "model": "gpt-4{99999999999999999}"}, "rates[0].model"),
+        ({"effective_from": "0001-01-01T00:00:00+14:00"}, "rates[0].effective_from"),
+        ({"effective_to": "9999-12-31T23:00:00-14:00"}, "rates[0].effective_to"),
+        ({"meters": {"input": {"price": None, "per": 1}}}, "rates[0].meters.input.price"),
+        ({"tenant": ""}, "rates[0].tenant"),  # not every tenant's price, whatever was forgotten
+        ({"tenant": False}, "rates[0].tenant"),
+        ({"priority": False, "match": "pattern"}, "rates[0].priority"),
+        ({"context_tiers": ""}, "rates[0].context_tiers"),
+        ({"source": {"name": "a page", "url": "javascript:alert(1)"}}, "rates[0].source.url"),
         ({"time_window": "16:30"}, "rates[0].time_window"),
         ({"time_window": "16:30-16:30"}, "rates[0].time_window"),
         ({"time_window": "24:00-01:00"}, "rates[0].time_window"),
@@ -144,6 +154,51 @@ PACKAGE_WITHOUT_SIZE = {"above": 5, "scope": "package", "price": "1"}
 )  # fmt: skip
 def test_what_cannot_be_is_refused_by_its_path(fields, path):
     assert path in refuse(make_rate(**fields))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_refused"),
+    [
+        (r"([a-z0-9]+-?)*instruct", True),
+        (r"(?:(llama.*)-)+", True),
+        (r"(\d+){8}", True),
+        (r"(gpt|o[0-9]+)-.*", False),
+        (r"(\d{4}-?)+", False),
+        (r"[(]a+[)]+\(b+\)+", False),  # brackets that are letters
+        (r"[]*]+(a)*", False),
+        (r"(?=.*haiku)(?=.*4).*", False),
+    ],
+)
+def test_a_pattern_that_could_take_hours_to_match_is_refused(pattern, is_refused):
+    rate = make_rate(match="pattern", model=pattern)
+    if is_refused:
+        assert refuse(rate)["rates[0].model"].startswith("repeats what repeats itself")
+    else:
+        read_rates({"rates": [rate]})
+
+
+def test_a_whole_file_of_one_models_versions_is_read_in_seconds():
+    days = [f"{at('2020-01-01') + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ}" for hour in range(10_000)]
+    began = monotonic()
+    rates = [make_rate(effective_from=day) for day in days]
+    assert len(read_rates({"rates": rates})) == 10_000
+    repeated = "{" + ",".join(f'"{number}": 0' for number in range(100_000)) + "}"
+    with pytest.raises(RatesRefused):
+        read_rates_file(repeated)
+    assert monotonic() - began < 20  # a minute, where each is compared with each
+
+
+def test_a_price_that_lasts_longest_overlaps_whatever_begins_in_it():
+    long = make_rate(effective_from="2026-01-01T00:00:00Z", effective_to="2027-01-01T00:00:00Z")
+    short = make_rate(effective_from="2026-02-01T00:00:00Z", effective_to="2026-03-01T00:00:00Z")
+    after = make_rate(effective_from="2026-06-01T00:00:00Z")
+    next_year = make_rate(effective_from="2027-01-01T00:00:00Z")
+    with pytest.raises(RatesRefused) as caught:
+        read_rates({"rates": [next_year, after, short, long]})
+    assert [f"{each.path} {each.problem}" for each in caught.value.problems] == [
+        "rates[3] overlaps rates[2] under the same conditions",
+        "rates[3] overlaps rates[1] under the same conditions",
+    ]
 
 
 def test_two_prices_at_one_time_are_refused_and_a_successor_is_not():

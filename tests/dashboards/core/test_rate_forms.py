@@ -52,6 +52,12 @@ def test_every_imported_price_list_comes_back_from_the_form_and_from_the_text_as
         assert read_rate_text(write_rate_text(write_rate(document))) == (document, [])
 
 
+def test_a_text_in_which_a_price_stands_twice_is_not_read():
+    document, problems = read_rate_text('{"meters": {"input": {"price": "1", "per": 1, "price": "100"}}}')
+    assert document is None
+    assert [problem.text for problem in problems] == ["price stands twice in one object. Keep one of them."]
+
+
 RATE = {
     "provider": "acme-gpu", "model": "painter-.*", "match": "pattern", "priority": 7, "currency": "USD",
     "effective_from": "2026-01-01T00:00:30Z", "effective_to": "2027-01-01T00:00:00Z", "service_tier": "batch",
