@@ -14,6 +14,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from api.problems import Problem
 from billing.core.periods import start_of_day
+from ledger.matches import CONTAINS, NOT, STARTS
 
 TEXT_LENGTH_MAX = 512
 VALUES_PER_PARAMETER_MAX = 50
@@ -105,6 +106,24 @@ def read_text(text: str) -> str:
     if "\0" in text:
         raise ValueError("NUL is no character of a name.")
     return text
+
+
+MATCH_MEANINGS = {
+    NOT: "None of these; '' for events without one.",
+    CONTAINS: "With any of these in it, whatever its case.",
+    STARTS: "Beginning with any of these, whatever its case.",
+}
+WHOLE_NAMES = ("user", "key")  # of which no part can be looked for
+
+
+def make_match_parameters(names: Iterable[str]) -> tuple[Parameter, ...]:
+    """The filters beside `name=`: `name.not=`, `name.contains=`, `name.starts=`."""
+    return tuple(
+        Parameter(f"{name}.{operator}", read_text, meaning, TEXT_SCHEMA, is_repeatable=True)
+        for name in names
+        for operator, meaning in MATCH_MEANINGS.items()
+        if operator == NOT or name not in WHOLE_NAMES
+    )
 
 
 def read_choice(*choices: str) -> Callable[[str], str]:

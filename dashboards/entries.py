@@ -26,6 +26,7 @@ TEXT_FILTERS = (
     ("key", "Key", "keys"),
     ("user", "User", "users"),
     ("operation", "Operation", "operations"),
+    ("service_tier", "Service tier", "service_tiers"),
     ("status", "Status", "statuses"),
     ("pricing_status", "Pricing", "pricing_statuses"),
     ("kind", "Kind", "kinds"),
@@ -36,7 +37,7 @@ TEXT_FILTERS = (
 )
 FILTER_WORDS = {name: word for name, word, _ in TEXT_FILTERS} | {"batch_id": "Batch"}
 # Those that the rollups know, so that what all entries of a period cost can be said beside a page of them.
-ROLLED_UP_FILTERS = ("feature", "cost_center", "model", "provider", "key", "operation")
+ROLLED_UP_FILTERS = ("feature", "cost_center", "model", "provider", "key", "operation", "service_tier")
 
 
 @dataclass(frozen=True, slots=True)

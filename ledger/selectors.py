@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from django.db import connections
 from psycopg import sql
 
 from ledger.core.merkle import is_included, make_inclusion_path
+from ledger.matches import make_values, split_match, write_condition
 from tenants.scope import tenant_scope
 
 ENTRIES_PER_PAGE_MAX = 1_000
@@ -63,7 +64,8 @@ class EntryCursor:
 class EntryFilters:
     """Which entries; an empty tuple asks for any, '' among the values for entries that say nothing.
 
-    start, end: half-open, of `charge_period_start`. users: as the engineers send them, or references.
+    start, end: half-open, of `charge_period_start`. users: as the engineers send them, or references. matches: values
+    that do not count, or parts of those that do, by a name of MATCHED with its operator (`ledger.matches`).
     """
 
     start: datetime | None = None
@@ -74,6 +76,7 @@ class EntryFilters:
     environments: Sequence[str] = ()
     cost_centers: Sequence[str] = ()
     operations: Sequence[str] = ()
+    service_tiers: Sequence[str] = ()
     users: Sequence[str] = ()
     keys: Sequence[str] = ()
     statuses: Sequence[str] = ()
@@ -84,6 +87,15 @@ class EntryFilters:
     trace_ids: Sequence[str] = ()
     session_ids: Sequence[str] = ()
     batch_id: UUID | None = None
+    matches: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+# What `EntryFilters.matches` may name, and its column.
+MATCHED = {
+    "feature": "feature", "model": "model", "provider": "provider", "environment": "environment",
+    "cost_center": "cost_center", "operation": "operation", "service_tier": "service_tier", "user": "user_ref",
+    "key": "api_key_id",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +113,57 @@ class EntryPage:
 # Django binds parameters on the client, so PostgreSQL plans with the values and drops every test of an absent filter.
 # What was used at `start` was booked at most five minutes earlier (clocks differ; ten are allowed), which lets older
 # partitions go unread.
-_MATCHES_SQL = sql.SQL("""
+_MATCHES = sql.SQL("""
     WHERE tenant_id = %(tenant_id)s
       AND (%(start)s::timestamptz IS NULL
            OR (charge_period_start >= %(start)s AND recorded_at >= %(start)s::timestamptz - interval '10 minutes'))
       AND (%(end)s::timestamptz IS NULL OR charge_period_start < %(end)s)
       AND (%(before_batch_id)s::uuid IS NULL OR (batch_id, line) < (%(before_batch_id)s::uuid, %(before_line)s::int))
       AND (%(batch_id)s::uuid IS NULL OR batch_id = %(batch_id)s)
-      AND (%(features)s::text[] = '{}' OR feature = ANY(%(features)s::text[]))
-      AND (%(models)s::text[] = '{}' OR model = ANY(%(models)s::text[]))
-      AND (%(providers)s::text[] = '{}' OR provider = ANY(%(providers)s::text[]))
-      AND (%(environments)s::text[] = '{}' OR environment = ANY(%(environments)s::text[]))
-      AND (%(cost_centers)s::text[] = '{}' OR cost_center = ANY(%(cost_centers)s::text[]))
-      AND (%(operations)s::text[] = '{}' OR operation = ANY(%(operations)s::text[]))
-      AND (%(user_refs)s::text[] = '{}' OR user_ref = ANY(%(user_refs)s::text[]))
-      AND (%(keys)s::text[] = '{}' OR api_key_id = ANY(%(keys)s::text[]))
-      AND (%(statuses)s::text[] = '{}' OR status = ANY(%(statuses)s::text[]))
-      AND (%(pricing_statuses)s::text[] = '{}' OR pricing_status = ANY(%(pricing_statuses)s::text[]))
-      AND (%(kinds)s::text[] = '{}' OR kind = ANY(%(kinds)s::text[]))
-      AND (%(event_ids)s::text[] = '{}' OR event_id = ANY(%(event_ids)s::text[]))
-      AND (%(response_ids)s::text[] = '{}' OR response_id = ANY(%(response_ids)s::text[]))
-      AND (%(trace_ids)s::text[] = '{}' OR trace_id = ANY(%(trace_ids)s::text[]))
-      AND (%(session_ids)s::text[] = '{}' OR session_id = ANY(%(session_ids)s::text[]))""")
+      AND (%(features)s::text[] = '{{}}' OR feature = ANY(%(features)s::text[]))
+      AND (%(models)s::text[] = '{{}}' OR model = ANY(%(models)s::text[]))
+      AND (%(providers)s::text[] = '{{}}' OR provider = ANY(%(providers)s::text[]))
+      AND (%(environments)s::text[] = '{{}}' OR environment = ANY(%(environments)s::text[]))
+      AND (%(cost_centers)s::text[] = '{{}}' OR cost_center = ANY(%(cost_centers)s::text[]))
+      AND (%(operations)s::text[] = '{{}}' OR operation = ANY(%(operations)s::text[]))
+      AND (%(service_tiers)s::text[] = '{{}}' OR service_tier = ANY(%(service_tiers)s::text[]))
+      AND (%(user_refs)s::text[] = '{{}}' OR user_ref = ANY(%(user_refs)s::text[]))
+      AND (%(keys)s::text[] = '{{}}' OR api_key_id = ANY(%(keys)s::text[]))
+      AND (%(statuses)s::text[] = '{{}}' OR status = ANY(%(statuses)s::text[]))
+      AND (%(pricing_statuses)s::text[] = '{{}}' OR pricing_status = ANY(%(pricing_statuses)s::text[]))
+      AND (%(kinds)s::text[] = '{{}}' OR kind = ANY(%(kinds)s::text[]))
+      AND (%(event_ids)s::text[] = '{{}}' OR event_id = ANY(%(event_ids)s::text[]))
+      AND (%(response_ids)s::text[] = '{{}}' OR response_id = ANY(%(response_ids)s::text[]))
+      AND (%(trace_ids)s::text[] = '{{}}' OR trace_id = ANY(%(trace_ids)s::text[]))
+      AND (%(session_ids)s::text[] = '{{}}' OR session_id = ANY(%(session_ids)s::text[]))
+      AND {more}""")
 
-LIST_ENTRIES_SQL = sql.SQL("""
+_NEWEST_ENTRIES = sql.SQL("""
     SELECT {columns}
     FROM ledger_entry{matches}
     ORDER BY batch_id DESC, line DESC
-    LIMIT %(limit)s""").format(columns=_COLUMNS_SQL, matches=_MATCHES_SQL)
+    LIMIT %(limit)s""")
 
 # A few days that are long past: walking down the primary key would read everything booked since, and the planner does
 # not know it. OFFSET 0 makes it collect the days by their own index and sort what it found.
-LIST_ENTRIES_OF_DAYS_SQL = sql.SQL("""
+_ENTRIES_OF_DAYS = sql.SQL("""
     SELECT {columns}
     FROM (SELECT {columns} FROM ledger_entry{matches} OFFSET 0) AS found
     ORDER BY batch_id DESC, line DESC
-    LIMIT %(limit)s""").format(columns=_COLUMNS_SQL, matches=_MATCHES_SQL)
+    LIMIT %(limit)s""")
+
+
+def _write_list(template: sql.SQL, matches: Mapping[str, Sequence[str]]) -> sql.Composed:
+    """The statement with a condition for each of `matches` beside the filters that every list has."""
+    conditions = [sql.SQL("true")]
+    for name in matches:
+        subject, operator = split_match(name)
+        conditions.append(write_condition(MATCHED[subject], operator, f"match_{name}"))
+    return template.format(columns=_COLUMNS_SQL, matches=_MATCHES.format(more=sql.SQL(" AND ").join(conditions)))
+
+
+LIST_ENTRIES_SQL = _write_list(_NEWEST_ENTRIES, {})
+LIST_ENTRIES_OF_DAYS_SQL = _write_list(_ENTRIES_OF_DAYS, {})
 
 
 def list_entries(
@@ -153,8 +180,9 @@ def list_entries(
     """
     user_refs = find_user_refs(tenant_id=tenant_id, users=filters.users, using=using)
     with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        template = _ENTRIES_OF_DAYS if _are_days_past(cursor, tenant_id, filters) else _NEWEST_ENTRIES
         cursor.execute(
-            LIST_ENTRIES_OF_DAYS_SQL if _are_days_past(cursor, tenant_id, filters) else LIST_ENTRIES_SQL,
+            _write_list(template, filters.matches),
             {
                 "tenant_id": tenant_id,
                 "start": filters.start,
@@ -168,6 +196,7 @@ def list_entries(
                 "environments": list(filters.environments),
                 "cost_centers": list(filters.cost_centers),
                 "operations": list(filters.operations),
+                "service_tiers": list(filters.service_tiers),
                 "user_refs": user_refs,
                 "keys": list(filters.keys),
                 "statuses": list(filters.statuses),
@@ -178,10 +207,20 @@ def list_entries(
                 "trace_ids": list(filters.trace_ids),
                 "session_ids": list(filters.session_ids),
                 "limit": limit + 1,  # one more tells whether there is a next page
+                **_name_matches(filters.matches, tenant_id=tenant_id, using=using),
             },
         )
         rows = [_read_entry(row) for row in cursor.fetchall()]
     return EntryPage(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
+
+
+def _name_matches(matches: Mapping[str, Sequence[str]], *, tenant_id: int, using: str) -> dict[str, list[str]]:
+    values = {}
+    for name, texts in matches.items():
+        subject, operator = split_match(name)
+        wanted = find_user_refs(tenant_id=tenant_id, users=texts, using=using) if subject == "user" else texts
+        values[f"match_{name}"] = make_values(operator, wanted)
+    return values
 
 
 GET_NEWEST_SQL = """

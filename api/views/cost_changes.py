@@ -26,6 +26,7 @@ from api.views.costs import CURRENCY, FILTERS, PERIOD, read_question, refuse, wr
 from billing.core.periods import previous_period
 from billing.selectors import CHANGE_KINDS, CostChange, CostQuery, get_cost_changes
 
+OF_USERS: dict[str, tuple[str, ...]] = {"user": (), "user.not": ()}  # changes are not told by user
 CHANGES_PARAMETERS = (
     *PERIOD,
     Parameter("compare_from", read_boundary, "Beginning of what it is compared with.", BOUNDARY_SCHEMA),
@@ -39,7 +40,7 @@ CHANGES_PARAMETERS = (
         is_repeatable=True,
         count_max=len(CHANGE_KINDS),
     ),
-    *(parameter for parameter in FILTERS if parameter.name != "user"),
+    *(parameter for parameter in FILTERS if parameter.name not in OF_USERS),
 )
 
 
@@ -58,7 +59,7 @@ class CostChanges(APIView):
     )
     def get(self, request: Request) -> Response:
         values = read_query(request.query_params, CHANGES_PARAMETERS)
-        query = read_question({**values, "granularity": "total", "user": ()}, access=request.auth)
+        query = read_question({**values, "granularity": "total", **OF_USERS}, access=request.auth)
         before = _read_before(values, query)
         changes = get_cost_changes(query, before=before)
         return Response(

@@ -16,6 +16,7 @@ from api.parameters import (
     TEXT_SCHEMA,
     Parameter,
     find_moment,
+    make_match_parameters,
     read_boundary,
     read_choice,
     read_query,
@@ -41,9 +42,12 @@ PERIOD = (
         "to", read_boundary, "End, not included: a time, or a day in `timezone`.", BOUNDARY_SCHEMA, is_required=True
     ),
 )
-FILTERS = tuple(
-    Parameter(name, read_text, "Any of these; '' for events without one.", TEXT_SCHEMA, is_repeatable=True)
-    for name in DIMENSIONS
+FILTERS = (
+    *(
+        Parameter(name, read_text, "Any of these; '' for events without one.", TEXT_SCHEMA, is_repeatable=True)
+        for name in DIMENSIONS
+    ),
+    *make_match_parameters(DIMENSIONS),
 )
 COSTS_PARAMETERS = (
     *PERIOD,
@@ -115,9 +119,9 @@ def read_question(values: Mapping[str, Any], *, access: Access) -> CostQuery:
         refuse("granularity", f"At most {PERIODS_PER_QUESTION_MAX:,} periods are answered at once.")
     if len(set(values["group_by"])) < len(values["group_by"]):
         refuse("group_by", "Each dimension is named once.")
-    filters = {name: values[name] for name in DIMENSIONS if values[name]}
-    if "user" in filters:
-        filters["user"] = tuple(find_user_refs(tenant_id=access.tenant_id, users=filters["user"]))
+    filters = {each.name: values[each.name] for each in FILTERS if values[each.name]}
+    for name in {"user", "user.not"} & set(filters):
+        filters[name] = tuple(find_user_refs(tenant_id=access.tenant_id, users=filters[name]))
     return CostQuery(access.tenant_id, start, end, granularity, timezone, values["group_by"], filters)
 
 

@@ -16,6 +16,7 @@ from api.parameters import (
     TEXT_SCHEMA,
     Parameter,
     find_moment,
+    make_match_parameters,
     read_boundary,
     read_choice,
     read_query,
@@ -30,6 +31,7 @@ from billing.explanations import Explanation, explain_entry
 from ledger.proofs import check_leaf, check_receipt
 from ledger.selectors import (
     ENTRIES_PER_PAGE_MAX,
+    MATCHED,
     EntryCursor,
     EntryFilters,
     get_entry,
@@ -50,6 +52,7 @@ TEXT_FILTERS = (
     ("environment", "environments", ""),
     ("cost_center", "cost_centers", ""),
     ("operation", "operations", ""),
+    ("service_tier", "service_tiers", ""),
     ("user", "users", "As the events named the user, or a `user_ref`."),
     ("key", "keys", "The public part of an API key."),
     ("status", "statuses", "`ok` or `error`."),
@@ -59,6 +62,8 @@ TEXT_FILTERS = (
     ("session_id", "session_ids", ""),
 )
 CHOICE_FILTERS = (("pricing_status", "pricing_statuses", PRICING_STATUSES), ("kind", "kinds", KINDS))
+
+MATCHES = make_match_parameters(MATCHED)
 
 ENTRIES_PARAMETERS = (
     Parameter("from", read_boundary, "Used at or after this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
@@ -71,6 +76,7 @@ ENTRIES_PARAMETERS = (
         Parameter(name, read_choice(*words), "Any of these.", {"enum": list(words)}, is_repeatable=True)
         for name, _, words in CHOICE_FILTERS
     ),
+    *MATCHES,
     Parameter("batch_id", read_uuid, "Booked by this request.", {"type": "string", "format": "uuid"}),
     Parameter(
         "limit",
@@ -114,7 +120,8 @@ class Entries(APIView):
 def _read_filters(values: Mapping[str, Any], *, timezone: str) -> EntryFilters:
     lists = {field: values[name] for name, field, _ in (*TEXT_FILTERS, *CHOICE_FILTERS)}
     start, end = (None if values[n] is None else find_moment(values[n], timezone=timezone) for n in ("from", "to"))
-    return EntryFilters(start=start, end=end, batch_id=values["batch_id"], **lists)
+    matches = {each.name: values[each.name] for each in MATCHES if values[each.name]}
+    return EntryFilters(start=start, end=end, batch_id=values["batch_id"], matches=matches, **lists)
 
 
 class Entry(APIView):

@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from billing.core.periods import GRANULARITIES, has_whole_hours, is_day_start, is_period_start
+from ledger.matches import IS, OPERATORS, split_match
 
 GROUPS_MAX = 3
 
@@ -32,8 +33,9 @@ class QueryRefused(ValueError):
 class CostQuery:
     """A question about one tenant's cost in [start, end), which stand on boundaries of `granularity` in `timezone`.
 
-    group_by: of DIMENSIONS, at most three. filters: dimension → the values that count, '' for "none".
-    `user` goes with environment, feature and model only.
+    group_by: of DIMENSIONS, at most three. filters: dimension → the values that count, '' for "none"; with an operator
+    behind a dot (`ledger.matches`) those that do not, or parts of them. `user` goes with environment, feature and
+    model only.
     """
 
     tenant_id: int
@@ -47,7 +49,7 @@ class CostQuery:
     @property
     def dimensions(self) -> tuple[str, ...]:
         """Every dimension that it uses."""
-        return (*self.group_by, *self.filters)
+        return (*self.group_by, *(split_match(name)[0] for name in self.filters))
 
     @property
     def is_about_users(self) -> bool:
@@ -89,6 +91,8 @@ def check_query(query: CostQuery) -> None:
 def _check_dimensions(query: CostQuery) -> None:
     if unknown := [name for name in query.dimensions if name not in DIMENSIONS]:
         raise QueryRefused(f"{unknown[0]!r} is not one of {', '.join(DIMENSIONS)}")
+    if wrong := [name for name in query.filters if split_match(name)[1] not in (IS, *OPERATORS)]:
+        raise QueryRefused(f"{wrong[0]!r} has no operator of {', '.join(OPERATORS)}")
     if len(query.group_by) > GROUPS_MAX or len(set(query.group_by)) < len(query.group_by):
         raise QueryRefused(f"group by at most {GROUPS_MAX} dimensions, each once")
     if query.is_about_users and not set(query.dimensions) <= set(USER_DIMENSIONS):

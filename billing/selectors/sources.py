@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from billing.rollups.tables import MONEY, QUANTITIES, TOKENS, list_names
 from billing.selectors.queries import DIMENSIONS
+from ledger.matches import make_values, split_match, write_condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +169,14 @@ def _truncate(granularity: str, *, day: Composable, hour: Composable) -> Composa
 
 
 def _write_filters(filters: Mapping[str, tuple[str, ...]]) -> Composed:
-    conditions = [SQL("{} = ANY(%({})s)").format(Identifier(DIMENSIONS[name]), SQL(f"only_{name}")) for name in filters]
+    conditions = [
+        write_condition(DIMENSIONS[dimension], operator, f"only_{name}")
+        for name in filters
+        for dimension, operator in [split_match(name)]
+    ]
     return SQL(" AND ").join([SQL("true"), *conditions])
 
 
 def name_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     """The filters as parameters of a composed statement."""
-    return {f"only_{name}": list(wanted) for name, wanted in filters.items()}
+    return {f"only_{name}": make_values(split_match(name)[1], wanted) for name, wanted in filters.items()}

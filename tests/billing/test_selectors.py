@@ -27,6 +27,7 @@ from billing.selectors import (
     list_unpriced_models,
     sum_costs_by_tenant,
 )
+from ledger.selectors import EntryFilters, list_entries
 from tenants.scope import tenant_scope
 from tests.billing.ledger_rows import book_entries, make_entry, read_entries, reverse
 from tests.factories import make_tenant
@@ -233,6 +234,29 @@ def test_every_dimension_groups_and_filters_what_is_rolled_up_and_what_waits(acm
     assert ask(acme, granularity="day", **{dimension: ("y",)}).totals.billed_cost == 4
 
 
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"feature.not": ("search",)}, 1 + 4 + 8),
+        ({"feature.not": ("search", "")}, 1 + 4),
+        ({"feature.contains": ("CHAT",)}, 1 + 4),
+        ({"feature.starts": ("chat", "sea")}, 1 + 2),
+        ({"feature.contains": ("_",)}, 4),  # and not any character, as in LIKE
+        ({"feature.contains": ("chat",), "feature.not": ("Chat",)}, 4),
+        ({"feature.contains": ("%",)}, 0),
+    ],
+)
+def test_a_filter_may_name_what_does_not_count_or_a_part_of_what_does(acme, filters, expected):
+    costs = {"Chat": "1", "search": "2", "old_chat": "4", "": "8"}
+    entries = [make_entry(time=at("2026-10-05T10:00"), cost=cost, feature=name) for name, cost in costs.items()]
+    book_entries(acme, *entries[:2])
+    apply_all()
+    book_entries(acme, *entries[2:])
+    assert ask(acme, **filters).totals.billed_cost == expected
+    listed = list_entries(tenant_id=acme.id, filters=EntryFilters(matches=filters)).entries
+    assert sum(entry["billed_cost"] for entry in listed) == expected
+
+
 def test_a_key_is_a_dimension_too(acme):
     book_entries(acme, make_entry(time=at("2026-10-05T10:00"), cost="1"), api_key_id="one")
     apply_all()
@@ -254,6 +278,7 @@ def test_a_reversal_counts_as_one_call_less(acme):
         ({"end": OCTOBER}, "the end must stand after the start"),
         ({"group_by": ("colour",)}, "'colour' is not one of feature"),
         ({"filters": {"colour": ("red",)}}, "'colour' is not one of feature"),
+        ({"filters": {"feature.near": ("red",)}}, "'feature.near' has no operator of not, contains, starts"),
         ({"group_by": ("feature", "model", "provider", "key")}, "at most 3 dimensions"),
         ({"group_by": ("feature", "feature")}, "each once"),
         ({"group_by": ("user", "provider")}, "users are summed by environment, feature, model only"),
