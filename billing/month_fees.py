@@ -20,10 +20,10 @@ from billing.core.price_lists import PublishedRate
 from billing.core.rate_documents import METER_BY_USAGE, canonical_json
 from billing.core.rates import RateBook
 from billing.core.reratings import OWN_TAGS
-from billing.models import RateVersion
+from billing.models import RateJob, RateVersion
 from billing.rates.book import IMPORTED, list_aliases
 from billing.reratings.jobs import hold_corrections
-from billing.reratings.pages import Subject, list_targets
+from billing.reratings.pages import Subject, list_rates_by_month, list_targets
 from ledger.append import append_batches
 from ledger.core.entries import PICO, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking, make_uuid7
@@ -34,6 +34,8 @@ from tenants.scope import tenant_scope
 
 TOPICS = ("rollup",)
 MONTHS_BACK = 2  # that late events are still looked for in
+MONTHS_BACK_MAX = 36
+MADE_UP_FOR = timedelta(days=1)  # after a re-rating
 DAYS_BACK = 400
 COLUMN_BY_METER = {
     "input": "input_cost",
@@ -96,17 +98,17 @@ def _list_months(now: datetime, back: int) -> list[tuple[datetime, datetime]]:
     return months
 
 
-LIST_TIERED_RATES_SQL = """
-    SELECT id FROM rate_version
-    WHERE state IN ('published', 'superseded') AND jsonb_path_exists(document, '$.meters.*.quantity_tiers')
-    ORDER BY id"""
+def count_months_back(*, now: datetime) -> int:
+    """For how many months before this one a fee may be due: more of them for a day after an older one was re-rated."""
+    done = RateJob.objects.filter(kind="rerating", finished_at__gte=now - MADE_UP_FOR).values("rate_version_id")
+    rates = RateVersion.objects.filter(pk__in=done, effective__isempty=False)
+    starts = [rate.effective.lower for rate in rates.defer("document")]
+    months = [(now.year - start.year) * 12 + now.month - start.month for start in starts]
+    return min(max([MONTHS_BACK, *months]), MONTHS_BACK_MAX)
 
 
 def _list_tiered_rates() -> list[RateVersion]:
-    with connection.cursor() as cursor:
-        cursor.execute(LIST_TIERED_RATES_SQL)
-        ids = [rate_id for (rate_id,) in cursor.fetchall()]
-    return list(RateVersion.objects.filter(pk__in=ids).order_by("pk"))
+    return list(RateVersion.objects.filter(pk__in=list_rates_by_month()).order_by("pk"))
 
 
 def _find_targets(rate: RateVersion) -> list[tuple[int, str, str]]:

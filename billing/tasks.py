@@ -39,7 +39,8 @@ def work_rate_jobs() -> None:
 @shared_task(name="billing.book_fees", soft_time_limit=FEES_SECONDS_MAX, time_limit=FEES_SECONDS_MAX + 60)
 def book_fees() -> None:
     """What the months' quantities and the days make of prices; the difference to what is booked."""
-    month_fees.book_month_fees(now=timezone.now())
+    now = timezone.now()
+    month_fees.book_month_fees(now=now, months_back=month_fees.count_months_back(now=now))
     month_fees.book_daily_fees(now=timezone.now())
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
          "saved_cost")  # fmt: skip
 PRICED_BY = (
-    "billing_period", "provider", "model", "service_tier", "region", "status", "cache_hit",
+    "billing_period", "rate_version_id", "provider", "model", "service_tier", "region", "status", "cache_hit",
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
     "reasoning_tokens", "other_usage", "reported_cost",
 )  # fmt: skip
@@ -113,7 +113,8 @@ def list_calls(calls: CallsOf, *, after: CallPlace | None, limit: int, using: st
 
 
 LIST_RESTATEMENTS_SQL = sql.SQL("""
-    SELECT corrects, batch_id::text || '.' || line, calls, tags ->> 'tokenledger.reverses', billing_period, {costs}
+    SELECT corrects, batch_id::text || '.' || line, calls, tags ->> 'tokenledger.reverses', billing_period,
+           rate_version_id, {costs}
     FROM ledger_entry
     WHERE tenant_id = %(tenant_id)s AND corrects = ANY(%(entry_ids)s) AND kind IN ('rating', 'correction')
       AND recorded_at >= %(start)s::timestamptz - interval '10 minutes'""").format(costs=_COSTS_SQL)
@@ -122,9 +123,10 @@ LIST_RESTATEMENTS_SQL = sql.SQL("""
 def find_restatements(
     *, tenant_id: int, entry_ids: Sequence[str], start: datetime, using: str = "default"
 ) -> dict[str, tuple[Any, ...]]:
-    """For each corrected call the entry whose costs stand: id, billing period, COSTS. Call it inside the scope.
+    """For each corrected call the entry whose costs stand: id, billing period, rate version, COSTS.
 
-    Of the entries that state a call, that one stands which no other takes back. start: when the calls were used.
+    Of the entries that state a call, that one stands which no other takes back. start: when the calls were used. Call
+    it inside the tenant's scope.
     """
     if not entry_ids:
         return {}

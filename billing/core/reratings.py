@@ -3,7 +3,7 @@
 A preview and a re-rating ask the same function, so the one tells what the other books.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date
 
 import msgspec
@@ -29,12 +29,13 @@ Costs = tuple[int | None, ...]  # of COSTS, in pico-USD; all None: unpriced
 class BookedCall(msgspec.Struct, frozen=True, gc=False):
     """A call of the ledger and what it costs now: by its own entry, or by the last one that restated it.
 
-    `entry_id` is the call's first entry, `in_force_id` the one whose costs stand.
+    `entry_id` is the call's first entry, `in_force_id` the one whose costs stand, by `rate_version_id`.
     """
 
     entry_id: str
     in_force_id: str
     period: date
+    rate_version_id: int | None
     event: UsageEvent
     costs: Costs
 
@@ -52,14 +53,28 @@ class Correction(msgspec.Struct, frozen=True):
     job: str
 
 
-def reprice_call(call: BookedCall, *, rate_book: RateBook, rate_version_id: int, tenant_id: int) -> Price | None:
-    """The price of a call that this rate version prices; None where another does, or where nothing changes."""
+def reprice_call(
+    call: BookedCall,
+    *,
+    rate_book: RateBook,
+    rate_version_id: int,
+    tenant_id: int,
+    by_month: Set[int] = frozenset(),
+) -> Price | None:
+    """The price of a call that this rate version prices; None where another does, or where nothing changes.
+
+    by_month: the versions with tiers on a month's quantity. A call that counts in one of them is restated by the
+    version that prices it now though it costs the same: what the month makes of it is another matter.
+    """
     event = call.event
     rate = rate_book.find(event.provider, event.model, event.time, event.service_tier, event.region, tenant_id)
     if rate is None or rate.rate_version_id != rate_version_id:
         return None
     price = price_event(event, rate_book=rate_book, tenant_id=tenant_id)
-    return None if list_costs(price) == call.costs else price
+    if list_costs(price) != call.costs:
+        return price
+    is_counted = not by_month.isdisjoint({rate_version_id, call.rate_version_id}) and not event.cache_hit
+    return price if is_counted and call.rate_version_id != rate_version_id else None
 
 
 def list_costs(price: Price) -> Costs:

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from billing.core.impacts import Impact
 from billing.core.price_lists import ALWAYS, PublishedRate
 from billing.core.pricing import Price
@@ -45,6 +47,7 @@ class Subject:
     tenant_id: int  # 0: every tenant
     start: datetime
     end: datetime | None
+    by_month: frozenset[int] = frozenset()  # the provider's versions with tiers on a month's quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def make_subject(
     if rate is None:
         return None
     same_provider = [other for other in rates if other.provider == rate.provider]
+    by_month = {other.rate_version_id for other in same_provider if '"quantity_tiers":' in other.content}
     return Subject(
         rate_version_id=rate_version_id,
         rate_book=RateBook(version=0, rates=same_provider, aliases=aliases),
@@ -71,7 +75,23 @@ def make_subject(
         tenant_id=rate.tenant_id,
         start=rate.effective_from,
         end=None if rate.effective_to in (None, ALWAYS) else rate.effective_to,
+        by_month=frozenset(by_month.union(list_rates_by_month(provider=rate.provider))),
     )
+
+
+# Those that gave way too: calls that they priced stand in their months until they are restated.
+LIST_RATES_BY_MONTH_SQL = """
+    SELECT id FROM rate_version
+    WHERE state IN ('published', 'superseded') AND jsonb_path_exists(document, '$.meters.*.quantity_tiers')
+      AND %(provider)s IN ('', provider)
+    ORDER BY id"""
+
+
+def list_rates_by_month(*, provider: str = "") -> list[int]:
+    """The versions with tiers on a month's quantity, replaced ones among them; of one provider where one is named."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIST_RATES_BY_MONTH_SQL, {"provider": provider})
+        return [rate_version_id for (rate_version_id,) in cursor.fetchall()]
 
 
 def find_subject(rate_version_id: int, *, aliases: Mapping[tuple[str, str], tuple[str, str]]) -> Subject | None:
@@ -110,7 +130,11 @@ def read_page(
     for entry_id, row in zip(entry_ids, rows, strict=True):
         call = _read_call(entry_id, row, restated.get(entry_id))
         price = reprice_call(
-            call, rate_book=subject.rate_book, rate_version_id=subject.rate_version_id, tenant_id=tenant_id
+            call,
+            rate_book=subject.rate_book,
+            rate_version_id=subject.rate_version_id,
+            tenant_id=tenant_id,
+            by_month=subject.by_month,
         )
         if price is not None:
             changed.append((call, price))
@@ -170,15 +194,16 @@ def _read_time(microseconds: int) -> datetime:
 
 def _read_call(entry_id: str, row: Sequence[Any], restated: Sequence[Any] | None) -> BookedCall:
     """A row of `ledger.calls.list_calls` as the engine prices it, with the costs that stand."""
-    (_, _, microseconds, period, provider, model, service_tier, region, status, cache_hit, fresh, cache_read,
-     cache_write, cache_write_1h, output, reasoning, other, reported, *costs) = row  # fmt: skip
+    (_, _, microseconds, period, rate_version_id, provider, model, service_tier, region, status, cache_hit, fresh,
+     cache_read, cache_write, cache_write_1h, output, reasoning, other, reported, *costs) = row  # fmt: skip
     in_force_id = entry_id
     if restated is not None:
-        in_force_id, period, *costs = restated
+        in_force_id, period, rate_version_id, *costs = restated
     return BookedCall(
         entry_id=entry_id,
         in_force_id=in_force_id,
         period=period,
+        rate_version_id=rate_version_id,
         event=UsageEvent(
             event_id="",
             source="",

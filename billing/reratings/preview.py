@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from billing.core.impacts import Impact
@@ -102,7 +102,7 @@ def project_rate(rate_id: int, *, asked_at: datetime) -> Subject:
     others = [rate for rate in list_published_rates(provider=row.provider) if _get_line(rate) != _get_line(supposed)]
     subject = make_subject([*others, supposed], rate_version_id=row.pk, aliases=list_aliases())
     assert subject is not None
-    return subject
+    return replace(subject, by_month=frozenset())  # what would have cost the same is no news
 
 
 def _get_line(rate: PublishedRate) -> tuple[object, ...]:

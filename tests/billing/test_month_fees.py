@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 
 from billing.core.rate_documents import RatesRefused, read_rates
-from billing.month_fees import book_daily_fees, book_month_fees
+from billing.month_fees import book_daily_fees, book_month_fees, count_months_back
 from billing.rates import forget_rate_book, publish_rates
-from billing.reratings import start_rerating, work_job
+from billing.reratings import get_job, preview_rate, start_rerating, work_job
 from billing.rollups import apply_batches, reconcile_rollups
 from ledger.selectors import EntryFilters, list_entries
 from tenants.scope import tenant_scope
@@ -206,6 +206,76 @@ def test_a_ladder_that_was_replaced_gives_its_fees_back(acme):
     book_month_fees(now=NOW)
     assert sum_model(acme, "slab") == 175
     assert find_differences(acme) == ()
+
+
+def rerate(model, *, now=NOW):
+    """Every version in force, of one model: what they found together."""
+    total = 0
+    for rate_id in _find_rates(model, "published"):
+        job_id = start_rerating(rate_id, reason="the ladder came late", requested_by="bob", now=now)
+        while work_job(job_id, now=now):
+            pass
+        total += get_job(job_id).impact.total.entries
+    return total
+
+
+def test_a_ladder_agreed_late_counts_what_was_booked_at_the_same_base_price(acme):
+    """25 at 50 cost 1,250. By the slab 10 at 50, 10 at 40 and 5 at 30: 1,050."""
+    publish("late", {"price": "50"})
+    post(acme, "late", "15", "10")
+    assert (book_month_fees(now=NOW), sum_model(acme, "late")) == (0, 1250)
+    publish("late", SLAB)
+    assert rerate("late") == 2
+    book_month_fees(now=NOW)
+    assert sum_model(acme, "late") == 1050
+    assert rerate("late") == 0  # they count there now
+    publish("late", {"price": "50"})  # and taken back: the ladder's fees with it
+    assert rerate("late") == 2
+    book_month_fees(now=NOW)
+    assert sum_model(acme, "late") == 1250
+    assert find_differences(acme) == ()
+
+
+def test_a_ladder_that_begins_within_the_month_begins_at_zero_and_leaves_the_other_what_came_before(acme):
+    """12 at 2 before and 8 after; from then on 1 above 5: 24, and 5 at 2 with 3 at 1."""
+    began = THIS_MONTH - timedelta(days=10)
+    publish("within", {"price": "2"})
+    post(acme, "within", "12", time=began - timedelta(microseconds=1))
+    post(acme, "within", "8", time=began)
+    publish("within", {"price": "2", "quantity_tiers": tiers("graduated", (5, "1"))}, start=began.isoformat())
+    assert rerate("within") == 1
+    book_month_fees(now=NOW)
+    assert sum_model(acme, "within") == 24 + 13
+
+
+def test_a_preview_says_which_entries_a_ladder_would_count(acme):
+    publish("seen", {"price": "50"})
+    post(acme, "seen", "15", "10")
+    rate = {
+        "provider": "tiermaker", "model": "seen", "currency": "USD", "effective_from": "2026-01-01T00:00:00Z",
+        "meters": {"seat": {"per": 1} | SLAB}, "source": {"name": "a contract"},
+    }  # fmt: skip
+    (document,) = read_rates({"rates": [rate]})
+    impact = preview_rate(document, now=NOW, using="default").impact
+    assert (impact.total.entries, impact.total.before - impact.total.after) == (2, 0)
+    publish("seen", SLAB)
+    assert rerate("seen") == 2
+
+
+def test_after_a_re_rating_fees_are_made_up_for_as_far_back_as_its_rate_begins(acme):
+    assert count_months_back(now=NOW) == 2
+    long_ago = (THIS_MONTH - timedelta(days=150)).replace(day=1)
+    months = (NOW.year - long_ago.year) * 12 + NOW.month - long_ago.month
+    publish("old", SLAB, start=long_ago.isoformat())
+    post(acme, "old", "25", time=long_ago)
+    book_month_fees(now=NOW, months_back=months)
+    assert sum_model(acme, "old") == 1050
+    publish("old", {"price": "50"}, start=long_ago.isoformat())
+    assert rerate("old") == 1
+    assert count_months_back(now=NOW) == months
+    book_month_fees(now=NOW, months_back=count_months_back(now=NOW))
+    assert sum_model(acme, "old") == 1250
+    assert count_months_back(now=NOW + timedelta(days=2)) == 2
 
 
 def _find_rates(model, state):
