@@ -110,6 +110,24 @@ def describe_conditions(content: Mapping[str, Any]) -> list[str]:
     return [sentence[0].upper() + sentence[1:] for sentence in _list_conditions(content)]
 
 
+def describe_settlements(content: Mapping[str, Any]) -> list[str]:
+    """What is booked or charged beside its calls: tiers on a month's quantity, a fee a day, a least amount a month."""
+    said = [
+        f"{name_meter(name)}: {_describe_quantity_tier(tier, int(meter['per']))}"
+        for name, meter in content.get("meters", {}).items()
+        for tier in meter.get("quantity_tiers", ())
+    ]
+    said += _describe_fees(content)
+    return [sentence[0].upper() + sentence[1:] for sentence in said]
+
+
+def _describe_fees(content: Mapping[str, Any]) -> Iterator[str]:
+    if fee := content.get("daily_fee"):
+        yield f"{write_price(Decimal(fee))} USD a day, used or not"
+    if minimum := content.get("minimum"):
+        yield f"at least {write_price(Decimal(minimum['amount']))} USD a {minimum['period']}, charged at its end"
+
+
 def _list_conditions(content: Mapping[str, Any]) -> Iterator[str]:
     if content.get("price_from") == "reported_cost":
         yield "a call costs what the provider reports with it"
@@ -133,8 +151,7 @@ def _list_conditions(content: Mapping[str, Any]) -> Iterator[str]:
     if contained:
         cost = "costs what contains it" if len(contained) == 1 else "cost what contains them"
         yield f"{_join([name_meter(name) for name in contained])} {cost}"
-    if minimum := content.get("minimum"):
-        yield f"at least {write_price(Decimal(minimum['amount']))} USD a {minimum['period']}, charged at its end"
+    yield from _describe_fees(content)
 
 
 def _describe_window(window: str) -> str:
@@ -215,23 +232,27 @@ def _write_rounded(ratio: Fraction, step: Decimal) -> str:
 def _describe_meter(name: str, meter: Mapping[str, Any]) -> Iterator[str]:
     words, per = name_meter(name), int(meter["per"])
     for tier in meter.get("quantity_tiers", ()):
-        price = f"{write_price(Decimal(tier['price']))} USD per {per:,}"
-        above = f"{tier['above']:,}"
-        if tier["scope"] == "graduated":
-            yield f"{words}: what is above {above} in a month costs {price}"
-        elif tier["scope"] == "volume":
-            yield f"{words}: a month of more than {above} costs {price}, all of it"
-        else:
-            yield (
-                f"{words}: above {above} in a month, packages of {tier['size']:,} at "
-                f"{write_price(Decimal(tier['price']))} USD each, begun ones whole"
-            )
+        yield f"{words}: {_describe_quantity_tier(tier, per)}"
     if least := meter.get("minimum_per_call"):
         yield f"{words}: one call is charged at least {least:,}, once it used any"
     if meter.get("list_price", meter["price"]) != meter["price"]:
         yield f"{words}: contracted at {_say_discount(meter)} the list price of {_write_listed(name, meter)}"
     if meter.get("note"):
         yield f"{words}: {meter['note']}"
+
+
+def _describe_quantity_tier(tier: Mapping[str, Any], per: int) -> str:
+    above = f"{Decimal(tier['above']):,f}"
+    price = f"{write_price(Decimal(tier['price']))} USD"
+    size = tier.get("size")
+    if tier["scope"] == "volume":
+        cost = f"{price} for each {size:,} begun" if size else f"{price} per {per:,}"
+        said = f"a month of more than {above} costs {cost}, all of it"
+    elif size:
+        said = f"above {above} in a month, packages of {size:,} at {price} each, begun ones whole"
+    else:
+        said = f"what is above {above} in a month costs {price} per {per:,}"
+    return said + (f", and {write_price(Decimal(tier['flat']))} USD once it is entered" if tier.get("flat") else "")
 
 
 def _say_discount(meter: Mapping[str, Any]) -> str:

@@ -64,13 +64,27 @@ def list_rate_history(
     calls: Sequence[Call], *, tenant_ids: Collection[int] | None, aliases: Mapping[Alias, Alias]
 ) -> list[RateRecord]:
     """Every published version whose provider and name match one of `calls`, the newest first; replaced ones last."""
-    names = [canonical_names(*find_alias(aliases, call.provider, call.model)) for call in calls]
-    wanted = Q()
-    for provider, spellings in names:
-        wanted |= Q(provider=provider) & (Q(model__in=spellings) | ~Q(match="exact"))
-    rows = [row for row in _may_see(tenant_ids).filter(wanted) if _matches_any(row, calls, aliases)]
-    records = [read_record(row) for row in rows]
+    rows = _may_see(tenant_ids).filter(_want_names(calls, aliases))
+    records = [read_record(row) for row in rows if _matches_any(row, calls, aliases)]
     return sorted(records, key=_sort_newest_first)
+
+
+def list_rates_to_come(
+    calls: Sequence[Call], *, tenant_ids: Collection[int], aliases: Mapping[Alias, Alias]
+) -> list[RateRecord]:
+    """Every draft and every version in review that may price one of `calls`, the newest first."""
+    if not calls:
+        return []
+    rows = RateVersion.objects.filter(_want_names(calls, aliases), state__in=UNDER_WAY, tenant_id__in=tenant_ids)
+    return [read_record(row) for row in rows.order_by("-id") if _matches_any(row, calls, aliases)]
+
+
+def _want_names(calls: Sequence[Call], aliases: Mapping[Alias, Alias]) -> Q:
+    wanted = Q()
+    for call in calls:
+        provider, spellings = canonical_names(*find_alias(aliases, call.provider, call.model))
+        wanted |= Q(provider=provider) & (Q(model__in=spellings) | ~Q(match="exact"))
+    return wanted
 
 
 def list_coming_rates(*, after: datetime, tenant_ids: Collection[int] | None) -> list[RateRecord]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from billing.core.rate_checks import ERROR, Finding, PriceDiff, diff_prices
@@ -85,7 +86,7 @@ def make_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Rat
     """Lines of everything that either list prices by itself."""
     own = _list_own_places(before or {}) | _list_own_places(after)
     lines = [
-        DiffLine(price.meter, _name_tier(price.tier), price, _compare(price))
+        DiffLine(price.meter, name_tier(price.tier), price, _compare(price))
         for price in diff_prices(before, after)
         if (price.meter, price.tier) in own or "month" in price.tier
     ]
@@ -126,12 +127,16 @@ def _list_own_places(content: Mapping[str, Any]) -> set[tuple[str, str]]:
     return places
 
 
-def _name_tier(tier: str) -> str:
+def name_tier(tier: str) -> str:
+    """A tier's label (`> 272000`, `above 1000 a month`) in words; '' of the base list."""
     compare, _, count = tier.partition(" ")
     if compare == ">":
         return f"above {int(count):,} input tokens"
     if compare == ">=":
         return f"from {int(count):,} input tokens on"
+    if compare == "above":  # of a month's quantity, which may be a fraction
+        number, _, rest = count.partition(" ")
+        return f"above {Decimal(number):,f} {rest}"
     return tier
 
 
@@ -210,7 +215,7 @@ def _say_question(together: Sequence[Finding]) -> str:
     meter, _, tier = first.meter.partition(" ")
     text = first.text
     if first.meter and text.startswith(first.meter):
-        text = f"the price of {name_meter(meter)} {_name_tier(tier)}".strip() + text.removeprefix(first.meter)
+        text = f"the price of {name_meter(meter)} {name_tier(tier)}".strip() + text.removeprefix(first.meter)
     if others:
         names = [name_meter(each.meter.partition(" ")[0]) for each in others]
         text += f", and with it {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}"

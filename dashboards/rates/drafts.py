@@ -1,13 +1,20 @@
 """Rates under way: what a draft changes, how far it came, and what its reader may do with it."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 
 from billing.core.rate_documents import RatesRefused
-from billing.core.rate_words import describe_conditions, list_prices
+from billing.core.rate_words import (
+    WHOLE_METERS,
+    describe_conditions,
+    list_own_prices,
+    list_prices,
+    name_meter,
+)
 from billing.selectors.rate_drafts import (
     RateDraft,
     find_rates_before,
@@ -21,7 +28,10 @@ from dashboards.core.changes import Change
 from dashboards.core.rate_forms import write_rate, write_rate_text
 from dashboards.frame import make_link
 from dashboards.rates.actors import name_actors
-from dashboards.rates.differences import RateCheck, RateDiff, check_document, make_diff
+from dashboards.rates.differences import RateCheck, RateDiff, check_document, make_diff, name_tier
+from ledger.selectors import get_entries
+from tenants.models import OPERATOR_SLUG
+from tenants.selectors import get_tenant
 
 ROWS_MAX = 50
 STATE_WORDS = {
@@ -49,6 +59,20 @@ ACT_WORDS = {
     "rerating_cancelled": "ended the re-rating",
     "rerating_finished": "re-rated the last of it",
 }
+CONFIRMING = ("submitted", "published")
+# The code of a finding → what was confirmed of it.
+CONFIRMED_WORDS = {
+    "replaces": "it takes the place of the version before it, whole",
+    "overlap": "it ends where the next version begins",
+    "gap": "the time before it is unpriced",
+    "gap_after": "nothing prices what comes after it",
+    "missing_meter": "{} has no price",
+    "far_away": "the price of {} is ten times away, or more",
+    "above_list": "{} is agreed at more than its list price",
+    "price_from": "it changes between prices and the provider's own figure",
+}
+# Ids stand apart by a space in the ledger, and may hold one: `far_away:input > 272000`.
+_ID_BEGINS = re.compile(rf" (?=(?:{'|'.join(CONFIRMED_WORDS)})(?:[: ]|$))")
 
 
 # --- one rate ---
@@ -56,13 +80,14 @@ ACT_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ShownAct:
-    """What somebody did, in words."""
+    """What somebody did, in words. confirmed: the questions that were answered with it, where its entry was read."""
 
     who: str
     words: str
     comment: str
     at: datetime
     entry_id: str
+    confirmed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +158,7 @@ def read_draft_page(
             problem = f"{refused}"
     before = check.before if check else find_rates_before([draft]).get(rate_id)
     names = name_actors([*(act.actor for act in draft.acts), record.created_by, draft.submitted_by, record.approved_by])
+    told = _read_confirmed(draft)
     may, why_not = _list_acts(draft, seat)
     return DraftPage(
         draft=draft,
@@ -144,9 +170,16 @@ def read_draft_page(
         conditions=describe_conditions(record.content),
         steps=_list_steps(draft, names),
         acts=[
-            ShownAct(names[act.actor], ACT_WORDS.get(act.act, act.act), act.comment, act.acted_at, act.entry_id)
+            ShownAct(
+                names[act.actor],
+                ACT_WORDS.get(act.act, act.act),
+                act.comment,
+                act.acted_at,
+                act.entry_id,
+                _say_confirmed(told.get(act.entry_id, ()), list_own_prices(record.content)),
+            )
             for act in draft.acts
-        ],
+        ],  # fmt: skip
         may=may,
         why_not=why_not,
         tenant=_name_tenant(seat, record.tenant_id),
@@ -154,6 +187,29 @@ def read_draft_page(
         model_href=make_link("rate_model", seat.link_query, record.provider, record.model),
         before_href=make_link("rate_draft", seat.link_query, before.id) if before else "",
     )
+
+
+def _read_confirmed(draft: RateDraft) -> dict[str, Sequence[str]]:
+    """The ids that each step confirmed, by its entry in the operator's ledger."""
+    entry_ids = [act.entry_id for act in draft.acts if act.act in CONFIRMING]
+    if not entry_ids:
+        return {}
+    entries = get_entries(tenant_id=get_tenant(OPERATOR_SLUG).id, entry_ids=entry_ids)
+    said = {entry_id: entry["tags"].get("confirmed", "") for entry_id, entry in entries.items()}
+    return {entry_id: _ID_BEGINS.split(text) for entry_id, text in said.items() if text}
+
+
+def _say_confirmed(ids: Sequence[str], own: Container[str]) -> list[str]:
+    """A kind of tokens that costs what contains it was asked for together with that. own: meters that do not."""
+    said = []
+    for each in ids:
+        code, _, about = each.partition(":")
+        meter, _, tier = about.partition(" ")
+        if meter not in own and f"{code}:{WHOLE_METERS.get(meter, '')} {tier}".strip() in ids:
+            continue
+        words = f"{name_meter(meter)} {name_tier(tier)}".strip() if meter else ""
+        said.append(CONFIRMED_WORDS.get(code, each).format(words))
+    return said
 
 
 def _list_acts(draft: RateDraft, seat: Seat) -> tuple[frozenset[str], str]:

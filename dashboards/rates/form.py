@@ -155,6 +155,10 @@ class ShownForm:
         return [(each, self.wrong.get(each, "")) for each in ids]
 
     @property
+    def has_steps(self) -> bool:
+        return any(not step.is_empty for step in self.read.fields.steps)
+
+    @property
     def unplaced(self) -> list[str]:
         """Problems of no field."""
         return [problem.text for problem in self.read.problems if problem.id == "fields"]

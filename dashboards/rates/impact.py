@@ -37,6 +37,16 @@ class ImpactRow:
         return self.entries - self.rated
 
     @property
+    def known_before(self) -> Decimal | None:
+        """None where not one of them had a price: that is no zero."""
+        return None if self.entries and self.rated == self.entries else self.before
+
+    @property
+    def known_after(self) -> Decimal | None:
+        """None where all of them lose theirs."""
+        return None if self.entries and self.unrated == self.entries else self.after
+
+    @property
     def difference(self) -> Decimal:
         return self.after - self.before
 

@@ -73,16 +73,20 @@ class ShownJob:
         return self.job.entries_read - self.job.impact.total.entries
 
     @property
-    def before(self) -> Decimal:
-        return read_money(self.job.impact.total.before)
+    def before(self) -> Decimal | None:
+        """None where not one of them had a price: that is no zero."""
+        total = self.job.impact.total
+        return None if total.entries and total.rated == total.entries else read_money(total.before)
 
     @property
-    def after(self) -> Decimal:
-        return read_money(self.job.impact.total.after)
+    def after(self) -> Decimal | None:
+        """None where all of them lose theirs."""
+        total = self.job.impact.total
+        return None if total.entries and total.unrated == total.entries else read_money(total.after)
 
     @property
     def difference(self) -> Decimal:
-        return self.after - self.before
+        return read_money(self.job.impact.total.after - self.job.impact.total.before)
 
     @property
     def steps(self) -> list[tuple[str, str]]:
@@ -109,6 +113,10 @@ class JobsPage:
     @property
     def under_way(self) -> int:
         return sum(each.is_under_way for each in self.jobs)
+
+    @property
+    def paused(self) -> int:
+        return sum(each.job.state == "paused" for each in self.jobs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,12 @@ from billing.rates import load_rate_book
 from billing.selectors import CostQuery, Quantities, get_costs, sum_costs_by_tenant
 from billing.selectors.rate_versions import (
     EVERY_TENANT,
+    Alias,
     RateRecord,
     find_alias,
     list_model_aliases,
     list_rate_history,
+    list_rates_to_come,
 )
 from dashboards.access import Seat
 from dashboards.core.changes import Change, compare_amounts
@@ -33,6 +35,7 @@ from dashboards.core.periods import Period
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
 from dashboards.overview.links import make_entry_links
 from dashboards.overview.quantities import Group, get_known_cost, sum_by, sum_quantities
+from dashboards.rates.table import UnderWay, find_under_way
 from tenants.selectors import list_api_keys
 
 SERIES_COLORS = {"input": "1", "cache_read": "2", "cache_write": "3", "output": "5"}
@@ -49,7 +52,7 @@ class ShownVersion:
     """A version as a row. state: now, coming, past or replaced (in force at no time). tenant: a slug, '' for all.
 
     own_prices: without kinds of tokens that cost what contains them. impact_href: what it changes of what is booked,
-    '' for those who may not have that counted.
+    href: its own page; both '' for those who do not keep the rates.
     """
 
     record: RateRecord
@@ -60,6 +63,7 @@ class ShownVersion:
     tenant: str
     change: Change | None
     impact_href: str
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class ModelPage:
     in_force: ShownVersion | None
     reason: str
     coming: PriceStep | None
+    under_way: UnderWay | None
     conditions: Sequence[str]
     versions: Sequence[ShownVersion]
     agreed: Sequence[ShownVersion]
@@ -164,6 +169,7 @@ def read_model_page(
             book.tell_absence(provider, model, now, call.service_tier, region, tenant.id)
         ),
         coming=find_next_change(book, call, now=now, moments=moments),
+        under_way=_find_under_way(seat, call, aliases),
         conditions=describe_conditions(in_force.record.content) if in_force else (),
         versions=[version for version in versions if not version.record.tenant_id],
         agreed=[version for version in versions if version.record.tenant_id],
@@ -176,6 +182,14 @@ def read_model_page(
         uses=_list_uses(seat, call, by_feature, by_key, costs.totals, period, environment),
         complete_to=costs.complete_to,
     )  # fmt: skip
+
+
+def _find_under_way(seat: Seat, call: Call, aliases: Mapping[Alias, Alias]) -> UnderWay | None:
+    if not seat.may_edit_rates:
+        return None
+    tenant_ids = (EVERY_TENANT, seat.tenant.id)
+    to_come = list_rates_to_come([call], tenant_ids=tenant_ids, aliases=aliases)
+    return find_under_way(to_come, call, aliases, seat.link_query)
 
 
 def _ask_costs(seat: Seat, call: Call, period: Period, environment: str) -> CostQuery:
@@ -216,6 +230,7 @@ def _show(
         tenant=slugs.get(record.tenant_id, "") or (f"tenant {record.tenant_id}" if record.tenant_id else ""),
         change=change,
         impact_href=make_link("rate_impact", seat.link_query, record.id) if seat.may_edit_rates else "",
+        href=make_link("rate_draft", seat.link_query, record.id) if seat.may_edit_rates else "",
     )
 
 

@@ -31,6 +31,7 @@ from billing.selectors.rate_versions import (
     list_coming_rates,
     list_model_aliases,
     list_priced_names,
+    list_rates_to_come,
     read_rate_versions,
 )
 from dashboards.core.changes import Change, compare_amounts
@@ -49,6 +50,7 @@ STATES = {
 }
 ORIGIN_WORDS = {"genai-prices": "genai-prices", "file": "a file", "custom": "written here"}
 NEXT_PRICES_MAX = 2
+TOLD_FIRST = ("output", "input", "cache_read", "cache_write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,15 @@ class Coming:
 
     start: datetime
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The newest version that is drafted or in review."""
+
+    id: int
+    words: str
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class RateRow:
     conditions: Sequence[str]
     change: Change | None
     coming: Coming | None
+    under_way: UnderWay | None
     quantities: Quantities
     cost: Decimal | None
     estimate: Estimate | None
@@ -205,6 +217,7 @@ def read_rate_table(
     environment: str,
     link_query: Mapping[str, str],
     filters: RateFilters,
+    tells_under_way: bool = False,
     now: datetime,
 ) -> RateTable:
     """Read and compute the page with a fixed number of queries, however many models there are."""
@@ -222,7 +235,9 @@ def read_rate_table(
             by_model[provider, model][tier or STANDARD] = row.quantities
     tenant_ids = (EVERY_TENANT, tenant.id)
     links = make_entry_links({**link_query, "environment": environment or ALL_ENVIRONMENTS}, period)
-    rows = _make_rows(by_model, tenant_ids=tenant_ids, links=links, link_query=link_query, now=now)
+    rows = _make_rows(
+        by_model, tenant_ids=tenant_ids, links=links, link_query=link_query, tells_under_way=tells_under_way, now=now
+    )
     chosen = sorted((row for row in rows if filters.chooses(row)), key=SORTS.get(filters.sort, SORTS[""]))
     under_way = count_rates_under_way(tenant_ids=None)
     total = sum_quantities([row.quantities for row in chosen]) if chosen else Quantities()
@@ -258,6 +273,7 @@ def _make_rows(
     tenant_ids: tuple[int, int],
     links: EntryLinks,
     link_query: Mapping[str, str],
+    tells_under_way: bool,
     now: datetime,
 ) -> list[RateRow]:
     book, aliases = load_rate_book(), list_model_aliases()
@@ -268,10 +284,14 @@ def _make_rows(
     found = {name: _ask_book(book, call, now, coming, aliases, priced) for name, call in calls.items()}
     ids = {one for each in found.values() for one in _list_ids(each) if one is not None}
     records = read_rate_versions(ids)
+    to_come = (
+        list_rates_to_come(list(calls.values()), tenant_ids=tenant_ids, aliases=aliases) if tells_under_way else []
+    )
     rows = [
-        _make_row(each, by_model[name], book, records, links=links, link_query=link_query, now=now)
+        _make_row(each, by_model[name], book, records, links=links, link_query=link_query, now=now,
+                  under_way=find_under_way(to_come, each.call, aliases, link_query))
         for name, each in found.items()
-    ]
+    ]  # fmt: skip
     return sorted(rows, key=SORTS[""])
 
 
@@ -319,6 +339,23 @@ def _just_before(moment: datetime) -> datetime:
     return moment - datetime.resolution
 
 
+def find_under_way(
+    to_come: Sequence[RateRecord], call: Call, aliases: Mapping[Alias, Alias], link_query: Mapping[str, str]
+) -> UnderWay | None:
+    """The newest of these versions that may price the call; before drafts what waits for a second person."""
+    meant = find_alias(aliases, call.provider, call.model)
+    own = [
+        record
+        for record in to_come
+        if may_match(call, provider=record.provider, model=record.model, match=record.match, alias=meant)
+    ]
+    newest = min(own, key=lambda record: (record.state != "in_review", -record.id), default=None)
+    if newest is None:
+        return None
+    words = "in review" if newest.state == "in_review" else "draft"
+    return UnderWay(newest.id, words, make_link("rate_draft", link_query, newest.id))
+
+
 def _list_ids(found: _Found) -> list[int | None]:
     return [found.now, found.before, found.coming.rate_version_id if found.coming else None, found.suggested]
 
@@ -331,6 +368,7 @@ def _make_row(
     *,
     links: EntryLinks,
     link_query: Mapping[str, str],
+    under_way: UnderWay | None,
     now: datetime,
 ) -> RateRow:
     call, quantities = found.call, sum_quantities(tiers.values())
@@ -356,6 +394,7 @@ def _make_row(
         conditions=_say_conditions(record, call) if record else (),
         change=_compare_prices(prices, list_prices(before.content)) if before else None,
         coming=_say_coming(found.coming, prices, records),
+        under_way=under_way,
         quantities=quantities,
         cost=get_known_cost(quantities),
         estimate=_make_estimate(found, quantities, records, link_query),
@@ -413,8 +452,15 @@ def _say_coming(
     changed = [name for name, price in after.items() if name not in prices or prices[name].price != price.price]
     if not changed:
         return Coming(step.start, "other conditions, the same base prices")
-    words = [f"{name_meter(name)} {write_price(after[name].price)}" for name in reversed(changed)]
+    own = list_own_prices(record.content)
+    told = sorted([name for name in changed if name in own] or changed, key=_place_told)
+    words = [f"{name_meter(name)} {write_price(after[name].price)}" for name in told]
     return Coming(step.start, ", ".join(words[:NEXT_PRICES_MAX]))
+
+
+def _place_told(meter: str) -> int:
+    """Output first, then input: the two that most of a bill is made of."""
+    return TOLD_FIRST.index(meter) if meter in TOLD_FIRST else len(TOLD_FIRST)
 
 
 def _make_estimate(

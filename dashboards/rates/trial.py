@@ -29,6 +29,7 @@ OTHER_METERS = (
     "image_output_tokens",
 )  # fmt: skip
 METERS_MAX = 20
+METER_ROWS_MIN = 3
 TEXT_LENGTH_MAX = 256
 COST_STEP = Decimal("1e-12")
 PASTED_LENGTH_MAX = 256_000
@@ -249,5 +250,6 @@ def _refuse_constant(name: str) -> Any:
 
 
 def list_meter_rows(meters: Iterable[tuple[str, str]]) -> list[tuple[int, str, str]]:
-    """The rows of the further meters, numbered, and an empty one to go on with."""
-    return [(number, *pair) for number, pair in enumerate([*meters, ("", "")], 1)]
+    """The rows of the further meters, numbered, and empty ones to go on with: they do not grow while somebody types."""
+    rows = [*meters, ("", "")]
+    return [(number, *pair) for number, pair in enumerate([*rows, *[("", "")] * (METER_ROWS_MIN - len(rows))], 1)]

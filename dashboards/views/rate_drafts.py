@@ -165,7 +165,7 @@ def say_refusal(refused: rates.RateStepRefused) -> str:
             text
             for text, count in (
                 ("Correct what is wrong with it first.", errors),
-                ("Confirm each question below by its box, or correct what it asks about.", questions),
+                ("Confirm each question by its box, or correct what it asks about.", questions),
             )
             if count
         )

@@ -18,6 +18,7 @@ from dashboards.core.rate_forms import (
     FieldProblem,
     RateFields,
     ReadRate,
+    ask_source,
     fill_fields,
     read_fields,
     read_rate_form,
@@ -122,7 +123,7 @@ def _keep(request: HttpRequest, seat: Seat, draft: RateDraft | None) -> HttpResp
             spare = MORE_ROWS if request.POST["act"] == "more" else SPARE_ROWS
             return _render_form(request, seat, draft, read, spare=spare)
         case "draft" | "submit":
-            read = read_rate_form(_read_sent(request.POST))
+            read = ask_source(read_rate_form(_read_sent(request.POST)))
         case _:
             raise BadRequest("an act is draft, submit, check, more or text")
     if _is_text_changed(request.POST):

@@ -6,11 +6,19 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from billing.core.nearest_models import suggest_model
+from billing.core.rate_words import describe_settlements
 from billing.core.rates import NO_RATE_FOR_MODEL
-from billing.selectors.rate_versions import EVERY_TENANT, find_alias, list_model_aliases, list_priced_names
+from billing.selectors.rate_versions import (
+    EVERY_TENANT,
+    find_alias,
+    list_model_aliases,
+    list_priced_names,
+    read_rate_versions,
+)
 from billing.trials import Trial, try_usage
 from dashboards.access import Seat, member_required
 from dashboards.frame import make_frame, make_link
+from dashboards.rates.actors import name_writers
 from dashboards.rates.trial import (
     OTHER_METERS,
     TOKEN_FIELDS,
@@ -50,6 +58,7 @@ def _render(
         "model_href": make_link("rate_model", seat.link_query, form.texts["provider"], form.texts["model"])
         if trial
         else "",
+        **_describe_rate(seat, trial),
         **_suggest(seat, form, trial),
     }
     address = make_link("rate_trial", seat.link_query | form.get_query())
@@ -77,6 +86,19 @@ def _render(
         },
         status=status,
     )
+
+
+def _describe_rate(seat: Seat, trial: Trial | None) -> dict[str, object]:
+    """Who approved the list that prices it, and what that list costs beside its calls."""
+    rate = trial.explanation.rate if trial else None
+    record = read_rate_versions([rate.id]).get(rate.id) if rate else None
+    if record is None:
+        return {}
+    names = name_writers([record], seat)
+    return {
+        "approver": names.get(record.approved_by, record.approved_by),
+        "settlements": describe_settlements(record.content),
+    }
 
 
 def _suggest(seat: Seat, form: TrialForm, trial: Trial | None) -> dict[str, object]:

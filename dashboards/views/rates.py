@@ -44,7 +44,7 @@ def show_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
     now = timezone.now()
     period, problem = read_rates_period(request.GET, seat, now=now)
     environment, filters = read_rates_environment(request.GET), _read_filters(request.GET)
-    table = _read_table(seat, period, environment, filters, now=now)
+    table = _read_table(seat, period, environment, filters, tells_under_way=seat.may_edit_rates, now=now)
     context = {
         "frame": make_frame(seat, current="rates"),
         "table": table,
@@ -146,13 +146,22 @@ def _read_filters(query: QueryDict) -> RateFilters:
     )
 
 
-def _read_table(seat: Seat, period: Period, environment: str, filters: RateFilters, *, now: datetime) -> RateTable:
+def _read_table(
+    seat: Seat,
+    period: Period,
+    environment: str,
+    filters: RateFilters,
+    *,
+    tells_under_way: bool = False,
+    now: datetime,
+) -> RateTable:
     return read_rate_table(
         tenant=seat.tenant,
         period=period,
         environment=environment,
         link_query=seat.link_query,
         filters=filters,
+        tells_under_way=tells_under_way,
         now=now,
     )
 

@@ -2,6 +2,7 @@
 "use strict";
 
 const times = [...data.starts, data.end];
+const dearest = Math.max(...data.series.flatMap((series) => series.prices).map(Number)) || 1;
 
 const makeLine = (series) => ({
   type: "scatter",
@@ -27,8 +28,8 @@ const makeLayout = () => {
     hoverlabel: { bgcolor: readColor("paper"), bordercolor: readColor("cast"), font: { ...label, color: readColor("ink") } },
     dragmode: false,
     shapes: [{ type: "line", x0: data.now, x1: data.now, y0: 0, y1: 1, yref: "paper", line: { color: readColor("label"), width: 1, dash: "dash" } }],
-    xaxis: { type: "date", range: [data.begin, data.end], fixedrange: true, showgrid: false, zeroline: false, showline: true, linecolor: readColor("cast"), tickangle: 0, nticks: chart.clientWidth < 500 ? 4 : 8, hoverformat: "%-d %b %Y %H:%M" },
-    yaxis: { side: "right", fixedrange: true, nticks: 5, tickformat: ",~r", tickfont: label, ticklabelposition: "inside top", gridcolor: readColor("grid"), zeroline: true, zerolinecolor: readColor("cast"), automargin: false, rangemode: "tozero" },
+    xaxis: { type: "date", range: [data.begin, data.end], fixedrange: true, showgrid: false, zeroline: false, showline: true, linecolor: readColor("cast"), tickangle: 0, nticks: chart.clientWidth < 500 ? 4 : 8, tickformatstops: [{ dtickrange: [null, 2419200000], value: "%-d %b %Y" }, { dtickrange: ["M1", null], value: "%b %Y" }], hoverformat: "%-d %b %Y %H:%M" },
+    yaxis: { side: "right", fixedrange: true, nticks: 5, tickformat: ",~r", tickfont: label, ticklabelposition: "inside top", gridcolor: readColor("grid"), zeroline: true, zerolinecolor: readColor("cast"), automargin: false, range: [0, dearest * 1.08] },
   };
 };
 

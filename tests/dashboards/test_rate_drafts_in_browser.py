@@ -7,6 +7,7 @@ import pytest
 from billing.core.rate_documents import read_rates
 from billing.models import RateVersion
 from billing.rates import forget_rate_book, publish_rates
+from tests.dashboards.drafting import LUNA_BEFORE
 from tests.dashboards.pages import sign_in
 from tests.dashboards.test_browser import (  # noqa: F401 - the fixtures are its own
     LIST_TOO_WIDE,
@@ -19,7 +20,6 @@ from tests.dashboards.test_browser import (  # noqa: F401 - the fixtures are its
     open_page,
     wait_until,
 )
-from tests.dashboards.test_rate_drafts import LUNA_BEFORE
 from tests.factories import make_tenant, name_maker
 
 pytestmark = pytest.mark.timeout(300)
@@ -63,7 +63,7 @@ def test_finance_writes_a_price_is_asked_and_a_second_person_publishes_it(open_p
     line = check.locator("tr", has_text="Output").first
     wait_until(page, lambda: line.inner_text().split() == ["Output", "6.00", "1.20", "▼", "80.0", "%", "less"])
     page.get_by_role("button", name="Submit for approval").click()
-    page.get_by_text("Confirm each question below by its box").wait_for()
+    page.get_by_text("Confirm each question by its box").wait_for()
     assert page.complaints == ["Failed to load resource: the server responded with a status of 409 (Conflict)"]
     page.complaints.clear()
     assert page.get_by_label("Source").input_value() == "the cut of July"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from billing.rates import edit_rate, forget_rate_book, withdraw_rate
+from billing.rates import edit_rate, withdraw_rate
 from billing.reratings import list_jobs, start_rerating, work_jobs
 from tests.dashboards.bookings import book
 from tests.dashboards.luna import (
@@ -17,22 +17,13 @@ from tests.dashboards.luna import (
     MODEL,
     draft,
     publish,
-    publish_before,
     work,
     write_list,
 )
 from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_tenant
 
-pytestmark = pytest.mark.django_db(databases=["default", "reader"])
-
-
-@pytest.fixture(autouse=True)
-def fresh_rate_book():
-    forget_rate_book()
-    publish_before()
-    yield
-    forget_rate_book()
+pytestmark = [pytest.mark.django_db(databases=["default", "reader"]), pytest.mark.usefixtures("luna_before_its_cut")]
 
 
 @pytest.fixture
@@ -124,8 +115,8 @@ def test_what_has_no_price_yet_and_what_is_not_touched_is_said_in_words(acme):
     priced = draft(write_list(AFTER, CUT, model="gpt-5.6-sol"))
     count(client, address(acme, priced), priced)
     html = get_page(client, address(acme, priced))
-    assert "1 of them has no price yet." in read_text(html)
-    assert read_tables(html)[0][1] == ["July 2026", "1 1 had no price", "0.00", "0.40", "+0.40"]
+    assert "would cost $0.40; it has no price yet." in read_text(html)
+    assert read_tables(html)[0][1] == ["July 2026", "1 1 had no price", "unknown", "0.40", "+0.40"]
     same = draft(write_list(BEFORE, CUT, tenant=acme.slug))
     count(client, address(acme, same), same)
     assert "None of the 2 calls that it may price costs anything else by it." in read_text(

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing.core.rate_documents import read_rates
 from billing.models import RateUpload, RateVersion
-from billing.rates import IMPORTED, UPLOAD_BYTES_MAX, forget_rate_book, list_published_rates, publish_rates, read_source
+from billing.rates import IMPORTED, UPLOAD_BYTES_MAX, list_published_rates, publish_rates, read_source
 from ledger.selectors import EntryFilters, list_entries
 from tenants.models import OPERATOR_SLUG
 from tenants.selectors import get_tenant
@@ -20,15 +20,8 @@ from tests.dashboards.luna import AFTER, BEFORE, CUT, write_list
 from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_tenant, put_drafts_aside
 
-pytestmark = pytest.mark.django_db(databases=["default", "reader"])
+pytestmark = [pytest.mark.django_db(databases=["default", "reader"]), pytest.mark.usefixtures("fresh_rate_book")]
 ROW_ID = re.compile(r'name="row" value="([^"]+)"')
-
-
-@pytest.fixture(autouse=True)
-def fresh_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 @pytest.fixture

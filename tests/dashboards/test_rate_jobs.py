@@ -9,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.models import RateJob
-from billing.rates import forget_rate_book
 from billing.reratings import get_job, list_jobs, start_preview, work_jobs
 from ledger.selectors import EntryFilters, list_entries
 from tenants.models import OPERATOR_SLUG
@@ -23,22 +22,13 @@ from tests.dashboards.luna import (
     MODEL,
     draft,
     publish,
-    publish_before,
     work,
     write_list,
 )
 from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_tenant
 
-pytestmark = pytest.mark.django_db(databases=["default", "reader"])
-
-
-@pytest.fixture(autouse=True)
-def fresh_rate_book():
-    forget_rate_book()
-    publish_before()
-    yield
-    forget_rate_book()
+pytestmark = [pytest.mark.django_db(databases=["default", "reader"]), pytest.mark.usefixtures("luna_before_its_cut")]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the fields of a form say: the document, or everything that is wrong with them, each at its field."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ _CURES = {
 }
 
 
+_TOO_LONG = re.compile(r"has more than 12 decimals for one unit \((\S+) per 1000000\)")
+
+
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
     """What is wrong, at the field `id`; name: as the rate calls it. id is 'fields' where no one field is to blame."""
@@ -35,6 +39,46 @@ class FieldProblem:
     id: str
     name: str
     text: str
+
+    @property
+    def label(self) -> str:
+        """The field as the form calls it: “Price of output”, “From”."""
+        path = _TIER_PATH.sub("", self.name)
+        if meter := _METER_PATH.fullmatch(path):
+            said = f"{_METER_FIELDS.get(meter[2] or '', 'A tier')} of {meter[1]}"
+            return f"{said}, long prompts" if path != self.name else said
+        if path != self.name:
+            return "Long prompts"
+        return _LABELS.get(path, path)
+
+
+_TIER_PATH = re.compile(r"context_tiers\[\d+\]\.?")
+_METER_PATH = re.compile(r"meters\.(\w+)(?:\.(.+))?")
+_METER_FIELDS = {"": "Prices", "price": "Price", "list_price": "List price", "per": "Unit"}
+_LABELS = {
+    "meters": "Prices",
+    "match": "Name of the model",
+    "tenant": "Tenant",
+    "provider": "Provider",
+    "model": "Model",
+    "service_tier": "Service tier",
+    "region": "Region",
+    "time_window": "Hours of the day",
+    "priority": "Priority among patterns",
+    "effective_from": "From",
+    "effective_to": "To",
+    "daily_fee": "Fee a day",
+    "minimum": "At least a month",
+    "minimum.amount": "At least a month",
+    "price_from": "A call costs",
+    "source": "Source",
+    "source.name": "Source",
+    "source.url": "Address",
+    "source.read_on": "Read on",
+    "source.note": "Note",
+    "quantity_tiers": "A tier on a month's quantity",
+    "context_tiers": "Long prompts",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +282,21 @@ def _place(problem: Problem, places: Mapping[str, str]) -> FieldProblem:
     """The problem at its field, or at that of the part that holds it."""
     path = strip_path(problem.path)
     said = f"{_CURES.get(problem.cure, problem.cure)}."
+    fault = problem.problem.replace("effective_from", "its beginning")
+    if too_long := _TOO_LONG.fullmatch(fault):
+        fault, said = f"has more than 6 decimals a million ({too_long[1]})", "Round it to 6."
     at = path
     while at not in places and at:
         at = at[: max(at.rfind("."), at.rfind("["), 0)]
-    return FieldProblem(places.get(at, "fields"), path, f"{problem.problem}. {said}")
+    return FieldProblem(places.get(at, "fields"), path, f"{fault}. {said}")
+
+
+def ask_source(read: ReadRate) -> ReadRate:
+    """The same with a word at the source where it says none: a price that is kept says where it was read or agreed."""
+    if read.document is None or read.document.content.get("source", {}).get("name"):
+        return read
+    cure = "Say where the price was read or agreed, such as Contract A-2026-11."
+    return ReadRate(read.fields, None, [FieldProblem("source_name", "source.name", cure)])
 
 
 def strip_path(path: str) -> str:

@@ -111,6 +111,18 @@ def tier(above, meters, *, compare=">", scope="request"):
                 {"above": 100, "scope": "package", "size": 1000, "price": "5"}]}}},
             ["Requests: above 100 in a month, packages of 1,000 at 5.00 USD each, begun ones whole"],
         ),
+        (
+            {"meters": {"page": {"price": "0.01", "per": 1, "quantity_tiers": [
+                {"above": 1000, "scope": "volume", "size": 500, "price": "4", "flat": "20"}]}}},
+            ["Pages: a month of more than 1,000 costs 4.00 USD for each 500 begun, all of it, and 20.00 USD once it is "
+             "entered"],
+        ),
+        (
+            {"meters": {"gb_hour": {"price": "0.01", "per": 1, "quantity_tiers": [
+                {"above": "0.5", "scope": "graduated", "price": "0.008"}]}}},
+            ["GB hours: what is above 0.5 in a month costs 0.008 USD per 1"],
+        ),
+        ({"tenant": "acme", "daily_fee": "240"}, ["Agreed for the tenant acme alone", "240.00 USD a day, used or not"]),
     ],
 )  # fmt: skip
 def test_conditions_are_told_in_words(more, sentences):
