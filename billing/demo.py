@@ -1,25 +1,49 @@
-"""The demo of a first start: two tenants, their people and keys, and sixty days of simulated calls."""
+"""The demo of a first start: five companies, people and keys, and 120 days of simulated calls.
+
+The companies came to Tokenledger thirty days ago and booked what they had logged until then; since that day each day's
+calls are booked when it ends, except for some that come late.
+"""
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
 
-from billing.core.demo import WORKLOADS, make_day
-from billing.core.usage import UsageEvent
+import msgspec
+from django.db import connections
+
+from billing.core.demo import (
+    CONTRACT,
+    CONTRACT_DAYS_AGO,
+    LATE_TAGS,
+    TENANTS,
+    Slip,
+    make_agent_runs,
+    make_day,
+    make_slips,
+)
+from billing.core.rate_documents import read_rates
+from billing.core.spans import OTHER, SentSpan, SpanReading, read_span
+from billing.core.usage import UsageEvent, split_usage
 from billing.genai_prices_import import read_genai_prices
-from billing.ingestion import ingest_events
+from billing.ingestion import RejectedItem, ingest_events
 from billing.rates import IMPORTED, list_published_rates, publish_rates
-from billing.rollups.batches import apply_batches
+from billing.rollups.batches import apply_batches, apply_claim
+from billing.spans import TakenSpan, book_spans
 from tenants.keys import issue_api_key, revoke_api_key
 from tenants.people import PersonRefused, create_user
 from tenants.selectors import TenantInfo, get_tenant, list_api_keys
 from tenants.tenants import create_tenant
 
+DAYS = 120
+JOINED_DAYS_AGO = 30  # the ledger takes no booking as made more than 40 days ago
+SENT_AFTER = timedelta(minutes=2)  # a day's end
 KEY_NAME = "demo"
 EVENTS_PER_BATCH_MAX = 1_000
-NAMES = {"acme": "Acme (demo)", "globex": "Globex (demo)"}
+BOOKED_AT_ONCE = 2  # tenants: one's Python beside the other's PostgreSQL
 PEOPLE = (
     ("admin@demo.example", "admin", None),
     ("finance@demo.example", "finance", None),
@@ -40,10 +64,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What was made. api_keys: whole, by tenant; they are shown this once."""
+    """What was made. rejected: events that could not be booked. api_keys: whole, by tenant; shown this once."""
 
     events: int
     unpriced: int
+    rejected: int
     logins: tuple[Login, ...]
     api_keys: dict[str, str]
 
@@ -52,34 +77,45 @@ class DemoRefused(ValueError):
     """A tenant of the demo's name that is a real one."""
 
 
-def seed_demo(*, now: datetime, days: int = 60, seed: int = 1, say: Callable[[str], None] = lambda line: None) -> Demo:
+def seed_demo(
+    *, now: datetime, days: int = DAYS, seed: int = 1, say: Callable[[str], None] = lambda line: None
+) -> Demo:
     """Fill an installation with a demo whose last day is that of `now`.
 
-    Safe to repeat after an interruption: what stands already is left, its keys are made anew. People come last, so
-    that nobody's password is made and not shown. Raises DemoRefused.
+    Safe to repeat after an interruption, and on a later day: what stands already is left, the days since are added, the
+    keys are made anew. People come last, so that nobody's password is made and not shown. Raises DemoRefused.
     """
-    tenants = [_ensure_tenant(slug) for slug in WORKLOADS]
-    if not any(rate.imported for rate in list_published_rates()):
+    tenants = [_ensure_tenant(slug) for slug in TENANTS]
+    published = list_published_rates()
+    if not any(rate.imported for rate in published):
         say("importing rates")
         _import_rates(now)
+    last_day = _find_last_day(tenants[0]) or _publish_contract(now)
     api_keys = {tenant.slug: _issue_key(tenant, now) for tenant in tenants}
-    booked = unpriced = 0
-    for tenant in tenants:
+    first_day = now.date() - timedelta(days=days - 1)
+
+    def book(tenant: TenantInfo) -> _Counts:
         say(f"booking {days} days of {tenant.slug}")
-        events = _make_calls(tenant.slug, now=now, days=days, seed=seed)
-        while chunk := list(islice(events, EVENTS_PER_BATCH_MAX)):
-            counts = _book(tenant, chunk, key=api_keys[tenant.slug], now=now)
-            booked, unpriced = booked + counts[0], unpriced + counts[1]
+        history = _History(tenant, api_keys[tenant.slug].split("_")[1], seed, first_day, last_day, now)
+        try:
+            return history.book()
+        finally:
+            connections.close_all()  # of this thread
+
+    with ThreadPoolExecutor(BOOKED_AT_ONCE) as threads:
+        counts = list(threads.map(book, tenants))
     say("adding up")
     while apply_batches(now=now):
         pass
-    return Demo(booked, unpriced, tuple(_create_person(*person) for person in PEOPLE), api_keys)
+    logins = tuple(_create_person(*person) for person in PEOPLE)
+    return Demo(*(sum(column) for column in zip(*counts, strict=True)), logins, api_keys)
 
 
 def _ensure_tenant(slug: str) -> TenantInfo:
     tenant = get_tenant(slug)
     if tenant is None:
-        return create_tenant(slug=slug, name=NAMES[slug], is_demo=True)
+        company = TENANTS[slug]
+        return create_tenant(slug=slug, name=company.name, timezone=company.timezone, is_demo=True)
     if not tenant.is_demo:
         raise DemoRefused(f"the tenant {slug!r} is a real one; the demo leaves it alone")
     return tenant
@@ -91,6 +127,26 @@ def _import_rates(now: datetime) -> None:
     )
 
 
+def _find_last_day(acme: TenantInfo) -> date | None:
+    """The first seeding's last day, by the contract it published: a demo that is seeded again tells the same tale."""
+    starts = [
+        rate.effective_from
+        for rate in list_published_rates(provider=CONTRACT["provider"])
+        if rate.tenant_id == acme.id and rate.model == CONTRACT["model"]
+    ]
+    return min(starts).date() + timedelta(days=CONTRACT_DAYS_AGO) if starts else None
+
+
+def _publish_contract(now: datetime) -> date:
+    """Acme's own price, as published a day before it began; the demo's last day, which is that of `now`."""
+    start = datetime.combine(now.date() - timedelta(days=CONTRACT_DAYS_AGO), time(), UTC)
+    documents = read_rates({"rates": [{**CONTRACT, "effective_from": start.isoformat()}]})
+    publish_rates(
+        documents, origin="custom", created_by="seed_demo", approved_by="the demo", now=start - timedelta(days=1)
+    )
+    return now.date()
+
+
 def _issue_key(tenant: TenantInfo, now: datetime) -> str:
     """A key to send and read with, in place of one that an interrupted seeding did not show."""
     for key in list_api_keys(tenant.id):
@@ -99,18 +155,103 @@ def _issue_key(tenant: TenantInfo, now: datetime) -> str:
     return issue_api_key(tenant_id=tenant.id, scopes=("ingest", "read"), name=KEY_NAME, now=now)
 
 
-def _make_calls(slug: str, *, now: datetime, days: int, seed: int) -> Iterator[UsageEvent]:
-    """The calls of the last `days`, oldest first, up to `now`."""
-    for ago in reversed(range(days)):
-        for event in make_day(tenant=slug, day=(now - timedelta(days=ago)).date(), seed=seed):
-            if event.time <= now:
-                yield event
+_Counts = tuple[int, int, int]  # booked, unpriced, rejected
 
 
-def _book(tenant: TenantInfo, events: Sequence[UsageEvent], *, key: str, now: datetime) -> tuple[int, int]:
-    """(booked, unpriced)"""
-    receipt = ingest_events(tenant_id=tenant.id, api_key_id=key.split("_")[1], events=list(enumerate(events)), now=now)
-    return receipt.accepted, receipt.unpriced
+@dataclass(slots=True)
+class _History:
+    """One tenant's calls, on their way into the ledger."""
+
+    tenant: TenantInfo
+    key_id: str
+    seed: int
+    first_day: date
+    last_day: date
+    now: datetime
+    events: int = 0
+    unpriced: int = 0
+    rejected: int = 0
+
+    def book(self) -> _Counts:
+        """Book all of it, oldest first, and add it up."""
+        joined_at = datetime.combine(self.last_day - timedelta(days=JOINED_DAYS_AGO), time(), UTC)
+        late = []
+        for sent_at, of_day in groupby(self._make_calls(), key=lambda event: self._send_at(event.time, joined_at)):
+            calls = list(of_day)
+            late += [event for event in calls if event.tags == LATE_TAGS]
+            booked = self._book([event for event in calls if event.tags != LATE_TAGS], sent_at)
+            if sent_at > joined_at:
+                day = calls[0].time.date()
+                self._book_agent_runs(day, sent_at)
+                if booked:  # else they are kept already
+                    self._keep_slips(day)
+        self._book(late, self.now)
+        while apply_claim(tenant_id=self.tenant.id, now=self.now):
+            pass
+        return self.events, self.unpriced, self.rejected
+
+    def _send_at(self, moment: datetime, joined_at: datetime) -> datetime:
+        """When a call of that moment was booked: on the first day here, or when its own day was over."""
+        if moment < joined_at:
+            return joined_at
+        midnight = datetime.combine(moment.date() + timedelta(days=1), time(), UTC)
+        return min(midnight + SENT_AFTER, self.now)
+
+    def _make_calls(self) -> Iterator[UsageEvent]:
+        """In order of time, up to `now`. The tenant's day may begin before that of UTC, and end after it."""
+        day = self.first_day
+        while day <= self.now.date() + timedelta(days=1):
+            for event in make_day(tenant=self.tenant.slug, day=day, seed=self.seed, last_day=self.last_day):
+                if event.time <= self.now:
+                    yield event
+            day += timedelta(days=1)
+
+    def _book(self, events: Sequence[UsageEvent], sent_at: datetime) -> int:
+        """How many were new."""
+        new = 0
+        for start in range(0, len(events), EVENTS_PER_BATCH_MAX):
+            chunk = events[start : start + EVENTS_PER_BATCH_MAX]
+            receipt = ingest_events(
+                tenant_id=self.tenant.id, api_key_id=self.key_id, events=list(enumerate(chunk)), now=sent_at
+            )
+            new += receipt.accepted
+            self.unpriced += receipt.unpriced
+        self.events += new
+        return new
+
+    def _book_agent_runs(self, day: date, sent_at: datetime) -> None:
+        runs = make_agent_runs(tenant=self.tenant.slug, day=day, seed=self.seed, last_day=self.last_day)
+        until_ns = int(sent_at.timestamp()) * 10**9
+        spans = [span for run in runs if run[0].ended_ns < until_ns for span in run]
+        if spans:
+            taken = [_take_span(span, index) for index, span in enumerate(spans)]
+            receipt = book_spans(tenant_id=self.tenant.id, api_key_id=self.key_id, spans=taken, now=sent_at)
+            self.events += receipt.booked
+
+    def _keep_slips(self, day: date) -> None:
+        for slip in make_slips(tenant=self.tenant.slug, day=day, seed=self.seed, last_day=self.last_day):
+            ingest_events(
+                tenant_id=self.tenant.id, api_key_id=self.key_id, events=[], rejected=[_reject(slip)],
+                now=slip.received_at,
+            )  # fmt: skip
+            self.rejected += 1
+
+
+def _take_span(span: SentSpan, index: int) -> TakenSpan:
+    """As the door takes it, for what it carries is known to be right."""
+    span = msgspec.structs.replace(span, index=index)
+    reading = read_span(span)
+    return TakenSpan(span, reading, None if reading.role == OTHER else _make_event(reading))
+
+
+def _make_event(reading: SpanReading) -> UsageEvent:
+    fields: dict[str, Any] = {**reading.fields, "time": reading.time, "usage": split_usage(reading.fields["usage"])}
+    return UsageEvent(event_id=fields.pop("id"), **fields)
+
+
+def _reject(slip: Slip) -> RejectedItem:
+    problem = {"field": slip.field, "code": slip.code, "detail": slip.problem}
+    return RejectedItem(0, slip.event_id, slip.code, slip.detail, slip.body, (problem,))
 
 
 def _create_person(email: str, role: str, tenant: str | None) -> Login:

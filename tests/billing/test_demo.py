@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -10,17 +10,20 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from billing.core.demo import TENANTS
+from billing.selectors import get_trace
 from tenants.keys import find_api_key
 from tenants.models import User
 from tenants.scope import tenant_scope
 from tenants.selectors import get_tenant
 
 pytestmark = pytest.mark.usefixtures("committed_db")
+DAYS = 11  # with the spike, the late calls and the refused ones
 
 
 def seed(**options):
     out = StringIO()
-    call_command("seed_demo", days=3, stdout=out, **options)
+    call_command("seed_demo", days=DAYS, stdout=out, **options)
     return json.loads(out.getvalue().splitlines()[-1])
 
 
@@ -36,16 +39,14 @@ def demo(django_db_setup, django_db_blocker):
         return seed()
 
 
-def test_a_first_start_has_two_tenants_with_priced_calls(demo):
-    for slug in ("acme", "globex"):
+def test_a_first_start_has_five_tenants_and_those_that_still_send_have_priced_calls(demo):
+    for slug in TENANTS.keys() - {"veltra"}:
         assert get_tenant(slug).is_demo
-        [(entries, cost, features)] = read(
-            slug, "SELECT count(*), sum(billed_cost), count(DISTINCT feature) FROM ledger_entry"
-        )
+        [(entries, cost)] = read(slug, "SELECT count(*), sum(billed_cost) FROM ledger_entry WHERE calls = 1")
         assert entries > 100
         assert cost > Decimal("0.1")
-        assert features >= 3
-    booked = sum(read(slug, "SELECT count(*) FROM ledger_entry")[0][0] for slug in ("acme", "globex"))
+    assert read("veltra", "SELECT count(*) FROM ledger_entry WHERE calls = 1") == [(0,)]
+    booked = sum(read(slug, "SELECT count(*) FROM ledger_entry WHERE calls = 1")[0][0] for slug in TENANTS)
     assert demo["events"] == booked
 
 
@@ -55,9 +56,53 @@ def test_only_the_model_without_a_rate_is_unpriced(demo):
 
 
 def test_the_rollups_hold_what_the_ledger_holds(demo):
-    for slug in ("acme", "globex"):
-        ledger = read(slug, "SELECT count(*), sum(billed_cost) FROM ledger_entry")
-        assert read(slug, "SELECT sum(calls), sum(billed_cost) FROM cost_hour") == ledger
+    for slug in TENANTS:
+        ledger = read(slug, "SELECT count(*), sum(billed_cost) FROM ledger_entry WHERE calls = 1")
+        assert read(slug, "SELECT sum(calls)::bigint, sum(billed_cost) FROM cost_hour") in (ledger, [(None, None)])
+
+
+def test_acmes_support_chat_has_a_contracts_price_from_its_first_day_on(demo):
+    """Luna costs what the list says, the contract's model 15 % less: 2.125, 0.2125 and 12.75 USD a million tokens."""
+    [(wrong, right)] = read(
+        "acme",
+        """SELECT count(*) FILTER (WHERE billed_cost <> (input_tokens * 2.125 + cache_read_tokens * 0.2125
+                                                         + output_tokens * 12.75) / 1000000),
+                  count(*) FILTER (WHERE list_cost = billed_cost / 0.85)
+           FROM ledger_entry
+           WHERE model = 'gpt-5.4-2026-03-05' AND status = 'ok' AND NOT cache_hit""",
+    )
+    assert (wrong, right > 100) == (0, True)
+
+
+def test_calls_are_booked_when_their_day_ends_and_some_of_them_days_late(demo):
+    lags = dict(
+        read(
+            "acme",
+            """SELECT coalesce(tags ->> 'delivery', ''), max(recorded_at - charge_period_start) FROM ledger_entry
+               WHERE calls = 1 GROUP BY 1""",
+        )
+    )
+    assert lags[""] < timedelta(hours=24, minutes=3)
+    assert lags["late"] > timedelta(days=3)
+
+
+def test_refused_events_wait_for_their_replay(demo):
+    rows = dict(read("acme", "SELECT code, count(*) FROM rejected_event WHERE replayed_at IS NULL GROUP BY 1"))
+    assert rows.keys() == {"usage_inconsistent", "time_out_of_window"}
+    assert demo["rejected"] == sum(read(slug, "SELECT count(*) FROM rejected_event")[0][0] for slug in TENANTS)
+
+
+def test_runs_of_an_agent_are_traces_with_what_each_call_cost(demo):
+    [(trace_id, calls)] = read(
+        "acme",
+        """SELECT trace_id, count(*) FROM ledger_entry WHERE feature = 'incident-agent'
+           GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1""",
+    )
+    trace = get_trace(tenant_id=get_tenant("acme").id, trace_id=trace_id)
+    assert trace.is_complete and trace.billed_cost > 0
+    assert trace.spans[0].name == "invoke_agent incident-helper"
+    assert sum(span.billing == "booked" for span in trace.spans) == calls
+    assert {span.parent_span_id for span in trace.spans[1:]} == {trace.spans[0].span_id}
 
 
 def test_the_people_can_sign_in_and_the_keys_are_live(demo):
@@ -76,13 +121,34 @@ def test_the_people_can_sign_in_and_the_keys_are_live(demo):
 
 
 def test_a_second_run_books_nothing_twice_and_hands_out_new_keys(demo):
-    before = read("acme", "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())")
+    counts = (
+        "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())",
+        "SELECT count(*) FROM rejected_event",
+        "SELECT count(*) FROM span WHERE started_at < date_trunc('day', now())",
+    )
+    before = [read("acme", query) for query in counts]
     again = seed()
-    after = read("acme", "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())")
-    assert before == after
+    assert [read("acme", query) for query in counts] == before
     assert [login["password"] for login in again["logins"]] == ["", "", "", ""]
+    assert again["rejected"] == 0
     assert find_api_key(demo["api_keys"]["acme"]) is None
     assert find_api_key(again["api_keys"]["acme"]).scopes == {"ingest", "read"}
+
+
+def test_a_run_on_a_later_day_tells_the_same_tale_and_adds_that_day(demo):
+    later = datetime.now(UTC) + timedelta(days=1)
+    before = read("globex", "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())")
+    [(late,)] = read("acme", "SELECT count(*) FROM ledger_entry WHERE tags ? 'delivery'")
+    [(contracts,)] = read("acme", "SELECT count(*) FROM rate_version WHERE origin = 'custom' AND tenant_id <> 0")
+    call_command("seed_demo", days=DAYS, now=later, stdout=StringIO())
+    assert read("acme", "SELECT count(*) FROM ledger_entry WHERE tags ? 'delivery'") == [(late,)]
+    assert read("acme", "SELECT count(*) FROM rate_version WHERE origin = 'custom' AND tenant_id <> 0") == [
+        (contracts,)
+    ]
+    assert (
+        read("globex", "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())")
+        == before
+    )
 
 
 def test_a_real_tenant_of_the_demos_name_is_left_alone(demo, monkeypatch):
@@ -92,6 +158,6 @@ def test_a_real_tenant_of_the_demos_name_is_left_alone(demo, monkeypatch):
         seed()
 
 
-def test_nothing_lies_in_the_future(demo):
-    [(latest,)] = read("acme", "SELECT max(charge_period_start) FROM ledger_entry")
-    assert latest <= datetime.now(UTC)
+def test_nothing_lies_in_the_future(django_db_setup):
+    [(latest,)] = read("pebble", "SELECT max(recorded_at - charge_period_start) FROM ledger_entry")
+    assert latest > timedelta(0)

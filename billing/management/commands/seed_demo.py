@@ -7,15 +7,15 @@ from datetime import datetime
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing.demo import Demo, DemoRefused, seed_demo
+from billing.demo import DAYS, Demo, DemoRefused, seed_demo
 from billing.management.moments import parse_moment
 
 
 class Command(BaseCommand):
-    help = "Make two demo tenants with people, keys and simulated calls up to now."
+    help = "Make five demo tenants with people, keys and simulated calls up to now."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, default=60)
+        parser.add_argument("--days", type=int, default=DAYS)
         parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same calls")
         parser.add_argument(
             "--now", type=parse_moment, default=None, metavar="TIME", help="the last moment, with a zone"
@@ -29,13 +29,16 @@ class Command(BaseCommand):
         self._print(demo)
 
     def _print(self, demo: Demo) -> None:
-        self.stdout.write(f"\nThe demo holds {demo.events:,} simulated calls, {demo.unpriced:,} of them unpriced.\n\n")
+        self.stdout.write(
+            f"\nThe demo holds {demo.events:,} simulated calls, {demo.unpriced:,} of them unpriced, "
+            f"and {demo.rejected:,} that could not be booked.\n\n"
+        )
         self.stdout.write("Sign in as (passwords are shown this once):")
         for login in demo.logins:
             password = login.password or "(was there before)"
             self.stdout.write(f"  {login.email:<22} {password:<20} {login.role} of {login.tenant}")
         self.stdout.write("API keys (scopes ingest, read; shown this once):")
         for tenant, key in demo.api_keys.items():
-            self.stdout.write(f"  {tenant:<8} {key}")
+            self.stdout.write(f"  {tenant:<11} {key}")
         self.stdout.write("")
         self.stdout.write(json.dumps(asdict(demo)))
