@@ -71,7 +71,9 @@ class Simulation:
         """The tenant that is charged, and whether its events must name it."""
         me = self._ask("GET", "/v1/me")
         own = me["tenant"]["slug"]
-        slug = (wanted if me["is_operator"] else own) or own
+        if me["is_operator"] and not wanted:
+            raise SimulationRefused("an operator's key says whom it charges: --tenant SLUG")
+        slug = wanted if me["is_operator"] else own
         if wanted and slug != wanted:
             raise SimulationRefused(f"the key is one of {own!r}, and may not send for {wanted!r}")
         holder = get_tenant(slug)
