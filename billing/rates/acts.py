@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
+import msgspec
+
 from billing.core.rate_documents import RateDocument
 from billing.models import RateAct, RateVersion
 from billing.rates.changes import RateChanges
@@ -14,8 +16,21 @@ from tenants.scope import tenant_scope
 from tenants.selectors import get_tenant
 
 
-def record_act(rate: RateVersion, *, act: str, actor: str, now: datetime, comment: str = "", **facts: str) -> None:
-    """Keep an act on one rate version, in the caller's transaction: in its history and in the ledger."""
+def record_act(
+    rate: RateVersion,
+    *,
+    act: str,
+    actor: str,
+    now: datetime,
+    comment: str = "",
+    is_for_tenant: bool = False,
+    **facts: str,
+) -> None:
+    """Keep an act on one rate version, in the caller's transaction: in its history and in the ledger.
+
+    A comment is between those who keep the rates: the ledger of a tenant whose own price it is has the act without it,
+    unless it is for the tenant.
+    """
     told = {
         "rate": str(rate.pk),
         "provider": rate.provider,
@@ -24,16 +39,14 @@ def record_act(rate: RateVersion, *, act: str, actor: str, now: datetime, commen
         "content_hash": bytes(rate.content_hash).hex(),
         "effective_from": _write_time(rate.effective.lower),
         "effective_to": _write_time(rate.effective.upper),
-        **({"comment": comment} if comment else {}),
         **facts,
     }
-    booked = Act(
-        name=f"rate.{act}",
-        actor=actor,
-        facts=told,
-        rate_version_id=rate.pk,
-    )
-    entry_id = _book(booked, tenant_id=rate.tenant_id, now=now, rate_version_hash=told["content_hash"])
+    said = told | {"comment": comment} if comment else told
+    booked = Act(name=f"rate.{act}", actor=actor, facts=said, rate_version_id=rate.pk)
+    entry_id = _book(booked, tenant_id=0, now=now, rate_version_hash=told["content_hash"])
+    if rate.tenant_id and act != "commented":
+        copy = msgspec.structs.replace(booked, facts=said if is_for_tenant else told)
+        _book(copy, tenant_id=rate.tenant_id, now=now, rate_version_hash=told["content_hash"])
     RateAct.objects.create(
         rate_version_id=rate.pk, act=act, actor=actor, comment=comment, acted_at=now, entry_id=entry_id
     )
@@ -83,23 +96,15 @@ def record_history(rate_ids: Sequence[int], *, act: str, actor: str, now: dateti
 
 def _book_once(act: Act, *, tenant_ids: Iterable[int], now: datetime) -> str:
     """Book the act for the operator and for each of these tenants (0: nobody); the operator's entry."""
-    entry_ids = [
-        _book(act, tenant_id=tenant_id, now=now, with_operator=False) for tenant_id in sorted({0, *tenant_ids})
-    ]
+    entry_ids = [_book(act, tenant_id=tenant_id, now=now) for tenant_id in sorted({0, *tenant_ids})]
     return entry_ids[0]
 
 
-def _book(act: Act, *, tenant_id: int, now: datetime, rate_version_hash: str = "", with_operator: bool = True) -> str:
-    """Book the act for the operator, for the tenant (0: nobody), or both; the first of the entries' ids."""
-    operator = get_tenant(OPERATOR_SLUG)
-    owners = [tenant_id] if tenant_id else []
-    if with_operator or not tenant_id:
-        owners.insert(0, operator.id)
-    entry_ids = []
-    for owner_id in owners:
-        with tenant_scope(owner_id):
-            entry_ids.append(book_act(tenant_id=owner_id, act=act, now=now, rate_version_hash=rate_version_hash))
-    return entry_ids[0]
+def _book(act: Act, *, tenant_id: int, now: datetime, rate_version_hash: str = "") -> str:
+    """Book the act for the tenant, 0 for the operator; the entry's id."""
+    owner_id = tenant_id or get_tenant(OPERATOR_SLUG).id
+    with tenant_scope(owner_id):
+        return book_act(tenant_id=owner_id, act=act, now=now, rate_version_hash=rate_version_hash)
 
 
 def _hash_contents(hashes: Sequence[bytes]) -> str:

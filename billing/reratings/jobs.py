@@ -266,4 +266,6 @@ def _record(job: RateJob, *, act: str, actor: str, now: datetime, facts: Mapping
     """Keep what was done to a re-rating; a preview changes nothing, so nobody need know of it."""
     if job.kind == "rerating":
         rate = RateVersion.objects.get(pk=job.rate_version_id)
-        record_act(rate, act=act, actor=actor, now=now, comment=job.reason, job=str(job.pk), **facts)
+        record_act(
+            rate, act=act, actor=actor, now=now, comment=job.reason, is_for_tenant=True, job=str(job.pk), **facts
+        )

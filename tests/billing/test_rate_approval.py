@@ -124,6 +124,20 @@ def test_what_is_agreed_with_a_tenant_is_in_that_tenants_ledger_too(db):
     assert list_acts(globex, rate_id) == []
 
 
+def test_what_reviewers_say_among_themselves_is_not_told_to_the_tenant(db):
+    acme = make_tenant("acme")
+    rate_id = draft_rate(write_rate(tenant=acme.slug), author="ann", now=NOW, comment="we could go to 1.50")
+    submit_rate(rate_id, actor="ann", now=NOW, comment="they do not know of globex")
+    comment_rate(rate_id, actor="bob", now=NOW, comment="well done")
+    approve_rate(rate_id, actor="bob", now=NOW, comment="before they ask again")
+    told, kept = list_acts(acme, rate_id), list_acts(get_tenant("operator"), rate_id)
+    assert [act["operation"] for act in told] == ["rate.drafted", "rate.submitted", "rate.approved", "rate.published"]
+    assert [act["tags"].get("comment") for act in told] == [None] * 4
+    assert [act["tags"]["comment"] for act in kept[:4]] == [
+        "we could go to 1.50", "they do not know of globex", "well done", "before they ask again",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("actor", ["ann", "cid", "dan"])
 def test_nobody_approves_what_he_wrote_or_submitted(db, actor):
     rate_id = draft_rate(write_rate(), author="ann", now=NOW)
