@@ -54,6 +54,13 @@ def test_the_list_tells_what_is_under_way_and_what_was_decided(acme):
 
     book(acme, {"time": timezone.now(), "provider": "acme-gpu", "model": "llama"})
     rates = get_page(finance, f"/rates?tenant={acme.slug}")
+    book(acme, {"time": timezone.now(), "provider": "openai", "model": "gpt-5.6-luna"})
+    row = next(row for row in read_tables(get_page(finance, f"/rates?tenant={acme.slug}"))[0] if "luna" in row[0])
+    assert row[7] == f"in review version {waiting} of gpt-5.6-luna"
+    for client in (sign_in(acme, role="owner"), sign_in(role="engineer")):
+        for page in ("/rates", "/rates/openai/gpt-5.6-luna"):
+            html = client.get(page, {"tenant": acme.slug}, follow=True).content.decode()
+            assert f"version {waiting}" not in html.lower()
     luna = f"/rates/openai/gpt-5.6-luna?tenant={acme.slug}"
     assert f"Version {waiting} waits for a second person." in read_text(get_page(finance, luna))
     assert "Drafts, 2" in rates and f"/rates/drafts?tenant={acme.slug}" in rates

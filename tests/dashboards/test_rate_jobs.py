@@ -114,6 +114,8 @@ def test_a_job_is_paused_goes_on_and_is_ended_each_safe_to_repeat(acme, monkeypa
         for _ in range(2):
             assert client.post(path, {"step": step})["Location"] == path
             assert get_job(job_id).state == state
+        jobs = read_text(get_page(client, f"/rates/jobs?tenant={acme.slug}"))
+        assert ("is paused and waits for somebody to let it go on" in jobs) == (state == "paused")
     fragment = client.post(path, {"step": "cancel"}, headers={"HX-Request": "true"})
     assert fragment.content.decode().lstrip().startswith("<div") and "cancelled" in fragment.content.decode()
     refused = client.post(path, {"step": "resume"})

@@ -13,6 +13,7 @@ from billing.core.usage import split_usage
 from billing.rates import forget_rate_book, publish_rates
 from billing.trials import try_usage
 from ledger.selectors import EntryFilters, list_entries
+from tenants.models import User
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_event, make_tenant, publish_test_rates
@@ -182,6 +183,33 @@ def test_while_typing_the_answer_alone_is_sent_and_the_address_follows(acme):
     html = answer.content.decode()
     assert html.strip().startswith('<section class="stack" id="result"') and "<form" not in html
     assert "exactly 0.000200000000 USD" in read_text(html)
+
+
+def test_what_is_booked_beside_the_calls_is_said_and_who_approved_is_named_to_keepers_of_rates(acme):
+    keeper = sign_in(role="finance")
+    number = keeper.session["_auth_user_id"]
+    ladder = {"price": "0.04", "per": 1, "quantity_tiers": [{"above": 1000, "scope": "graduated", "price": "0.03"}]}
+    own = {
+        "provider": "acme-gpu", "model": "painter", "currency": "USD", "effective_from": "2026-01-01T00:00:00Z",
+        "meters": {"image": ladder}, "daily_fee": "240", "tenant": acme.slug, "source": {"name": "our own cluster"},
+    }  # fmt: skip
+    publish_rates(
+        read_rates({"rates": [own]}), origin="file", created_by="one", approved_by=f"person {number}",
+        now=timezone.now(),
+    )  # fmt: skip
+    query = {"tenant": acme.slug, "provider": "acme-gpu", "model": "painter", "meter": "images", "quantity": "3"}
+    text = read_text(try_it(keeper, **query))
+    assert "exactly 0.120000000000 USD" in text
+    assert "Images: what is above 1,000 in a month costs 0.03 USD per 1." in text
+    assert "240.00 USD a day, used or not." in text
+    assert f"approved by {User.objects.get(pk=number).email}" in text
+    assert f"approved by person {number}" in read_text(try_it(sign_in(acme, role="owner"), **query))
+
+
+def test_there_is_room_for_several_meters_while_somebody_types(acme):
+    html = try_it(sign_in(acme), **LUNA, meter=["images"], quantity=["3"])
+    assert html.count('name="meter"') == 3
+    assert try_it(sign_in(acme), **LUNA, meter=list("abc"), quantity=list("123")).count('name="meter"') == 4
 
 
 def test_the_empty_page_says_what_to_do_and_an_agreed_price_is_the_tenants_alone(acme):

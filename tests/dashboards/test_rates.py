@@ -57,7 +57,7 @@ def test_each_model_in_use_has_its_prices_provenance_and_spend_and_the_unpriced_
     assert unpriced[8:] == ["1 1 unpriced", "unknown about 0.00475 as the nearest"]
     assert priced == [
         "gpt-4o-2024-08-06 openai", "2.50", "1.25", "2.50", "10.00",
-        "price page, read 2026-07-30 tests, approved by another test 22 Nov 2026", "6 Aug 2024", "none", "3", "0.0142",
+        "price page, read 2026-07-30 tests approved by another test, 22 Nov 2026", "6 Aug 2024", "none", "3", "0.0142",
     ]  # fmt: skip
     assert total[5] == "1 call unpriced, not in the sum about $0.00475 more as the nearest models"
     assert total[8:] == ["4", "0.0142"]
@@ -74,6 +74,10 @@ def test_a_change_is_told_before_and_after_it(acme):
     assert row[1:5] == ["2.00", "1.00", "–", "8.00"]
     assert row[6].endswith("▼ 20.0 % less")
     assert row[7].endswith(" output 4.00")
+    contained = {"audio_output": "6", "video_output": "6"}
+    publish({"effective_from": in_days(5), "meters": per_million(input="3", cache_read="3", output="6", **contained)})
+    row = read_tables(get_page(sign_in(acme), "/rates"))[0][1]
+    assert row[7].endswith(" output 6.00, input 3.00")  # what costs what contains it says nothing of its own
     assert read_tables(get_page(sign_in(acme), "/rates?state=changing"))[0][1][0] == "gpt-4o-2024-08-06 openai"
 
 
@@ -196,6 +200,16 @@ def test_a_service_tier_has_a_history_of_its_own(acme):
     assert "<b>$<data" in standard and "10.00</data></b> out" in standard
     assert "5.00</data></b> out" in batch
     assert "Only for calls of the service tier batch." in batch
+
+
+def test_tiers_from_a_fraction_on_and_fees_are_told_where_the_list_is(acme):
+    ladder = [{"above": "0.5", "scope": "volume", "size": 10, "price": "2", "flat": "1"}]
+    meters = {"gb_hour": {"price": "0.25", "per": 1, "quantity_tiers": ladder}}
+    publish({"provider": "acme-gpu", "model": "disk", "meters": meters, "tenant": acme.slug, "daily_fee": "240"})
+    html = get_page(sign_in(acme), "/rates/acme-gpu/disk")
+    sentence = "GB hours: a month of more than 0.5 costs 2.00 USD for each 10 begun, all of it"
+    assert f"<li>{sentence}, and 1.00 USD once it is entered.</li>" in html
+    assert "<li>240.00 USD a day, used or not.</li>" in html
 
 
 def test_a_name_with_a_slash_has_a_page(acme):

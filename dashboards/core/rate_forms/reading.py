@@ -31,6 +31,8 @@ _CURES = {
 
 _TOO_LONG = re.compile(r"has more than 12 decimals for one unit \((\S+) per 1000000\)")
 
+_UNNAMED = re.compile(r"Name (\w+) in meters as well\.")
+
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
@@ -45,8 +47,8 @@ class FieldProblem:
         """The field as the form calls it: “Price of output”, “From”."""
         path = _TIER_PATH.sub("", self.name)
         if meter := _METER_PATH.fullmatch(path):
-            said = f"{_METER_FIELDS.get(meter[2] or '', 'A tier')} of {meter[1]}"
-            return f"{said}, long prompts" if path != self.name else said
+            said = f"{_METER_FIELDS.get(meter[2], 'A tier')} of {meter[1]}" if meter[2] else meter[1]
+            return f"{said}, long prompts," if path != self.name else said
         if path != self.name:
             return "Long prompts"
         return _LABELS.get(path, path)
@@ -54,7 +56,7 @@ class FieldProblem:
 
 _TIER_PATH = re.compile(r"context_tiers\[\d+\]\.?")
 _METER_PATH = re.compile(r"meters\.(\w+)(?:\.(.+))?")
-_METER_FIELDS = {"": "Prices", "price": "Price", "list_price": "List price", "per": "Unit"}
+_METER_FIELDS = {"price": "Price", "list_price": "List price", "per": "Unit"}
 _LABELS = {
     "meters": "Prices",
     "match": "Name of the model",
@@ -283,6 +285,8 @@ def _place(problem: Problem, places: Mapping[str, str]) -> FieldProblem:
     path = strip_path(problem.path)
     said = f"{_CURES.get(problem.cure, problem.cure)}."
     fault = problem.problem.replace("effective_from", "its beginning")
+    if unnamed := _UNNAMED.fullmatch(said):
+        said = f"Write what {unnamed[1]} costs above as well."
     if too_long := _TOO_LONG.fullmatch(fault):
         fault, said = f"has more than 6 decimals a million ({too_long[1]})", "Round it to 6."
     at = path

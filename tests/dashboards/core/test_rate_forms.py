@@ -5,6 +5,7 @@ import pytest
 from billing.core.rate_documents import read_rates
 from billing.genai_prices_import import read_genai_prices
 from dashboards.core.rate_forms import (
+    FieldProblem,
     fill_fields,
     read_fields,
     read_rate_form,
@@ -95,6 +96,31 @@ def test_what_is_said_of_the_providers_own_figure_has_no_meters():
     (document,) = read_rates({"rates": [rate | {"price_from": "reported_cost"}]})
     read = read_rate_form(read_fields(send(fill_fields(write_rate(document)))))
     assert (read.problems, read.document) == ([], document)
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("effective_from", "From"),
+        ("meters", "Prices"),
+        ("meters.cache_read.price", "Price of cache_read"),
+        ("meters.image.quantity_tiers[0].above", "A tier of image"),
+        ("context_tiers[0].meters.input", "input, long prompts,"),
+        ("context_tiers[1].meters.input.price", "Price of input, long prompts,"),
+        ("context_tiers[0].input_tokens", "Long prompts"),
+    ],
+)
+def test_a_problem_names_its_field_as_the_form_does(path, label):
+    assert FieldProblem("id", path, "is wrong.").label == label
+
+
+def test_a_meter_that_only_long_prompts_price_is_told_what_to_write():
+    fields = fill_fields(RATE)
+    sent = send(fields) | {"price": ["" if row.meter == "output" else row.price for row in fields.rows]}
+    (problem,) = [each for each in read_rate_form(read_fields(sent)).problems if "output" in each.name]
+    assert f"{problem.label} {problem.text}" == (
+        "output, long prompts, has no price below the tier. Write what output costs above as well."
+    )
 
 
 @pytest.mark.parametrize(
