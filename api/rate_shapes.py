@@ -59,6 +59,7 @@ RATE_VERSION = _object(
         "state": {"enum": list(RATE_STATES)},
         "rate": RATE,
         "content_hash": _HASH,
+        "mark": _TEXT,
         "origin": _TEXT,
         "created_by": _TEXT,
         "submitted_by": _TEXT,
@@ -76,8 +77,9 @@ RATE_STEP: Schema = _object(
     {
         "comment": {"type": "string", "maxLength": COMMENT_MAX},
         "confirmed": {"type": "array", "items": _TEXT, "maxItems": 200},
+        "seen": _TEXT,
     },
-    optional=("comment", "confirmed"),
+    optional=("comment", "confirmed", "seen"),
 )
 RATE_REASON: Schema = _object({"reason": {"type": "string", "minLength": 1, "maxLength": 500}})
 _SHARE: Schema = {

@@ -35,6 +35,7 @@ BODY_PROBLEMS = ("query_invalid", "body_empty", "body_malformed", "body_incomple
 STEPS = ("submit", "comment", "return", "withdraw", "approve", "publish")
 RATES_PER_REQUEST_MAX = 200
 NAMES_TOLD = 5
+MARK_LENGTH = 64
 
 
 class RateVersionDetail(APIView):
@@ -103,7 +104,8 @@ class RateStep(APIView):
         summary="Submit, comment, return, withdraw, approve or publish a rate",
         description="`step` is `submit` (with `confirmed`: ids of findings that are questions), `comment`, `return` to "
         "its author, `withdraw`, `approve` — by a key that neither wrote nor submitted it — or `publish`, where the "
-        "deployment asks for no second person.",
+        "deployment asks for no second person. `seen` is the `mark` of what you looked at: where the rate was "
+        "edited since, it is not submitted, approved or published.",
         tag="rates",
         scope=required_scope,
         request={JSON: refer("RateStep")},
@@ -118,6 +120,8 @@ class RateStep(APIView):
         given: dict[str, Any] = {"actor": _name(access), "now": timezone.now(), "comment": said["comment"]}
         if step in ("submit", "publish"):
             given["confirmed"] = said["confirmed"]
+        if step in ("submit", "approve", "publish"):
+            given["seen"] = said["seen"]
         take: dict[str, Callable[..., Any]] = {
             "submit": rates.submit_rate,
             "comment": rates.comment_rate,
@@ -287,12 +291,18 @@ def _refuse(error: RatesRefused) -> Problem:
 
 def _read_step(request: Request) -> dict[str, Any]:
     body = _read_json(request) if request._request.body.strip() else {}
-    if unknown := set(body) - {"comment", "confirmed"}:
-        raise Problem("rate_invalid", f"There is no {', '.join(sorted(unknown))} here; there are comment, confirmed.")
+    if unknown := set(body) - {"comment", "confirmed", "seen"}:
+        raise Problem(
+            "rate_invalid", f"There is no {', '.join(sorted(unknown))} here; there are comment, confirmed, seen."
+        )
     confirmed = body.get("confirmed", [])
     if not isinstance(confirmed, list) or not all(isinstance(each, str) for each in confirmed):
         raise Problem("rate_invalid", "`confirmed` is a list of ids of findings.")
-    return {"comment": _read_text(body, "comment", COMMENT_MAX), "confirmed": confirmed}
+    return {
+        "comment": _read_text(body, "comment", COMMENT_MAX),
+        "confirmed": confirmed,
+        "seen": _read_text(body, "seen", MARK_LENGTH),
+    }
 
 
 def _read_text(body: Mapping[str, Any], name: str, length_max: int) -> str:
@@ -341,9 +351,11 @@ def _answer_job(job_id: int, *, status: int = 200) -> Response:
 
 def write_version(version: VersionInfo, *, with_history: bool = True) -> dict[str, Any]:
     """A rate version; who did what to it is for operators."""
-    examination = None
-    if version.state in ("draft", "in_review"):
+    examination, mark = None, ""
+    if version.effective_from is not None:
         document = RateDocument(version.effective_from, version.effective_to, version.content)
+        mark = document.mark
+    if version.state in ("draft", "in_review"):
         found = rates.examine_rate(document, origin=version.origin, now=timezone.now(), rate_id=version.id)
         examination = write_examination(found)
     return {
@@ -355,6 +367,7 @@ def write_version(version: VersionInfo, *, with_history: bool = True) -> dict[st
             "effective_to": write_time(version.effective_to),
         },
         "content_hash": version.content_hash,
+        "mark": mark,
         "origin": version.origin,
         "created_by": version.created_by if with_history else "",
         "submitted_by": version.submitted_by if with_history else "",

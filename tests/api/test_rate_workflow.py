@@ -67,6 +67,18 @@ def test_a_rate_goes_from_draft_to_published_by_two_keys(ann, bob):
     assert ask(ann, "/v1/rates?provider=doormaker")["versions"][0]["id"] == version["id"]
 
 
+def test_what_was_edited_since_it_was_looked_at_is_not_approved(ann, bob):
+    path = f"/v1/rates/{draft(ann)['id']}"
+    looked_at = ask(ann, f"{path}/submit", {})["mark"]
+    ask(ann, f"{path}/return", {})
+    dearer = RATE | {"meters": {"input": {"price": "3", **PER_MILLION}, "output": {"price": "10", **PER_MILLION}}}
+    assert ann.client.put(path, dearer, content_type="application/json", headers=ann.headers).status_code == 200
+    now_is = ask(ann, f"{path}/submit", {})["mark"]
+    refused = ask(bob, f"{path}/approve", {"seen": looked_at}, status=409)
+    assert refused["reason"] == "rate_changed"
+    assert ask(bob, f"{path}/approve", {"seen": now_is})["state"] == "published"
+
+
 def test_a_question_is_confirmed_before_a_rate_is_submitted(ann, bob):
     publish(ann, bob)
     dearer = RATE["meters"] | {"input": {"price": "25", **PER_MILLION}}
