@@ -1,13 +1,17 @@
-"""Tables as CSV: exact digits, and nothing that a spreadsheet would run."""
+"""Tables as files: exact digits, and nothing that a spreadsheet would run."""
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 
 from django.http import HttpResponse
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+COLUMN_WIDTH = 18  # characters
+SHEET_CELL_MAX = 32_767  # characters of a text, by the format
 
 
 def answer_csv(filename: str, *, heading: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
@@ -17,14 +21,55 @@ def answer_csv(filename: str, *, heading: Sequence[str], rows: Iterable[Sequence
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerows([_write_field(field) for field in row] for row in (heading, *rows))
-    response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
+    return _answer(filename, text.getvalue().encode(), "text/csv; charset=utf-8")
+
+
+def answer_xlsx(
+    filename: str, *, heading: Sequence[str], rows: Iterable[Sequence[object]], facts: Mapping[str, str]
+) -> HttpResponse:
+    """A workbook of three sheets: the figures as numbers to reckon with, the same with every digit as text (a
+    spreadsheet's number has 15), and what the file is about. No cell is a formula.
+    """
+    import xlsxwriter  # 40 ms that no other page should wait for
+
+    buffer = io.BytesIO()
+    rows = list(rows)
+    with xlsxwriter.Workbook(
+        buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    ) as book:
+        bold = book.add_format({"bold": True})
+        for name, write in (("Figures", _get_number), ("Every digit", _write_exactly)):
+            sheet = book.add_worksheet(name)
+            sheet.freeze_panes(1, 1)
+            sheet.set_column(0, len(heading) - 1, COLUMN_WIDTH)
+            sheet.write_row(0, 0, [cell[:SHEET_CELL_MAX] for cell in heading], bold)
+            for number, row in enumerate(rows, start=1):
+                sheet.write_row(number, 0, [write(field) for field in row])
+        about = book.add_worksheet("About")
+        about.set_column(0, 1, 2 * COLUMN_WIDTH)
+        for number, (name, value) in enumerate(facts.items()):
+            about.write_row(number, 0, [name, value])
+    return _answer(filename, buffer.getvalue(), XLSX)
+
+
+def _answer(filename: str, content: bytes, content_type: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=content_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
 
 
 def _write_field(field: object) -> object:
-    if isinstance(field, datetime):
-        return field.isoformat()
     if isinstance(field, str) and field.startswith(FORMULA_STARTS):
         return f"'{field}"
-    return f"{field:f}" if hasattr(field, "as_tuple") else field
+    return _write_exactly(field)
+
+
+def _write_exactly(field: object) -> object:
+    """Text of a number with every digit, and no exponent."""
+    if isinstance(field, datetime | date):
+        return field.isoformat()
+    return f"{field:f}" if isinstance(field, Decimal) else field
+
+
+def _get_number(field: object) -> object:
+    return float(field) if isinstance(field, Decimal) else _write_exactly(field)

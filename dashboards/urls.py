@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST
 
 from dashboards.views.appearance import choose_theme
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
+from dashboards.views.explore import export_explore, list_values, show_explore
 from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
@@ -53,6 +54,9 @@ register_converter(NameConverter, "name")
 urlpatterns = [
     path("", open_home, name="overview"),
     path("overview.csv", export_overview, name="overview_csv"),
+    path("explore", show_explore, name="explore"),
+    path("explore/file", export_explore, name="explore_file"),
+    path("explore/values", list_values, name="explore_values"),
     path("first-entry", await_first_entry, name="first_entry"),
     path("tenants", show_tenants, name="tenants"),
     path("tenants.csv", export_tenants, name="tenants_csv"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal, localcontext
-from operator import attrgetter
+from operator import attrgetter, sub
 
 MONEY_DIGITS_MAX = 60  # more than any sum of NUMERIC(30,12) has: adding them up rounds nothing
 
@@ -52,3 +52,10 @@ _read_values = attrgetter(*(field.name for field in fields(Quantities)))
 def sum_quantities(parts: Iterable[Quantities]) -> Quantities:
     """The exact sum; zeros, of none."""
     return add_up([_read_values(part) for part in parts])
+
+
+def subtract_quantities(whole: Quantities, part: Quantities) -> Quantities:
+    """What is left of `whole`, exactly."""
+    with localcontext() as context:
+        context.prec = MONEY_DIGITS_MAX
+        return Quantities(*map(sub, _read_values(whole), _read_values(part)))

@@ -65,7 +65,7 @@ def start_form(*, seat: Seat, provider: str, model: str, service_tier: str, regi
     call = Call(provider, model, service_tier or STANDARD, region, tenant_id)
     tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     if record := _read(find_rate(book, call, now)):
-        return FormStart(_begin_anew(record.content, tomorrow), record)
+        return FormStart(_begin_anew(record.content, tomorrow, _find_end(record, tomorrow)), record)
     first = (now - timedelta(days=SEEN_DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
     meant, (name, *_) = canonical_names(*find_alias(list_model_aliases(), provider, model))
     own = {"provider": meant, "model": name, "match": "exact", "service_tier": call.service_tier, "region": region}
@@ -89,9 +89,15 @@ def _leave_out(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in of_its_own}
 
 
-def _begin_anew(content: Mapping[str, Any], start: datetime) -> dict[str, Any]:
+def _begin_anew(content: Mapping[str, Any], start: datetime, end: datetime | None = None) -> dict[str, Any]:
     """Another version of it: where its prices were read is to be said anew."""
-    return {**content, "source": {}, "effective_from": start.isoformat(), "effective_to": None}
+    until = end.isoformat() if end else None
+    return {**content, "source": {}, "effective_from": start.isoformat(), "effective_to": until}
+
+
+def _find_end(record: RateRecord, start: datetime) -> datetime | None:
+    """Where a version that begins at `start` in its place ends: a contract of a year does not become one for ever."""
+    return record.effective_to if record.effective_to and record.effective_to > start else None
 
 
 def start_from_draft(draft: RateDraft, *, now: datetime) -> FormStart:

@@ -1,14 +1,38 @@
-// Draws the daily bars once the page can be read. The same numbers stand in the table beneath.
+// Draws cost by time, as bars or lines, once the page can be read. The same numbers stand in the table beneath.
 "use strict";
 
 const GRID_LINES = 3;
+const LABEL_WIDTH = 60;
 
 const totals = data.days.map((_, day) => data.series.reduce((sum, series) => sum + Number(series.amounts[day]), 0));
 
 // A day's name among the bars, with what it costs in all: the head of the label that a pointer calls up.
-const names = data.labels.map((label, day) => `${label}: ${describe(totals[day])}`);
+const names = data.labels.map((label, day) => (data.adds_up === false ? label : `${label}: ${describe(totals[day])}`));
 
-const makeTrace = (series, paper) => {
+// A later `from` and `to` in an address choose the days of one bar.
+const linkDays = (series) => data.days.map((day, i) => series.link && `${series.link}&from=${day}&to=${data.ends?.[i] ?? day}`);
+
+const isLine = data.kind === "lines";
+
+const makeTrace = (series, paper) => (isLine ? makeLine(series) : makeBars(series, paper));
+
+const makeLine = (series) => {
+  const values = series.amounts.map((amount) => (amount === null ? null : Number(amount)));
+  return {
+    type: "scatter",
+    mode: values.length < 3 ? "lines+markers" : "lines",
+    name: series.name,
+    x: names,
+    y: values,
+    customdata: linkDays(series),
+    text: values.map((value) => value !== null && describe(value)),
+    hovertemplate: "%{text} %{fullData.name}<extra></extra>",
+    line: { color: readColor(series.color), width: 2, dash: series.color === "none" ? "dot" : "solid" },
+    connectgaps: false,
+  };
+};
+
+const makeBars = (series, paper) => {
   const color = readColor(series.color);
   const values = series.amounts.map((amount) => Number(amount) || null); // a bar of nothing would still have an outline
   const hatch = { shape: "/", fgcolor: color, bgcolor: paper, size: 5, solidity: 0.35 };
@@ -17,7 +41,7 @@ const makeTrace = (series, paper) => {
     name: series.name,
     x: names,
     y: values,
-    customdata: data.days.map((day) => series.link && `${series.link}&from=${day}&to=${day}`),
+    customdata: linkDays(series),
     text: values.map((value) => value && describe(value)),
     textposition: "none",
     hovertemplate: "%{text} %{fullData.name}<extra></extra>",
@@ -29,9 +53,20 @@ const makeTrace = (series, paper) => {
   };
 };
 
+// Labels that stand clear of each other, and of the chart's two edges.
+const thinTicks = () => {
+  const room = Math.max(1, Math.floor(chart.clientWidth / LABEL_WIDTH));
+  const step = Math.ceil(data.ticks.length / room);
+  const edge = (data.days.length * LABEL_WIDTH) / 2 / chart.clientWidth;
+  const clear = data.ticks.filter((tick) => tick.index + 0.5 >= edge && tick.index + 0.5 <= data.days.length - edge);
+  return clear.filter((_, i) => i % step === 0);
+};
+
 // Round steps, and no label at the zero line, which the base of the bars shows.
 const chooseTicks = () => {
-  const rough = Math.max(...totals, 1e-12) / GRID_LINES;
+  if (data.kind === "share") return [25, 50, 75, 100];
+  const tops = isLine ? data.series.flatMap((series) => series.amounts.map(Number)) : totals;
+  const rough = Math.max(...tops, 1e-12) / GRID_LINES;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.8);
   return Array.from({ length: GRID_LINES + 1 }, (_, i) => (i + 1) * step);
@@ -39,8 +74,10 @@ const chooseTicks = () => {
 
 const makeLayout = (paper) => {
   const label = makeLabel();
+  const ticks = thinTicks();
   return {
     barmode: "relative",
+    barnorm: data.kind === "share" ? "percent" : "",
     bargap: 0.22,
     showlegend: false,
     margin: { l: 0, r: 0, t: 18, b: 22 },
@@ -55,8 +92,9 @@ const makeLayout = (paper) => {
       categoryorder: "array",
       categoryarray: names,
       tickmode: "array",
-      tickvals: data.ticks.map((tick) => names[tick.index]),
-      ticktext: data.ticks.map((tick) => tick.label),
+      range: [-0.5, names.length - 0.5],
+      tickvals: ticks.map((tick) => names[tick.index]),
+      ticktext: ticks.map((tick) => tick.label),
       tickangle: 0,
       fixedrange: true,
       showgrid: false,

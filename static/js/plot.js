@@ -7,7 +7,8 @@ const probe = document.getElementById("chart-probe");
 // The bundle carries a map library that puts its styles into every page, unless an element has this id. No map is drawn.
 const MAP_STYLES_ID = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
 
-const amount = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const cents = data.whole ? 0 : 2; // tokens and calls have none
+const amount = new Intl.NumberFormat("en-US", { minimumFractionDigits: cents, maximumFractionDigits: cents });
 
 // A custom property reads back as the text light-dark(…), so colours are read off elements that wear them.
 const readColor = (name) => getComputedStyle(probe.querySelector(`[data-series="${name}"]`)).color;

@@ -3,8 +3,10 @@
 A route that `ROUTES` does not name fails the test, so a new page says here which ids it takes.
 """
 
+import io
 import json
 import re
+import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -107,12 +109,19 @@ MACHINE_ROUTES = {
     "metrics": Route("/metrics", scope="operator", shows=False),
 }
 PERIOD = "period=month"
+EXPLORED = tuple(
+    f"environment=all&from=2026-01-01&to=2026-12-31&by={by}"
+    for by in ("feature&by=model", "user", "key", "cost_center")
+)
 PEOPLES_ROUTES = {
     "": Route("/", ("tenant={slug}", PERIOD, "from=2026-01-01&to=2026-12-31", "environment=all")),
     "overview.csv": Route(
         "/overview.csv",
         ("tenant={slug}", *(f"table={table}" for table in ("feature", "model", "cost_center", "days", "savings"))),
     ),
+    "explore": Route("/explore", ("tenant={slug}", *EXPLORED)),
+    "explore/file": Route("/explore/file", (*EXPLORED, *(f"{asked}&table=groups&format=xlsx" for asked in EXPLORED))),
+    "explore/values": Route("/explore/values", ("tenant={slug}", "add=feature&environment=all", "add=user")),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
     "tenants": Route("/tenants", operators_only=True),
     "tenants.csv": Route("/tenants.csv", operators_only=True),
@@ -249,10 +258,18 @@ def make_paths(route, world):
         )
 
 
+def _unpack(body):
+    """A workbook's sheets; any other body as it is."""
+    if not body.startswith(b"PK"):
+        return body
+    with zipfile.ZipFile(io.BytesIO(body)) as book:
+        return b"".join(map(book.read, book.namelist()))
+
+
 def find_leaks(response, world, named):
     """What a body holds of *acme*'s, apart from what the question named."""
     body = b"".join(response.streaming_content) if response.streaming else response.content
-    text = body.decode() + str(response.headers)
+    text = _unpack(body).decode() + str(response.headers)
     for value in sorted(named, key=len, reverse=True):
         text = text.replace(quote(value), "").replace(value, "")
     return sorted(secret for secret in world.secrets if secret in text)

@@ -112,6 +112,10 @@ def list_pages(tenant):
         "/?from=2025-01-01&to=2025-01-02",
         "/ledger?environment=all&feature=feature-with-a-rather-long-name-1&period=90d",
         "/ledger?feature=nothing",
+        "/explore?period=30d&by=feature&by=cost_center&feature.not=chat",
+        "/explore?period=30d&measure=per_call&by=model&granularity=week&rows=all",
+        "/explore?period=30d&by=user&by=provider",
+        "/explore?feature=nothing",
         f"/ledger/{by_status['priced']}",
         f"/ledger/{by_status['unpriced']}",
         "/rejected",
@@ -206,7 +210,7 @@ def test_pages_of_the_operator_and_before_signing_in_too(open_page, acme):
 
 def test_a_page_weighs_little_besides_its_charts_script(open_page, acme):
     client = sign_in(acme)
-    for path in ("/?period=30d", "/ledger?environment=all"):
+    for path in ("/?period=30d", "/ledger?environment=all", "/explore?period=90d&by=feature&by=cost_center&rows=all"):
         page = open_page(path, client=client)
         wait_for_chart(page)
         weights = page.evaluate(LIST_WEIGHTS)

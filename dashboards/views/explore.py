@@ -1,0 +1,130 @@
+"""Explore: any question about cost, with the chart, the tables and the files that answer it."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from billing.selectors import QueryRefused, get_last_reconciliation, list_dimension_values
+from dashboards.access import Seat, member_required
+from dashboards.explore.chart import PROBE_COLORS, make_chart_data
+from dashboards.explore.controls import list_chips, list_controls
+from dashboards.explore.files import list_facts, list_table
+from dashboards.explore.page import Exploration, read_exploration
+from dashboards.explore.question import DIMENSIONS, OPERATOR_WORDS, Question, read_question
+from dashboards.exports import answer_csv, answer_xlsx
+from dashboards.frame import list_environment_options, list_hidden_fields, list_period_options, make_frame, make_link
+from ledger.matches import IS
+
+ALL_LINES = "all"
+LISTED_VALUES_MAX = 200
+
+
+@require_safe
+@member_required
+def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """The page. A filter that its form adds leads to the address that holds it."""
+    if request.GET.get("add") in DIMENSIONS:
+        return redirect(_add_filter(request))
+    now = timezone.now()
+    question = _read_question(request, seat, now=now)
+    answer, refusal = None, ""
+    try:
+        answer = _explore(request, seat, question)
+    except QueryRefused as error:
+        refusal = str(error)
+    today = _get_today(seat, now)
+    context = {
+        "frame": make_frame(seat, current="explore"),
+        "question": question,
+        "answer": answer,
+        "refusal": refusal,
+        "today": today,
+        "chips": list_chips(request.path, request.GET, question),
+        "controls": list_controls(request.path, request.GET, question),
+        "dimensions": DIMENSIONS,
+        "operators": OPERATOR_WORDS,
+        "filter_fields": list_hidden_fields(request.GET, without=("add", "operator", "value")),
+        "environment_options": list_environment_options(
+            request.path, request.GET, current=question.environment, costs={}
+        ),
+        "period_options": list_period_options(request.path, request.GET, current=question.period),
+        "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),
+        "reconciliation": get_last_reconciliation(tenant_id=seat.tenant.id),
+        "api_address": f"{settings.PUBLIC_URL}{reverse('get_costs')}?{question.make_api_query()}",
+        "shows_all_lines": request.GET.get("rows") == ALL_LINES,
+        "probe_colors": PROBE_COLORS,
+        "chart_data": make_chart_data(answer) if answer else None,
+        "ledger_href": make_link("ledger", seat.link_query),
+    }
+    return render(request, "explore/page.html", context)
+
+
+@require_safe
+@member_required
+def export_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """A table of the page as a file: `table` is time or groups, `format` csv or xlsx."""
+    question = _read_question(request, seat, now=timezone.now())
+    try:
+        answer = _explore(request, seat, question)
+    except QueryRefused as error:
+        raise BadRequest(str(error)) from error
+    table = request.GET.get("table", "time")
+    if table not in ("time", "groups"):
+        raise BadRequest("the page has the tables time and groups")
+    heading, rows = list_table(answer, table)
+    name = f"explore-{table}-{seat.tenant.slug}-{question.period.first}-{question.period.last}"
+    if request.GET.get("format") == "xlsx":
+        address = request.build_absolute_uri(_go_back(request))
+        return answer_xlsx(f"{name}.xlsx", heading=heading, rows=rows, facts=list_facts(answer, address=address))
+    return answer_csv(f"{name}.csv", heading=heading, rows=rows)
+
+
+@require_safe
+@member_required
+def list_values(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """A fragment: what the dimension `add` may be compared with, for the form's suggestions."""
+    question = _read_question(request, seat, now=timezone.now())
+    start, end = question.period.get_bounds(seat.tenant.timezone)
+    found = list_dimension_values(tenant_id=seat.tenant.id, start=start, end=end)
+    values: Sequence[str] = found.get(request.GET.get("add", ""), ())
+    return render(request, "explore/values.html", {"values": [each for each in values if each][:LISTED_VALUES_MAX]})
+
+
+def _read_question(request: HttpRequest, seat: Seat, *, now: datetime) -> Question:
+    return read_question(request.GET, tenant=seat.tenant, today=_get_today(seat, now))
+
+
+def _get_today(seat: Seat, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
+
+
+def _explore(request: HttpRequest, seat: Seat, question: Question) -> Exploration:
+    return read_exploration(question, link_query=seat.link_query, all_lines=request.GET.get("rows") == ALL_LINES)
+
+
+def _go_back(request: HttpRequest) -> str:
+    """The address of the page that a file was taken from."""
+    query = request.GET.copy()
+    for name in ("table", "format"):
+        query.pop(name, None)
+    return f"{reverse('explore')}?{query.urlencode()}"
+
+
+def _add_filter(request: HttpRequest) -> str:
+    """The address with the filter that the form named, once."""
+    query: QueryDict = request.GET.copy()
+    name = query.pop("add")[-1]
+    operator = query.pop("operator", [IS])[-1]
+    value = query.pop("value", [""])[-1].strip()
+    parameter = name if operator not in OPERATOR_WORDS or operator == IS else f"{name}.{operator}"
+    if value not in query.getlist(parameter):
+        query.appendlist(parameter, value)
+    return f"{request.path}?{query.urlencode()}"
