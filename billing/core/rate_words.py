@@ -3,6 +3,7 @@
 `content` is a rate's document as docs/rates.md has it; prices are told per the unit that the meter names.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -33,6 +34,8 @@ _METER_WORDS = {
     "gpu_second": "GPU seconds",
     "gb_hour": "GB hours",
 }
+# What genai-prices calls the price of a million tokens: its import notes by it which price a kind has.
+_PRICE_FIELD = re.compile(r"\b(\w+)_mtok\b")
 _RATIO_WORDS = {
     Fraction(0): "nothing",
     Fraction(1): "the same",
@@ -238,7 +241,7 @@ def _describe_meter(name: str, meter: Mapping[str, Any]) -> Iterator[str]:
     if meter.get("list_price", meter["price"]) != meter["price"]:
         yield f"{words}: contracted at {_say_discount(meter)} the list price of {_write_listed(name, meter)}"
     if meter.get("note"):
-        yield f"{words}: {meter['note']}"
+        yield f"{words}: {_PRICE_FIELD.sub(lambda field: name_meter(field[1]), meter['note'])}"
 
 
 def _describe_quantity_tier(tier: Mapping[str, Any], per: int) -> str:

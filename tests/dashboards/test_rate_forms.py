@@ -25,6 +25,7 @@ from tests.dashboards.drafting import (
     take,
 )
 from tests.dashboards.pages import get_page, read_tables, sign_in
+from tests.factories import make_tenant
 
 pytestmark = [pytest.mark.django_db(databases=["default", "reader"]), pytest.mark.usefixtures("fresh_rate_book")]
 
@@ -287,6 +288,16 @@ def test_tiers_on_a_months_quantity_and_fees_are_written_by_the_form(acme):
     assert "2.50 USD a day, used or not." in text and "At least 100.00 USD a month, charged at its end." in text
     assert "Images: what is above 1,000 in a month costs 0.03 USD per 1, and 5.00 USD once it is entered." in text
     assert "Images above 10,000 a month" in text
+
+
+def test_a_version_in_the_place_of_one_that_ends_ends_with_it(acme):
+    year = LUNA_BEFORE | {"tenant": acme.slug, "effective_to": "2100-01-01T00:00:00Z"}
+    publish(year)
+    form = read_form(get_page(sign_in(role="finance"), new_path(acme)))
+    assert (form["for"], form["effective_to"]) == ([acme.slug], ["2100-01-01 00:00"])
+    globex = make_tenant("globex")  # whose price has no end
+    form = read_form(get_page(sign_in(role="finance"), new_path(globex)))
+    assert (form["for"], form["effective_to"]) == ([""], [""])
 
 
 def test_a_price_is_kept_with_where_it_was_read_or_agreed(acme):

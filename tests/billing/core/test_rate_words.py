@@ -122,6 +122,10 @@ def tier(above, meters, *, compare=">", scope="request"):
                 {"above": "0.5", "scope": "graduated", "price": "0.008"}]}}},
             ["GB hours: what is above 0.5 in a month costs 0.008 USD per 1"],
         ),
+        (
+            {"meters": {"cache_write": per_million("2", note="no price of its own: as cache_read_mtok")}},
+            ["Cache writes: no price of its own: as cache reads"],
+        ),
         ({"tenant": "acme", "daily_fee": "240"}, ["Agreed for the tenant acme alone", "240.00 USD a day, used or not"]),
     ],
 )  # fmt: skip
