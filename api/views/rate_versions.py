@@ -223,11 +223,15 @@ def draft_rates(request: Request, *, publish: bool, confirmed: tuple[str, ...]) 
             "rate_invalid", "Aliases are not taken here: add them on the page of aliases, or by import_rates."
         )
     documents = _read_documents(body)
-    with _tell_refusals(), transaction.atomic():
-        now = timezone.now()
-        ids = [rates.draft_rate(document, author=_name(access), now=now, origin="file") for document in documents]
-        for rate_id in ids if publish else ():
-            rates.publish_draft(rate_id, actor=_name(access), now=now, confirmed=confirmed)
+    try:
+        with _tell_refusals(), transaction.atomic():
+            now = timezone.now()
+            ids = [rates.draft_rate(document, author=_name(access), now=now, origin="file") for document in documents]
+            for rate_id in ids if publish else ():
+                rates.publish_draft(rate_id, actor=_name(access), now=now, confirmed=confirmed)
+    except Problem:
+        rates.forget_rate_book()  # a later rate was examined beside an earlier one that is no more
+        raise
     versions = [get_rate_version(rate_id) for rate_id in ids]
     return Response({"drafts": [write_version(version) for version in versions if version]}, status=201)
 

@@ -3,7 +3,7 @@
 from threading import Lock
 
 from django.db import connection
-from django.db.models import TextField
+from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from billing.core.price_lists import PublishedRate
@@ -74,9 +74,14 @@ def list_aliases() -> dict[tuple[str, str], tuple[str, str]]:
     return {(provider, model): (means_provider, means_model) for provider, model, means_provider, means_model in rows}
 
 
-def list_published_rates(*, provider: str = "") -> list[PublishedRate]:
-    """Every rate that prices some moment, past ones included; of one provider where one is named."""
+def list_published_rates(*, provider: str = "", may_tie: bool = False) -> list[PublishedRate]:
+    """Every rate that prices some moment, past ones included; of one provider where one is named.
+
+    may_tie: only those that another name or another window of the day may tie with.
+    """
     published = RateVersion.objects.filter(state__in=("published", "superseded"), effective__isempty=False)
+    if may_tie:
+        published = published.filter(Q(match="pattern") | ~Q(time_window=""))
     rows = (
         (published.filter(provider=provider) if provider else published)
         .annotate(content=Cast("document", TextField()))

@@ -8,7 +8,6 @@ from typing import Any
 
 from billing.core.rate_checks import Finding, PriceDiff, check_rate, diff_prices
 from billing.core.rate_documents import RateDocument
-from billing.core.rates import find_ties
 from billing.models import RateVersion
 from billing.rates.book import IMPORTED, load_rate_book
 from billing.rates.changes import Conditions
@@ -36,8 +35,9 @@ def examine_rate(
     key = publication.key(document)
     in_force = _find_in_force(key, document.effective_from, origin=origin)
     content: Mapping[str, Any] | None = in_force.document if in_force else None
-    rates = publication.list_rates_afterwards(provider=key[0])
-    findings = check_rate(document, versions=publication.versions.get(key, []), in_force=content, ties=find_ties(rates))
+    findings = check_rate(
+        document, versions=publication.versions.get(key, []), in_force=content, ties=publication.find_ties()
+    )
     return Examination(
         findings=tuple(findings),
         prices=tuple(diff_prices(content, document.content)),

@@ -1,7 +1,7 @@
 """Publishing price lists: laid over what is published, reviewed, drafted, or written in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -13,7 +13,7 @@ from billing.core.price_histories import STANDARD, Call, find_rate
 from billing.core.price_lists import ALWAYS, PublishedRate
 from billing.core.rate_documents import Problem, RateDocument, RatesRefused, canonical_json, hash_content
 from billing.core.rate_plans import Piece, Plan, Version, plan_versions
-from billing.core.rates import RateBook, find_ties
+from billing.core.rates import RateBook, Tie, find_ties
 from billing.models import ModelAlias, RateVersion
 from billing.rates.acts import record_many, record_publication
 from billing.rates.book import (
@@ -131,9 +131,7 @@ class Publication:
         self.documents: dict[Conditions, list[RateDocument]] = defaultdict(list)
         for document in documents:
             self.documents[self.key(document)].append(document)
-        self.versions, self.drafts, self.own_names = self._read_versions(
-            {document.content["provider"] for document in documents}
-        )
+        self.versions, self.drafts, self.own_names = self._read_versions()
         if draft_id is not None:
             self.drafts[_draft_key(self.key(documents[0]), documents[0])] = draft_id
         frozen_before = now if origin == IMPORTED else None
@@ -153,13 +151,19 @@ class Publication:
         return (provider, model, match, self.tenant_ids.get(tenant, 0), *conditions)
 
     def _read_versions(
-        self, providers: Iterable[str]
+        self,
     ) -> tuple[dict[Conditions, list[Version]], dict[tuple[object, ...], int], set[tuple[str, str, str]]]:
-        """What is published beside this origin, the drafts' ids, and the names that a deployment priced itself."""
+        """What is published beside this origin, the drafts' ids, and the names that a deployment priced itself.
+
+        An import is laid beside all that its providers have, to see what is gone; other documents beside their models.
+        """
         versions: dict[Conditions, list[Version]] = defaultdict(list)
         drafts: dict[tuple[object, ...], int] = {}
         own_names: set[tuple[str, str, str]] = set()
+        providers = {key[0] for key in self.documents}
         known = RateVersion.objects.filter(provider__in=providers, effective__isempty=False).exclude(state="withdrawn")
+        if self.origin != IMPORTED:
+            known = known.filter(model__in={key[1] for key in self.documents})
         for row in known.order_by("effective"):
             key = (row.provider, row.model, row.match, row.tenant_id, row.service_tier, row.region, row.time_window)
             if row.state in ("draft", "in_review"):
@@ -175,12 +179,25 @@ class Publication:
     def is_empty(self) -> bool:
         return all(plan.is_empty for plan in self.plans.values())
 
-    def list_rates_afterwards(self, *, provider: str = "") -> list[PublishedRate]:
-        """Every rate (of a provider) as the table would hold it after this: a draft under its own id, what is new
-        under none of the table's."""
+    def find_ties(self) -> list[Tie]:
+        """Of all that would be in force after this, with which neither would be the more specific."""
+        return find_ties(
+            rate
+            for provider in {key[0] for key in self.plans}
+            for rate in self.list_rates_afterwards(provider=provider, may_tie=True)
+            if rate.provider == provider
+        )
+
+    def list_rates_afterwards(self, *, provider: str, may_tie: bool = False) -> list[PublishedRate]:
+        """Every rate of a provider as the table would hold it after this: a draft under its own id, what is new under
+        none of the table's. may_tie: as `list_published_rates`."""
         ended = {version.rate_version_id: end for plan in self.plans.values() for version, end in plan.ends}
         gone = {version.rate_version_id for plan in self.plans.values() for version in plan.gives_way}
-        stays = [rate for rate in list_published_rates(provider=provider) if rate.rate_version_id not in gone]
+        stays = [
+            rate
+            for rate in list_published_rates(provider=provider, may_tie=may_tie)
+            if rate.rate_version_id not in gone
+        ]
         begins = [
             self._imagine_rate(key, piece, number)
             for key, plan in self.plans.items()
@@ -342,8 +359,8 @@ def _find_tenants(documents: Sequence[RateDocument]) -> dict[str, int]:
 def refuse_ties(documents: Sequence[RateDocument]) -> None:
     """Nothing is published of which neither rate would be the more specific."""
     providers = {document.content["provider"] for document in documents}
-    ties = find_ties(rate for rate in list_published_rates() if rate.provider in providers)
-    if ties:
+    rates = [rate for provider in providers for rate in list_published_rates(provider=provider, may_tie=True)]
+    if ties := find_ties(rates):
         raise RatesRefused([
             Problem(tie.one, f"ties with {tie.other}", "Give one pattern a higher priority, or part their times")
             for tie in ties

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from billing.models import RateVersion
-from billing.rates import forget_rate_book
+from billing.rates import forget_rate_book, load_rate_book
 from billing.reratings import work_job
 from tenants.selectors import get_tenant
 from tests.api.conftest import Machine
@@ -169,6 +169,17 @@ def test_where_one_person_is_enough_a_file_is_published_at_once(ann, settings):
     settings.RATES_FOUR_EYES = False
     (version,) = ask(ann, "/v1/rates?publish=true", {"rates": [RATE]}, status=201)["drafts"]
     assert version["state"] == "published"
+
+
+def test_a_file_that_is_refused_leaves_no_price_behind_in_the_process(ann, settings):
+    settings.RATES_FOUR_EYES = False
+    without_output = {"meters": {"input": {"price": "2", **PER_MILLION}}}
+    ask(
+        ann, "/v1/rates?publish=true",
+        {"rates": [RATE | {"model": "first"}, RATE | {"model": "second"} | without_output]}, status=422,
+    )  # fmt: skip
+    book = load_rate_book(at_least_version=0)
+    assert book.find("doormaker", "first", NOW, "standard", "", 1) is None
 
 
 def test_a_tenants_key_reads_its_prices_and_changes_nothing(acme, globex, ann, bob):

@@ -19,11 +19,13 @@ from billing.rates import (
     RATE_BOOK_LOCK,
     draft_rates,
     forget_rate_book,
+    list_published_rates,
     load_rate_book,
     publish_rates,
     review_rates,
     set_model_aliases,
 )
+from billing.rates.publication import Publication
 from tests.billing.core.rate_books import make_meters, make_rate
 from tests.factories import NOW, make_event, make_tenant
 
@@ -130,6 +132,13 @@ def test_a_published_rate_cannot_be_edited(db):
     for change in ("document = '{}'", "content_hash = sha256('x')", "effective = '[2020-01-01,)'", "state = 'draft'"):
         with pytest.raises(Exception, match="permission denied|closed, never edited"), transaction.atomic():
             connection.cursor().execute(f"UPDATE rate_version SET {change} WHERE provider = '{MAKER}'")
+
+
+def test_one_rate_is_laid_beside_its_own_models_versions_and_not_all_of_its_providers(db):
+    publish(*(at("1", model=f"model-{number}") for number in range(3)), at("1", model="m.*", match="pattern"))
+    (document,) = read_rates({"rates": [at("2", "2026-02-01", model="model-1")]})
+    assert [key[1] for key in Publication([document], origin="file", now=NOW).versions] == ["model-1"]
+    assert [rate.model for rate in list_published_rates(provider=MAKER, may_tie=True)] == ["m.*"]
 
 
 def test_two_prices_at_one_time_are_refused_by_the_table_itself(db):
