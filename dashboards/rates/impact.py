@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.core.impacts import Impact, Share, add_shares
+from billing.core.rate_words import describe_settlements
 from billing.reratings import JobInfo, list_jobs, start_preview, start_projection
 from billing.selectors.rate_versions import RateRecord, read_rate_versions
 from billing.selectors.rates import VersionInfo, get_rate_version
@@ -87,6 +88,11 @@ class RateImpact:
     @property
     def is_published(self) -> bool:
         return self.record.state in ("published", "superseded")
+
+    @property
+    def settlements(self) -> list[str]:
+        """What it costs beside its calls, which no count of calls tells."""
+        return describe_settlements(self.record.content)
 
     @property
     def may_rerate(self) -> bool:

@@ -124,6 +124,16 @@ def test_what_has_no_price_yet_and_what_is_not_touched_is_said_in_words(acme):
     )
 
 
+def test_a_fee_that_is_owed_without_any_call_is_told_beside_the_count(acme):
+    client = sign_in(role="finance")
+    path = address(acme, draft(write_list(BEFORE, CUT, tenant=acme.slug, daily_fee="240")))
+    assert "Counted are its calls alone. Beside them: 240.00 USD a day, used or not." in read_text(
+        get_page(client, path)
+    )
+    plain = address(acme, draft(write_list(BEFORE, CUT, tenant=acme.slug)))
+    assert "Counted are its calls alone." not in read_text(get_page(client, plain))
+
+
 def test_a_count_that_failed_or_was_stopped_says_so_and_shows_no_figure(acme, monkeypatch):
     client, rate_id = sign_in(role="finance"), draft(write_list(AFTER, CUT))
     path = address(acme, rate_id)
