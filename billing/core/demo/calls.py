@@ -84,9 +84,11 @@ def _choose_user(rng: Random, workload: Workload) -> str:
     """A few use most of it; '' for what no person starts."""
     if workload.users == 1:
         return ""
-    if rng.random() < workload.heavy:
+    if workload.heavy and rng.random() < workload.heavy:
         return "u-001"
-    return f"u-{int(workload.users * rng.random() ** (1 / RANK_EXPONENT)) + 1:03}"
+    first = 2 if workload.heavy else 1
+    others = workload.users + 1 - first
+    return f"u-{first + int(others * rng.random() ** (1 / RANK_EXPONENT)):03}"
 
 
 def _make_call(

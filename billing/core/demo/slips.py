@@ -10,7 +10,7 @@ from billing.core.demo.wire import write_event
 from billing.core.demo.workloads import TENANTS
 from billing.core.usage import UsageInconsistent, split_usage
 
-SLIP_DAYS = 12  # before the demo's last day there was none: refused events are kept for a month only
+SLIP_DAYS = 6  # before the demo's last day there was none: refused events are kept for a month only
 FAST_CLOCK = timedelta(hours=2)
 
 

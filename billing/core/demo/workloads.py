@@ -41,7 +41,7 @@ class Workload:
     operation: str = "chat"
     hours: Sequence[float] = HOURS  # of the tenant's own clock, the mean being 1
     weekdays: Sequence[float] = WEEKDAYS
-    heavy: float = 0.0  # share of one user
+    heavy: float = 0.0  # share of u-001
     cached: float = 0.0  # share of the input that a warm cache answers
     written: float = 0.0
     reasoning: float = 0.0  # share of the output
@@ -72,7 +72,7 @@ TENANTS = {
                  reasoning=0.3, answered_from_cache=0.03),
         Workload("summarizer", "openai", "gpt-5.6-luna", 80, SUMMARY, {"retail": 0.5, "logistics": 0.5}, 25,
                  heavy=HEAVY_SHARE, cached=0.5, staging=0.05),
-        Workload("code-assistant", "anthropic", "claude-sonnet-4-6", 14, CODE, {"engineering": 1.0}, 14, cached=0.93,
+        Workload("code-assistant", "anthropic", "claude-sonnet-4-6", 10, CODE, {"engineering": 1.0}, 14, cached=0.93,
                  written=0.05, hours=OFFICE_HOURS, weekdays=OFFICE_WEEK, staging=0.1, spike_days_ago=9),
         Workload("research", "google", "gemini-3.1-pro-preview", 50, REASONING, {"strategy": 0.6, "": 0.4}, 9,
                  reasoning=0.7, hours=NIGHT_OWL_HOURS),
