@@ -4,13 +4,14 @@ An alias takes effect with the rate book's next version, on what is booked from 
 price, and the ledger keeps the strings as they were sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from billing.core.alias_rules import AliasProblem, NewAlias, find_alias_problems
+from billing.core.alias_rules import AliasProblem, NewAlias, Pair, find_alias_problems
+from billing.core.nearest_models import is_collapsed
 from billing.core.price_histories import Call, find_rate
 from billing.models import ModelAlias
 from billing.rates import forget_rate_book, load_rate_book, set_model_aliases
@@ -62,6 +63,30 @@ def add_alias(alias: NewAlias, *, actor: str, now: datetime) -> bool:
             return False
         _record("alias.added", alias, actor=actor, now=now)
     return True
+
+
+def set_file_aliases(aliases: Mapping[Pair, Pair], *, actor: str, now: datetime) -> int:
+    """Those that a file of rates names, all or none; how many are new or changed. Each of these is an act.
+
+    Raises AliasRefused for a snapshot's alias and for an alias of an alias. What one means may be priced later.
+    """
+    with transaction.atomic():
+        known = list_model_aliases()
+        together = {**known, **aliases}
+        named = [NewAlias(sent, means) for sent, means in aliases.items()]
+        problems = [
+            AliasProblem(problem.field, f"{' '.join(alias.sent)} for {' '.join(alias.means)}: {problem.text}")
+            for alias in named
+            if is_collapsed(alias.sent[1], alias.means[1]) or alias.means in together
+            for problem in find_alias_problems(alias, aliases=together, is_priced=True)
+        ]
+        if problems:
+            raise AliasRefused(problems)
+        count = set_model_aliases(aliases)
+        for alias in named:
+            if known.get(alias.sent) != alias.means:
+                _record("alias.added", alias, actor=actor, now=now)
+    return count
 
 
 def remove_alias(sent: tuple[str, str], *, actor: str, now: datetime) -> bool:

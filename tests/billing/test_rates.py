@@ -26,6 +26,8 @@ from billing.rates import (
     set_model_aliases,
 )
 from billing.rates.publication import Publication
+from ledger.selectors import EntryFilters, list_entries
+from tenants.selectors import get_tenant
 from tests.billing.core.rate_books import make_meters, make_rate
 from tests.factories import NOW, make_event, make_tenant
 
@@ -322,6 +324,38 @@ def test_a_file_may_name_what_a_deployment_calls_its_models(db, tmp_path):
     assert "1 aliases, 1 of them new or changed" in run(str(path), "--approve")
     event = make_event(provider="azure", model="our-deployment", usage={"input_tokens": 1_000_000})
     assert price_event(event, rate_book=load_rate_book(), tenant_id=1).billed_cost == 2 * 10**12
+
+
+def list_alias_acts(tags):
+    entries = list_entries(tenant_id=get_tenant("operator").id, filters=EntryFilters(kinds=("admin_act",))).entries
+    return [entry["tags"]["actor"] for entry in entries if tags.items() <= entry["tags"].items()]
+
+
+def test_an_alias_of_a_file_is_an_act_once(db, tmp_path):
+    path = tmp_path / "rates.json"
+    alias = {"provider": "azure", "model": "act-deployment", "means": {"provider": MAKER, "model": "gpt-4o"}}
+    path.write_text(json.dumps({"rates": [at("2")], "aliases": [alias]}))
+    run(str(path), "--approve", "--by", "carla")
+    run(str(path), "--approve", "--by", "carla")
+    assert list_alias_acts({"model": "act-deployment", "means_model": "gpt-4o"}) == ["carla"]
+
+
+@pytest.mark.parametrize(
+    ("aliases", "complaint"),
+    [
+        ([("gpt-4o-2024-11-20", "gpt-4o")], "is a dated snapshot and is never priced as gpt-4o"),
+        ([("one", "two"), ("two", "one")], "is an alias itself"),
+    ],
+)
+def test_a_file_with_an_alias_that_cannot_be_is_refused_whole(db, tmp_path, aliases, complaint):
+    path = tmp_path / "rates.json"
+    named = [
+        {"provider": MAKER, "model": sent, "means": {"provider": MAKER, "model": means}} for sent, means in aliases
+    ]
+    path.write_text(json.dumps({"rates": [at("2")], "aliases": named}))
+    with pytest.raises(CommandError, match=complaint):
+        run(str(path), "--approve")
+    assert list_versions() == []
 
 
 @pytest.mark.parametrize(

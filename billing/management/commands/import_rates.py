@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
+from billing.aliases import AliasRefused, set_file_aliases
 from billing.core.rate_documents import RatesFile, RatesRefused, read_rates_file
 from billing.rates import (
     IMPORTED,
@@ -16,7 +17,6 @@ from billing.rates import (
     draft_rates,
     publish_rates,
     review_rates,
-    set_model_aliases,
 )
 
 LINES_SHOWN = 15
@@ -54,14 +54,16 @@ class Command(BaseCommand):
         except RatesRefused as error:
             count = len(error.problems)
             raise CommandError(f"nothing was imported: {count} problem{'s' * (count > 1)}\n{error}") from None
+        except AliasRefused as refused:
+            raise CommandError(f"nothing was imported: {refused}") from None
         self.stdout.write(str(result))
 
     def _publish(self, read: RatesFile, *, origin: str, by: str, now: datetime, close_gone: bool) -> int:
-        with transaction.atomic():  # the aliases and the rates of one file, or neither
-            aliases = set_model_aliases(read.aliases)
+        with transaction.atomic():  # the rates and the aliases of one file, or neither
             changes = publish_rates(
                 read.rates, origin=origin, created_by=by, approved_by=by, now=now, close_gone=close_gone
             )
+            aliases = set_file_aliases(read.aliases, actor=by, now=now) if read.aliases else 0
         if read.aliases:
             self.stdout.write(f"{len(read.aliases):,} aliases, {aliases:,} of them new or changed")
         self.stdout.write(
