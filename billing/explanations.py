@@ -51,7 +51,7 @@ _REASONS = {
     "no_rate_for_region": "The model has rates, but none for the region {detail}.",
     "no_price_for_meter": "The model's rate has no price for {detail}.",
     "no_reported_cost": "The rate takes the provider's own figure, and the event brought none.",
-    "cost_too_large": "The cost has more than 12 digits before the point.",
+    "cost_too_large": "The cost is above 100 million USD: more likely a slip in a price.",
     "failed_without_usage": "The call failed and used nothing, so it costs nothing.",
 }
 

@@ -14,8 +14,10 @@ from billing.core.price_lists import CompiledRate, Meter, TokenPrices, UnitPrice
 from billing.core.rate_documents import METER_BY_USAGE
 from billing.core.rates import RateBook
 from billing.core.usage import INSIDE_CACHE_READ, INSIDE_INPUT, Usage, UsageEvent
-from ledger.core.entries import MONEY_PICO_MAX, PICO
+from ledger.core.entries import PICO
 
+# 100 million USD: a slip in a price, and little enough for a request of 5,000 such calls to be added up.
+COST_PICO_MAX = 10**8 * PICO
 COST_TOO_LARGE = "cost_too_large"
 NO_REPORTED_COST = "no_reported_cost"
 FAILED_WITHOUT_USAGE = "failed_without_usage"
@@ -82,6 +84,8 @@ def price_event(event: UsageEvent, *, rate_book: RateBook, tenant_id: int) -> Pr
         cache_write_cost = cache_write * of_write + cache_write_1h * of_write_1h
         billed += cache_write_cost
         saved += (cache_write + cache_write_1h) * of_input - cache_write_cost
+    if billed > COST_PICO_MAX:
+        return refuse_price(COST_TOO_LARGE)
     return Price(
         "priced", "", rate.rate_version_id, rate.content_hash, tier, input_cost, cache_read_cost, cache_write_cost,
         output_cost, 0, billed, billed, saved,
@@ -139,7 +143,7 @@ def _take_reported(event: UsageEvent, rate: CompiledRate) -> Price:
         reported = round(Fraction(event.reported_cost) * PICO)
     elif not event.cache_hit and not is_failed_without_usage(event):
         return refuse_price(NO_REPORTED_COST)
-    if abs(reported) > MONEY_PICO_MAX:
+    if abs(reported) > COST_PICO_MAX:
         return refuse_price(COST_TOO_LARGE)
     return Price(
         "reported", "", rate.rate_version_id, rate.content_hash, 0, 0, 0, 0, 0, reported, reported, reported, 0
@@ -173,7 +177,7 @@ def _price_by_meter(event: UsageEvent, rate: CompiledRate, tier: int) -> Price:
         full = meters.get(_meter_without_cache(name))
         uncached += cost if full is None or full is meter else multiply(quantity, full.price)
     billed = sum(columns)
-    if max(billed, listed, abs(uncached - billed)) > MONEY_PICO_MAX:
+    if max(billed, listed, abs(uncached - billed)) > COST_PICO_MAX:
         return refuse_price(COST_TOO_LARGE)
     if event.cache_hit:  # answered from a cache of responses: nobody was paid
         return Price("priced", "", rate.rate_version_id, rate.content_hash, tier, 0, 0, 0, 0, 0, 0, 0, uncached)

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from billing.core.rate_documents import read_rates
 from billing.rates import forget_rate_book, publish_rates
 from tests.api.conftest import Machine
-from tests.factories import RATES_DOCUMENT, make_key
+from tests.factories import RATES_DOCUMENT, make_key, make_wire_event
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -69,3 +70,15 @@ def test_any_live_key_may_know_the_prices(acme):
     assert Machine(make_key(acme, "ingest")).get("/v1/rates").status_code == 200
     assert Machine().get("/v1/rates").status_code == 401
     assert Machine(make_key(acme, "ingest")).get("/v1/rates?at=today").status_code == 422
+
+
+def test_a_request_of_calls_at_a_price_that_is_a_slip_is_booked(machine, publish):
+    """A thousand tokens at 99,999 USD each, and at a million: what all of them cost together must be kept too."""
+    publish(model="slip", meters={"input": {"price": "99999", "per": 1}})
+    publish(model="absurd", meters={"input": {"price": "999999999", "per": 1}})
+    events = [
+        make_wire_event(provider="reading", model=model, usage={"input_tokens": 1_000})
+        for model in ("slip", "absurd", "absurd", "absurd")
+    ]
+    answer = machine.post("/v1/events", json.dumps(events)).json()
+    assert (answer["accepted"], answer["unpriced"]) == (4, 3)

@@ -137,6 +137,13 @@ def test_a_failed_call_that_used_nothing_costs_nothing_even_without_a_rate():
     assert price(make_rate_book(), status="ok").status == "unpriced"
 
 
+@pytest.mark.parametrize("per_call", [{}, {"request": {"price": "0", "per": 1}}])  # the quick way and the general one
+def test_a_call_costs_100_million_usd_at_most(per_call):
+    book = make_rate_book(make_rate(meters=make_meters(per=1, input="0.1", output="0") | per_call))
+    assert price(book, usage={"input_tokens": 10**9}).billed_cost == usd("100000000")
+    assert price(book, usage={"input_tokens": 10**9 + 1}).reason == "cost_too_large"
+
+
 def test_a_cost_beyond_the_ledgers_digits_is_unpriced_and_no_error():
     meters = make_meters(per=1, input="2", output="0", cache_read="0", cache_write="0", cache_write_1h="0")
     priced = price(make_rate_book(make_rate(meters=meters)), usage={"input_tokens": QUANTITY_MAX})
