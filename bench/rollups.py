@@ -1,10 +1,11 @@
 """Rolling up 100,000 new rows, and reading 90 days, with 1 million and with 10 million rows in the ledger.
 
 The yardstick of the first is the same sums as bare queries over the same rows, run just after and answered to nobody
-(EXPLAIN ANALYZE): so the ratio is the price of claiming, of looking rows up and of writing. Both run as the application
-role, under row security, and are committed with fsync on. GET /v1/costs goes over HTTP to the product's own web server;
-in the end it is asked again with as many rollup rows as 100 million entries would make. Takes a quarter of an hour.
-Alone: `python -m bench.rollups [ROWS …]`.
+(EXPLAIN ANALYZE), but for the slices, which are sums of sums: so the ratio is the price of claiming, of looking rows
+up, of slicing and of writing. Both run as the application role, under row security, and are committed with fsync on.
+Costs, changes and the Overview are asked for over HTTP from the product's own web server, with as much in the 90 days
+before; in the end they are asked for again with as many rollup rows as 100 million entries would make. Takes half an
+hour. Alone: `python -m bench.rollups [ROWS …]`.
 """
 
 import http.client
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from psycopg.conninfo import make_conninfo
 
@@ -28,13 +30,29 @@ LEDGER_ROWS = (1_000_000, 10_000_000)
 NEW_ROWS = 100_000
 ROUNDS = 5
 SLUGS = ("acme", "globex", "initech")
+BERLIN = ZoneInfo("Europe/Berlin")
 DAYS = 90
 READS = 50  # of each question
+# Of the last 90 days, by what they are reported under. `Overview` and changes read the 90 days before as well.
+COSTS, CHANGES, OVERVIEW = "GET /v1/costs", "GET /v1/costs/changes", "Overview"
 QUESTIONS = {
-    "by day and feature": {"granularity": "day", "group_by": "feature"},
-    "by day, in production": {"granularity": "day", "environment": "production"},
-    "by cost centre": {"granularity": "total", "group_by": "cost_center"},
-    "one feature by model": {"granularity": "total", "group_by": "model", "feature": "feature-0"},
+    "total by day": (COSTS, {"granularity": "day"}),
+    "by day and feature": (COSTS, {"granularity": "day", "group_by": "feature"}),
+    "by day and feature, in production": (
+        COSTS,
+        {"granularity": "day", "group_by": "feature", "environment": "production"},
+    ),
+    "by cost centre": (COSTS, {"granularity": "total", "group_by": "cost_center"}),
+    "by model": (COSTS, {"granularity": "total", "group_by": "model"}),
+    "by feature and model": (COSTS, {"granularity": "total", "group_by": ("feature", "model")}),
+    "by provider and key": (COSTS, {"granularity": "total", "group_by": ("provider", "key")}),
+    "by day, key and cost centre": (COSTS, {"granularity": "day", "group_by": ("key", "cost_center")}),
+    "one feature by day and model": (COSTS, {"granularity": "day", "group_by": "model", "feature": "feature-0"}),
+    "one key by day and provider": (COSTS, {"granularity": "day", "group_by": "provider", "key": "key1"}),
+    "what changed, by feature": (CHANGES, {"group_by": "feature"}),
+    "what changed in production, by model": (CHANGES, {"group_by": "model", "environment": "production"}),
+    "the Overview": (OVERVIEW, {}),
+    "the Overview in production": (OVERVIEW, {"environment": "production"}),
 }
 
 
@@ -43,15 +61,16 @@ class RowsMissing(AssertionError):
 
 
 def run(ledger_rows: Sequence[int] = LEDGER_ROWS) -> list[dict[str, Any]]:
-    """`rollup`, `rollup at … rows`, `GET /v1/costs` and `GET /v1/costs with the rollups of 100 million rows`."""
+    """`rollup`, `rollup at … rows`, and COSTS, CHANGES and OVERVIEW each, at 100 million rows' worth of rollups too."""
     with run_installation() as installation:
         for slug in SLUGS:
-            installation.manage("create_tenant", slug, "--timezone", "Europe/Berlin")
+            installation.manage("create_tenant", slug, "--timezone", BERLIN.key)
         key = installation.manage("create_api_key", SLUGS[0], "--scopes", "read")
         _prepare_months(installation)
         tenant_ids = _list_tenant_ids(installation)
         installation.start_service("web")
         installation.wait_for_web()
+        headers = {"Authorization": f"Bearer {key}", "Cookie": _run_within(installation, "sign-in")}
         rollups, reads, filled = [], [], 0
         for rows in ledger_rows:
             now = datetime.now(UTC)
@@ -61,15 +80,18 @@ def run(ledger_rows: Sequence[int] = LEDGER_ROWS) -> list[dict[str, Any]]:
             _print(f"{_count_entries(installation):,} entries in the ledger")
             rollups.append([_measure_rollup(installation, tenant_ids) for _ in range(ROUNDS)])
             filled += ROUNDS * NEW_ROWS
-            reads.append(_measure_reads(installation.port, key))
+            _make_days_before(installation)
+            reads.append(_measure_reads(installation.port, headers))
         _make_rollups_of_many_more_rows(installation)
-        reads.append(_measure_reads(installation.port, key))
+        reads.append(_measure_reads(installation.port, headers))
         _check_rollups(installation)
     return _write_results(ledger_rows, rollups, reads)
 
 
 def _write_results(
-    ledger_rows: Sequence[int], rollups: Sequence[Sequence[Mapping[str, float]]], reads: Sequence[float]
+    ledger_rows: Sequence[int],
+    rollups: Sequence[Sequence[Mapping[str, float]]],
+    reads: Sequence[Mapping[str, float]],
 ) -> list[dict[str, Any]]:
     results = []
     first = median(turn["seconds"] for turn in rollups[0])
@@ -96,18 +118,18 @@ def _write_results(
             "runs": [round(seconds / first, 2) for seconds in last],
         }
     )
-    names = [f"GET /v1/costs, {DAYS} days, p95, {rows:,} rows in the ledger" for rows in ledger_rows]
-    names.append(f"GET /v1/costs, {DAYS} days, p95, rollups of 100,000,000 rows")
+    sizes = [*(f"{rows:,} rows in the ledger" for rows in ledger_rows), "rollups of 100,000,000 rows"]
     results += [
         {
-            "name": name,
-            "value": round(milliseconds, 1),
+            "name": f"{kind}, {DAYS} days, p95, {size}",
+            "value": round(times[kind], 1),
             "unit": "ms",
-            "yardstick": round(reads[0], 1),
-            "ratio": round(milliseconds / reads[0], 2),
-            "runs": [round(milliseconds, 1)],
+            "yardstick": round(reads[0][kind], 1),
+            "ratio": round(times[kind] / reads[0][kind], 2),
+            "runs": [round(times[kind], 1)],
         }
-        for name, milliseconds in zip(names, reads, strict=True)
+        for kind in (COSTS, CHANGES, OVERVIEW)
+        for size, times in zip(sizes, reads, strict=True)
     ]
     return results
 
@@ -148,25 +170,49 @@ def _make_rollups(installation: Installation) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
+# As much as now; thirteen weeks, so that a Monday stays one.
+COPY_DAYS_SQL = """
+    INSERT INTO cost_day
+    SELECT tenant_id, day - 91, date_trunc('month', day - 91)::date, environment, feature, cost_center, provider, model,
+           operation, service_tier, api_key_id, calls,
+           unpriced_calls, error_calls, input_tokens, cache_read_tokens, cache_write_tokens,
+           cache_write_1h_tokens, output_tokens, reasoning_tokens, input_cost, cache_read_cost, cache_write_cost,
+           output_cost, other_cost, billed_cost, list_cost, saved_cost, reported_cost
+    FROM cost_day WHERE day > current_date - 91
+    ORDER BY tenant_id, day
+    ON CONFLICT DO NOTHING"""
 # Every day holds every combination that occurs in any: more days would not make more rows.
 FILL_DAYS_SQL = """
-    INSERT INTO cost_day AS stored
+    INSERT INTO cost_day
     SELECT tenant_id, day::date, date_trunc('month', day)::date, environment, feature, cost_center, provider, model,
            operation, service_tier, api_key_id, 10, 0, 0, 10, 0, 0, 0, 10, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0
     FROM (SELECT DISTINCT tenant_id, environment, feature, cost_center, provider, model, operation, service_tier,
                  api_key_id FROM cost_day) AS used
-    CROSS JOIN generate_series(current_date - %s::int, current_date, interval '1 day') AS day
+    CROSS JOIN generate_series(current_date - 2 * %s::int, current_date, interval '1 day') AS day
     ORDER BY tenant_id, day
-    ON CONFLICT (tenant_id, day, billing_period, environment, feature, cost_center, provider, model, operation,
-                 service_tier, api_key_id) DO NOTHING"""
+    ON CONFLICT DO NOTHING"""
+
+
+def _make_days_before(installation: Installation) -> None:
+    """Of the 90 days before, in days and slices alone: the ledger has none of it."""
+    _change_days(installation, COPY_DAYS_SQL)
 
 
 def _make_rollups_of_many_more_rows(installation: Installation) -> None:
+    _change_days(installation, FILL_DAYS_SQL)
+
+
+def _change_days(installation: Installation, statement: str) -> None:
+    """Add days by hand, and make the slices from all days again."""
     with installation.connect() as connection:
-        added = connection.execute(FILL_DAYS_SQL, [DAYS]).rowcount
-        (count,) = connection.execute("SELECT count(*) FROM cost_day").fetchone()
+        added = connection.execute(statement, [DAYS] if "%s" in statement else None).rowcount
+        _run_within(installation, "slice")
         connection.execute("VACUUM ANALYZE cost_day")
-    _print(f"{added:,} rows added to cost_day, which has {count:,} now")
+        connection.execute("VACUUM ANALYZE cost_slice")
+        days, slices = connection.execute(
+            "SELECT (SELECT count(*) FROM cost_day), (SELECT count(*) FROM cost_slice)"
+        ).fetchone()
+    _print(f"{added:,} rows added to cost_day, which has {days:,} now, and cost_slice {slices:,}")
 
 
 def _check_rollups(installation: Installation) -> None:
@@ -217,6 +263,44 @@ def rebuild_all() -> None:
         rebuild_rollups(tenant_id=tenant.id, now=datetime.now(UTC))
 
 
+def slice_all() -> None:
+    """Within an installation: make every tenant's slices from its days, whatever the ledger says."""
+    from django.db import connection
+    from psycopg.sql import SQL
+
+    from billing.rollups.batches import SET_WORK_MEMORY_SQL
+    from billing.rollups.tables import COST_SLICE, clear_rows_of, list_names, sum_slices
+    from tenants.scope import tenant_scope
+    from tenants.selectors import list_tenants
+
+    columns = list_names(COST_SLICE.columns)
+    fill = SQL(
+        "INSERT INTO cost_slice (tenant_id, {}) SELECT %(tenant_id)s, {} FROM ({}) AS summed ORDER BY {}"
+    ).format(
+        columns,
+        columns,
+        sum_slices(SQL("SELECT * FROM cost_day WHERE tenant_id = %(tenant_id)s")),
+        list_names(COST_SLICE.keys),
+    )
+    for tenant in list_tenants():
+        with tenant_scope(tenant.id), connection.cursor() as cursor:
+            cursor.execute(SET_WORK_MEMORY_SQL)
+            for statement in (clear_rows_of(COST_SLICE), fill):
+                cursor.execute(statement, {"tenant_id": tenant.id})
+
+
+def sign_in() -> str:
+    """Within an installation: the cookie of a person of the first tenant."""
+    from django.conf import settings
+
+    from tenants.selectors import list_tenants
+    from tests.dashboards import pages
+
+    (tenant,) = [tenant for tenant in list_tenants() if tenant.slug == SLUGS[0]]
+    cookie = pages.sign_in(tenant).cookies[settings.SESSION_COOKIE_NAME]
+    return f"{cookie.key}={cookie.value}"
+
+
 def apply_all() -> dict[str, float]:
     """Within an installation: add what waits, and the same sums bare, tenant by tenant."""
     from django.db import connection
@@ -249,7 +333,7 @@ def _sum_bare(tenant_id: int, batch_ids: Sequence[object], first: datetime, last
 
     from billing.rollups.batches import SET_WORK_MEMORY_SQL
     from billing.rollups.retention import first_minute_kept
-    from billing.rollups.tables import TABLES
+    from billing.rollups.tables import COST_SLICE, TABLES
     from tenants.scope import tenant_scope
 
     bare = SQL("""
@@ -269,30 +353,33 @@ def _sum_bare(tenant_id: int, batch_ids: Sequence[object], first: datetime, last
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(SET_WORK_MEMORY_SQL)
         for table in TABLES:
-            cursor.execute(bare.format(sums=table.sums), values)
+            if table is not COST_SLICE:
+                cursor.execute(bare.format(sums=table.sums), values)
 
 
 # --- reading ---
 
 
-def _measure_reads(port: int, key: str) -> float:
-    """The 95th percentile of a question about the last 90 days, in milliseconds."""
-    today = datetime.now(UTC).date()
-    period = {"from": str(today - timedelta(days=DAYS - 1)), "to": str(today + timedelta(days=1))}
+def _measure_reads(port: int, headers: Mapping[str, str]) -> dict[str, float]:
+    """The 95th percentile of the questions of each kind, in milliseconds."""
+    today = datetime.now(BERLIN).date()
+    first, after = str(today - timedelta(days=DAYS - 1)), str(today + timedelta(days=1))
     connection = http.client.HTTPConnection(HOST, port)
-    everything = []
-    for name, question in QUESTIONS.items():
-        path = f"/v1/costs?{urlencode(period | question)}"
-        times = [_ask(connection, path, key) for _ in range(READS + 5)][5:]
-        everything += times
-        _print(f"{name}: p50 {median(times):.0f} ms, p95 {quantiles(times, n=20)[-1]:.0f} ms")
+    times: dict[str, list[float]] = {COSTS: [], CHANGES: [], OVERVIEW: []}
+    for name, (kind, question) in QUESTIONS.items():
+        # The last day of a page's address belongs to the period.
+        to, path = (str(today), "/") if kind == OVERVIEW else (after, kind.removeprefix("GET "))
+        address = f"{path}?{urlencode({'from': first, 'to': to, **question}, doseq=True)}"
+        taken = [_ask(connection, address, headers) for _ in range(READS + 5)][5:]
+        times[kind] += taken
+        _print(f"{name}: p50 {median(taken):.0f} ms, p95 {quantiles(taken, n=20)[-1]:.0f} ms")
     connection.close()
-    return quantiles(everything, n=20)[-1]
+    return {kind: quantiles(taken, n=20)[-1] for kind, taken in times.items()}
 
 
-def _ask(connection: http.client.HTTPConnection, path: str, key: str) -> float:
+def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> float:
     start = time.perf_counter()
-    connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+    connection.request("GET", path, headers=dict(headers))
     answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:
@@ -300,12 +387,16 @@ def _ask(connection: http.client.HTTPConnection, path: str, key: str) -> float:
     return (time.perf_counter() - start) * 1000
 
 
+# What the processes of an installation do, by the option that asks for it.
+WORKS = {"--apply": apply_all, "--rebuild": rebuild_all, "--slice": slice_all, "--sign-in": sign_in}
+
 if __name__ == "__main__":
-    if sys.argv[1:] in (["--apply"], ["--rebuild"]):
+    if sys.argv[1:] and sys.argv[1] in WORKS:
         import django
 
         django.setup()
-        print(json.dumps(apply_all()) if sys.argv[1] == "--apply" else rebuild_all())
+        done = WORKS[sys.argv[1]]()
+        print(done if isinstance(done, str) else json.dumps(done))
     else:
         for result in run(tuple(int(argument.replace("_", "")) for argument in sys.argv[1:]) or LEDGER_ROWS):
             print(json.dumps(result))

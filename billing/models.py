@@ -206,6 +206,30 @@ class CostDay(Quantities):
         db_table = "cost_day"
 
 
+class CostSlice(Quantities):
+    """Days and weeks by the environment and few dimensions, the other columns ''; `slice` says which: see `SLICES`."""
+
+    pk = models.CompositePrimaryKey(
+        "tenant_id", "slice", "span", "day", "environment", "feature", "cost_center", "provider", "model", "operation",
+        "service_tier", "api_key_id",
+    )  # fmt: skip
+    tenant_id = models.BigIntegerField()
+    slice = models.TextField()
+    span = models.TextField()  # day, week
+    day = models.DateField()  # the first, in the tenant's reporting time zone; a week's is a Monday
+    environment = models.TextField()
+    feature = models.TextField()
+    cost_center = models.TextField()
+    provider = models.TextField()
+    model = models.TextField()
+    operation = models.TextField()
+    service_tier = models.TextField()
+    api_key_id = models.TextField()
+
+    class Meta:
+        db_table = "cost_slice"
+
+
 class CostUserHour(Quantities):
     """Cost by UTC hour and user."""
 

@@ -129,7 +129,7 @@ def _claim_batches(tenant_id: int, *, now: datetime, outbox_id: int | None) -> _
 # Summing 100,000 entries in memory; the server's own default would write them to disk.
 SET_WORK_MEMORY_SQL = "SELECT set_config('work_mem', '64MB', true)"
 COUNT_ENTRIES_SQL = SQL("SELECT count(*) FROM ({}) AS entry").format(ENTRIES_OF_BATCHES)
-ADD_TO_COST_HOUR_AND_DAY_SQL = add_batches_to_costs()
+ADD_TO_COSTS_SQL = add_batches_to_costs()
 ADD_TO_COST_USER_HOUR_SQL = add_batches_to(COST_USER_HOUR)
 ADD_TO_CALLS_MINUTE_SQL = add_batches_to(CALLS_MINUTE)
 ADD_TO_HISTOGRAM_SQL = add_batches_to(HISTOGRAM)
@@ -150,7 +150,7 @@ def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
         if entry_count != claim.entry_count:
             raise BatchIncomplete(f"{entry_count} of {claim.entry_count} entries of tenant {tenant_id} are visible")
         for statement in (
-            ADD_TO_COST_HOUR_AND_DAY_SQL,
+            ADD_TO_COSTS_SQL,
             ADD_TO_COST_USER_HOUR_SQL,
             ADD_TO_CALLS_MINUTE_SQL,
             ADD_TO_HISTOGRAM_SQL,

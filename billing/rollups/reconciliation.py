@@ -15,6 +15,7 @@ from billing.rollups.tables import (
     CALLS_MINUTE,
     COST_DAY,
     COST_HOUR,
+    COST_SLICE,
     COST_USER_HOUR,
     DAILY_TABLES,
     HISTOGRAM,
@@ -80,12 +81,14 @@ COUNT_LEDGER_SQL = """
            (SELECT coalesce(sum(entry_count), 0) FROM outbox WHERE topic = 'rollup' AND tenant_id = %(tenant_id)s)"""
 COMPARE_COST_HOUR_SQL = compare_with_ledger(COST_HOUR)
 COMPARE_COST_DAY_SQL = compare_with_ledger(COST_DAY)
+COMPARE_COST_SLICE_SQL = compare_with_ledger(COST_SLICE)
 COMPARE_COST_USER_HOUR_SQL = compare_with_ledger(COST_USER_HOUR)
 COMPARE_CALLS_MINUTE_SQL = compare_with_ledger(CALLS_MINUTE)
 COMPARE_HISTOGRAM_SQL = compare_with_ledger(HISTOGRAM)
 COMPARISONS = (
     (COST_HOUR, COMPARE_COST_HOUR_SQL),
     (COST_DAY, COMPARE_COST_DAY_SQL),
+    (COST_SLICE, COMPARE_COST_SLICE_SQL),
     (COST_USER_HOUR, COMPARE_COST_USER_HOUR_SQL),
     (CALLS_MINUTE, COMPARE_CALLS_MINUTE_SQL),
     (HISTOGRAM, COMPARE_HISTOGRAM_SQL),
@@ -138,17 +141,20 @@ def _write_result(reconciliation: Reconciliation) -> str:
 LOCK_ROLLUPS_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('rollup ' || %(tenant_id)s::bigint, 0))"
 CLEAR_COST_HOUR_SQL = clear_rows_of(COST_HOUR)
 CLEAR_COST_DAY_SQL = clear_rows_of(COST_DAY)
+CLEAR_COST_SLICE_SQL = clear_rows_of(COST_SLICE)
 CLEAR_COST_USER_HOUR_SQL = clear_rows_of(COST_USER_HOUR)
 CLEAR_CALLS_MINUTE_SQL = clear_rows_of(CALLS_MINUTE)
 CLEAR_HISTOGRAM_SQL = clear_rows_of(HISTOGRAM)
 SUM_COST_HOUR_SQL = sum_ledger_into(COST_HOUR)
 SUM_COST_DAY_SQL = sum_ledger_into(COST_DAY)
+SUM_COST_SLICE_SQL = sum_ledger_into(COST_SLICE)
 SUM_COST_USER_HOUR_SQL = sum_ledger_into(COST_USER_HOUR)
 SUM_CALLS_MINUTE_SQL = sum_ledger_into(CALLS_MINUTE)
 SUM_HISTOGRAM_SQL = sum_ledger_into(HISTOGRAM)
 REBUILDS = {
     "cost_hour": (CLEAR_COST_HOUR_SQL, SUM_COST_HOUR_SQL),
     "cost_day": (CLEAR_COST_DAY_SQL, SUM_COST_DAY_SQL),
+    "cost_slice": (CLEAR_COST_SLICE_SQL, SUM_COST_SLICE_SQL),
     "cost_user_hour": (CLEAR_COST_USER_HOUR_SQL, SUM_COST_USER_HOUR_SQL),
     "calls_minute": (CLEAR_CALLS_MINUTE_SQL, SUM_CALLS_MINUTE_SQL),
     "histogram": (CLEAR_HISTOGRAM_SQL, SUM_HISTOGRAM_SQL),

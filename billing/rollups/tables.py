@@ -25,6 +25,24 @@ MONEY = (
     "saved_cost", "reported_cost",
 )  # fmt: skip
 QUANTITIES = ("calls", "unpriced_calls", "error_calls", *TOKENS, *MONEY)
+# A question has few dimensions. For each of these sets the days and weeks are summed by it and the environment alone;
+# the least rows first, for a question is answered by the first slice that has its columns. The last has them all, of
+# weeks only: its days are `cost_day`.
+SLICES = {
+    "total": (),
+    "operation": ("operation", "service_tier"),
+    "provider": ("provider",),
+    "cost_center": ("cost_center",),
+    "key": ("api_key_id",),
+    "feature": ("feature",),
+    "owner": ("feature", "cost_center", "api_key_id"),
+    "model": ("provider", "model"),
+    "cost_center_model": ("cost_center", "provider", "model"),
+    "feature_model": ("feature", "provider", "model"),
+    "all": ("feature", "cost_center", "provider", "model", "operation", "service_tier", "api_key_id"),
+}
+WEEKLY_SLICE = "all"
+SLICED = SLICES[WEEKLY_SLICE]
 MEASURES = ("billed_cost", "input_tokens", "output_tokens", "latency_ms")
 
 ENTRY_COLUMNS = (
@@ -78,6 +96,9 @@ def add_each(values: tuple[str, ...]) -> Composed:
     return SQL(", ").join(SQL("{0} = stored.{0} + excluded.{0}").format(Identifier(value)) for value in values)
 
 
+# Sums of sums.
+ADD_UP = SQL(", ").join(SQL("sum({0}) AS {0}").format(Identifier(name)) for name in QUANTITIES)
+
 # The day in the tenant's reporting time zone.
 LOCAL_DAY = SQL(
     "(charge_period_start AT TIME ZONE (SELECT timezone FROM tenant WHERE id = %(tenant_id)s))::date AS day"
@@ -104,6 +125,39 @@ COST_DAY = RollupTable(
         FROM entry GROUP BY day, {dimensions}""").format(
         local_day=LOCAL_DAY, dimensions=list_names(DIMENSIONS), quantities=sum_quantities()
     ),
+    addition=add_each(QUANTITIES),
+)
+
+
+def sum_slices(days: Composable) -> Composed:
+    """Sums by slice and span over sums that have a day and every dimension; what a slice leaves out is ''."""
+    return SQL("""
+        SELECT CASE grouping({sliced}) {names} END AS slice,
+               CASE grouping(day) WHEN 0 THEN 'day' ELSE 'week' END AS span, coalesce(day, week) AS day,
+               environment, {columns}, {totals}
+        FROM (SELECT *, date_trunc('week', day::timestamp)::date AS week FROM ({days}) AS cost) AS cost
+        GROUP BY environment, GROUPING SETS ((day), (week)), GROUPING SETS ({sets})
+        HAVING grouping(day) = 1 OR grouping({sliced}) <> {weekly}""").format(
+        sliced=list_names(SLICED),
+        names=SQL(" ").join(SQL("WHEN {} THEN {}").format(_number(kept), name) for name, kept in SLICES.items()),
+        columns=SQL(", ").join(SQL("coalesce({0}, '') AS {0}").format(Identifier(column)) for column in SLICED),
+        totals=ADD_UP,
+        days=days,
+        sets=SQL(", ").join(SQL("({})").format(list_names(kept)) for kept in SLICES.values()),
+        weekly=_number(SLICED),
+    )
+
+
+def _number(kept: tuple[str, ...]) -> int:
+    """What grouping() says of a set: a bit for each column that it leaves out, that of the last one the lowest."""
+    return sum(1 << place for place, column in enumerate(reversed(SLICED)) if column not in kept)
+
+
+COST_SLICE = RollupTable(
+    "cost_slice",
+    keys=("slice", "span", "day", "environment", *SLICED),
+    values=QUANTITIES,
+    sums=sum_slices(COST_DAY.sums),
     addition=add_each(QUANTITIES),
 )
 
@@ -165,8 +219,8 @@ HISTOGRAM = RollupTable(
                   GROUP BY bucket ORDER BY bucket) AS merged)"""),
 )
 
-TABLES = (COST_HOUR, COST_DAY, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM)
-DAILY_TABLES = (COST_DAY, HISTOGRAM)  # what depends on the tenant's time zone
+TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM)
+DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM)  # what depends on the tenant's time zone
 
 # A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from
 # turning the look-ups into one scan of the ledger. The moment tells which partition, the other two find the rows.
@@ -212,23 +266,30 @@ SUM_BY_HOUR_AND_DAY = SQL("""
 
 
 def add_batches_to_costs() -> Composed:
-    """Add the entries of batches to hours and days at once: the entries are many, their sums by hour and day few."""
+    """Add the entries of batches to hours, days and slices at once: entries are many, their sums by these few."""
     return SQL("""
     WITH entry AS ({entries}),
     cost AS MATERIALIZED ({sums}),
+    cost_of_day AS MATERIALIZED (SELECT day, {dimensions}, {totals} FROM cost GROUP BY day, {dimensions}),
     add_hours AS (
         INSERT INTO cost_hour AS stored (tenant_id, hour, {dimensions}, {quantities})
         SELECT %(tenant_id)s, hour, {dimensions}, {totals} FROM cost GROUP BY hour, {dimensions}
-        ON CONFLICT (tenant_id, hour, {dimensions}) DO UPDATE SET {addition})
-    INSERT INTO cost_day AS stored (tenant_id, day, {dimensions}, {quantities})
-    SELECT %(tenant_id)s, day, {dimensions}, {totals} FROM cost GROUP BY day, {dimensions}
-    ON CONFLICT (tenant_id, day, {dimensions}) DO UPDATE SET {addition}""").format(
+        ON CONFLICT (tenant_id, hour, {dimensions}) DO UPDATE SET {addition}),
+    add_days AS (
+        INSERT INTO cost_day AS stored (tenant_id, day, {dimensions}, {quantities})
+        SELECT %(tenant_id)s, day, {dimensions}, {quantities} FROM cost_of_day
+        ON CONFLICT (tenant_id, day, {dimensions}) DO UPDATE SET {addition})
+    INSERT INTO cost_slice AS stored (tenant_id, {slice_keys}, {quantities})
+    SELECT %(tenant_id)s, {slice_keys}, {quantities} FROM ({slices}) AS summed
+    ON CONFLICT (tenant_id, {slice_keys}) DO UPDATE SET {addition}""").format(
         entries=ENTRIES_OF_BATCHES,
         sums=SUM_BY_HOUR_AND_DAY,
         dimensions=list_names(DIMENSIONS),
         quantities=list_names(QUANTITIES),
-        totals=SQL(", ").join(SQL("sum({0}) AS {0}").format(Identifier(name)) for name in QUANTITIES),
+        totals=ADD_UP,
         addition=add_each(QUANTITIES),
+        slice_keys=list_names(COST_SLICE.keys),
+        slices=sum_slices(SQL("SELECT * FROM cost_of_day")),
     )
 
 

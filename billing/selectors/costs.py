@@ -12,7 +12,7 @@ from billing.core.periods import is_day_start, start_of_day
 from billing.rollups.tables import QUANTITIES, list_names
 from billing.selectors.quantities import Quantities, add_up
 from billing.selectors.queries import DIMENSIONS, CostQuery, QueryRefused, check_query, refuse_hours
-from billing.selectors.sources import EVERY_TENANT, EVERY_TENANT_EVER, ONE_TENANT, name_filters, sum_costs
+from billing.selectors.sources import EVERY_TENANT, EVERY_TENANT_EVER, ONE_TENANT, name_filters, name_period, sum_costs
 from tenants.scope import tenant_scope
 
 ROWS_MAX = 10_000
@@ -72,9 +72,7 @@ def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
     statement = ANSWER_QUERY.format(sums=sums, order=list_names(("period", *columns)))
     values = {
         "tenant_id": query.tenant_id,
-        "start": query.start,
-        "end": query.end,
-        "timezone": query.timezone,
+        **name_period(query.start, query.end, timezone=query.timezone),
         "rows_max": ROWS_MAX + 1,
         **name_filters(query.filters),
     }
@@ -137,8 +135,7 @@ def sum_costs_by_tenant(
         groups=groups,
         filters=filters or {},
     )
-    start, end = period
-    values = {"start": start, "end": end, "timezone": timezone, **name_filters(filters or {})}
+    values = {**name_period(*period, timezone=timezone), **name_filters(filters or {})}
     with connections[using].cursor() as cursor:
         cursor.execute(ANSWER_BY_TENANT.format(columns=list_names((*groups[1:], *QUANTITIES)), sums=sums), values)
         return [

@@ -1,14 +1,16 @@
 """Where cost stands: in the days, the hours, or the batches that no rollup holds yet; each as a part of a statement.
 
-Parameters of what is composed here: tenant_id, start, end, timezone, and `only_<dimension>` for each filter.
+Parameters of what is composed here: tenant_id, those of `name_period`, and `only_<dimension>` for each filter.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from billing.rollups.tables import MONEY, QUANTITIES, TOKENS, list_names
+from billing.rollups.tables import MONEY, QUANTITIES, SLICES, TOKENS, WEEKLY_SLICE, list_names
 from billing.selectors.queries import DIMENSIONS
 from ledger.matches import make_values, split_match, write_condition
 
@@ -49,9 +51,9 @@ SUMS = SQL(", ").join(
 )
 
 FROM_DAYS = SQL("""
-            SELECT {columns} FROM cost_day
-            WHERE {tenant} AND day >= (%(start)s::timestamptz AT TIME ZONE %(timezone)s)::date
-              AND day < (%(end)s::timestamptz AT TIME ZONE %(timezone)s)::date AND {filters}""")
+            SELECT {columns} FROM {table}
+            WHERE {tenant} AND day >= %({first})s::date AND day < %({end})s::date AND {filters}""")
+OF_SLICE = SQL("slice = {} AND span = {}")
 
 FROM_HOURS = SQL("""
             SELECT {columns} FROM {table}
@@ -88,6 +90,15 @@ ENTRY_QUANTITIES = SQL(", ").join(
 )
 
 
+# The spans that make up a period of whole days, each with the parameters that say from when to when.
+DAYS = (("day", "first_day", "end_day"),)
+WEEKS_AND_DAYS = (
+    ("day", "first_day", "first_week"),
+    ("week", "first_week", "end_week"),
+    ("day", "end_week", "end_day"),
+)
+
+
 def list_pending_entries(sight: Sight) -> Composed:
     """The entries of the batches that wait in the outbox: what is there is in no rollup."""
     return PENDING_ENTRIES.format(tenant=sight.all, columns=list_names(ENTRY_COLUMNS))
@@ -105,8 +116,10 @@ def sum_costs(
     """Sum every quantity by `period` and the columns `groups`.
 
     `period` is null for the granularity `total`, a moment for `hour`, else the first day as a date of `timezone`.
-    by_days: start and end are beginnings of days in `timezone`, so days are enough where they are the tenant's own.
+    by_days: start and end are beginnings of days in `timezone`, so days are enough where they are the tenant's own,
+    and weeks for those within.
     """
+    columns = {*groups, *(DIMENSIONS[split_match(name)[0]] for name in filters)}
     parts = {
         "sight": sight,
         "granularity": granularity,
@@ -118,16 +131,45 @@ def sum_costs(
         _sum_pending(**parts),
     ]
     if by_days:
-        sources.append(_sum_days(**parts))
+        whole = granularity in ("total", "week")
+        spans = WEEKS_AND_DAYS if whole else DAYS
+        sources += [_sum_days(span=span, first=first, end=end, used=columns, **parts) for span, first, end in spans]
     return SUM_SOURCES.format(
         groups=list_names(("period", *groups)), sums=SUMS, sources=SQL("\n            UNION ALL").join(sources)
     )
 
 
-def _sum_days(*, sight: Sight, granularity: str, groups: tuple[str, ...], filters: Composable) -> Composed:
+def _sum_days(
+    *,
+    span: str,
+    first: str,
+    end: str,
+    used: set[str],
+    sight: Sight,
+    granularity: str,
+    groups: tuple[str, ...],
+    filters: Composable,
+) -> Composed:
     period = _truncate(granularity, day=SQL("day"), hour=SQL("NULL"))
+    slice_name = _find_slice(used, span=span)
     return FROM_DAYS.format(
-        columns=_write_columns(period, groups, list_names(QUANTITIES)), tenant=sight.in_zone, filters=filters
+        columns=_write_columns(period, groups, list_names(QUANTITIES)),
+        table=Identifier("cost_slice" if slice_name else "cost_day"),
+        tenant=SQL("{} AND {}").format(sight.in_zone, OF_SLICE.format(slice_name, span))
+        if slice_name
+        else sight.in_zone,
+        first=SQL(first),
+        end=SQL(end),
+        filters=filters,
+    )
+
+
+def _find_slice(columns: set[str], *, span: str) -> str | None:
+    """The least slice with these columns; None where only whole days have them all."""
+    wanted = columns - {"tenant_id", "environment"}
+    return next(
+        (name for name, kept in SLICES.items() if wanted <= set(kept) and (span == "week" or name != WEEKLY_SLICE)),
+        None,
     )
 
 
@@ -180,3 +222,22 @@ def _write_filters(filters: Mapping[str, tuple[str, ...]]) -> Composed:
 def name_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     """The filters as parameters of a composed statement."""
     return {f"only_{name}": make_values(split_match(name)[1], wanted) for name, wanted in filters.items()}
+
+
+def name_period(start: datetime, end: datetime, *, timezone: str) -> dict[str, object]:
+    """The period as parameters of a composed statement: its moments, its days, and the weeks that lie within."""
+    zone = ZoneInfo(timezone)
+    first_day, end_day = start.astimezone(zone).date(), end.astimezone(zone).date()
+    first_week = first_day + timedelta(days=-first_day.weekday() % 7)
+    end_week = end_day - timedelta(days=end_day.weekday())
+    if first_week > end_week:
+        first_week = end_week = first_day
+    return {
+        "start": start,
+        "end": end,
+        "timezone": timezone,
+        "first_day": first_day,
+        "end_day": end_day,
+        "first_week": first_week,
+        "end_week": end_week,
+    }

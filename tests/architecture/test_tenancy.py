@@ -4,9 +4,9 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "api_key", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_user_hour", "event_key",
-    "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person", "rejected_event", "span",
-    "trace",
+    "api_key", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice", "cost_user_hour",
+    "event_key", "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person",
+    "rejected_event", "saved_view", "span", "trace",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
@@ -73,12 +73,14 @@ APP_GRANTS = {
     "person": ADD | {"DELETE"},
     "content": ADD | {"DELETE"},
     "content_act": ADD,
+    "saved_view": WORK,
     "outbox": WORK,
     "tenant": ADD,
     "tenants_user": ADD | {"UPDATE"},
     "api_key": ADD,
     "cost_hour": WORK,
     "cost_day": WORK,
+    "cost_slice": WORK,
     "cost_user_hour": WORK,
     "calls_minute": WORK,
     "histogram": WORK,
@@ -133,9 +135,9 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
-    "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_user_hour",
-    "calls_minute", "histogram", "intake_tally", "intake_hour", "job_run", "rate_version", "rate_book",
-    "rate_act", "rate_job",
+    "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_slice",
+    "cost_user_hour", "calls_minute", "histogram", "intake_tally", "intake_hour", "job_run", "rate_version",
+    "rate_book", "rate_act", "rate_job",
     "span", "trace",
 }  # fmt: skip
 LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")

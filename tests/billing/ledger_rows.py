@@ -29,6 +29,15 @@ DIMENSIONS = (
     "billing_period", "environment", "feature", "cost_center", "provider", "model", "operation", "service_tier",
     "api_key_id",
 )  # fmt: skip
+# The columns that each slice keeps. The days of the last are those of cost_day.
+SLICES = {
+    "total": (), "operation": ("operation", "service_tier"), "provider": ("provider",),
+    "cost_center": ("cost_center",), "key": ("api_key_id",), "feature": ("feature",),
+    "owner": ("feature", "cost_center", "api_key_id"), "model": ("provider", "model"),
+    "cost_center_model": ("cost_center", "provider", "model"), "feature_model": ("feature", "provider", "model"),
+    "all": ("feature", "cost_center", "provider", "model", "operation", "service_tier", "api_key_id"),
+}  # fmt: skip
+SLICED = SLICES["all"]
 
 
 def make_entry(*, time: datetime, cost: str | None = "0.5", **fields) -> NewEntry:
@@ -122,7 +131,8 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
     """What each rollup of these entries should hold, by key. Shares no code with the product but for the bucket."""
     zone = ZoneInfo(timezone)
     sums: dict[str, dict] = {
-        table: defaultdict(Counter) for table in ("cost_hour", "cost_day", "cost_user_hour", "calls_minute")
+        table: defaultdict(Counter)
+        for table in ("cost_hour", "cost_day", "cost_slice", "cost_user_hour", "calls_minute")
     }
     histograms: dict[tuple, Counter] = defaultdict(Counter)
     for entry in entries:
@@ -135,6 +145,12 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
         quantities = _read_quantities(entry)
         _add(sums["cost_hour"][hour, *dimensions], quantities)
         _add(sums["cost_day"][day, *dimensions], quantities)
+        monday = day - timedelta(days=day.weekday())
+        for name, kept in SLICES.items():
+            sliced = (entry["environment"], *(entry[column] if column in kept else "" for column in SLICED))
+            _add(sums["cost_slice"][name, "week", monday, *sliced], quantities)
+            if name != "all":
+                _add(sums["cost_slice"][name, "day", day, *sliced], quantities)
         _add(sums["cost_user_hour"][hour, *user], quantities)
         if minute >= minutes_from:
             _add(
@@ -177,6 +193,7 @@ def read_rollups(tenant) -> dict[str, dict]:
     tables = {
         "cost_hour": (("hour", *DIMENSIONS), quantities),
         "cost_day": (("day", *DIMENSIONS), quantities),
+        "cost_slice": (("slice", "span", "day", "environment", *SLICED), quantities),
         "cost_user_hour": (("hour", *user), quantities),
         "calls_minute": (("minute", "feature"), ("calls", "error_calls", "billed_cost")),
         "histogram": (("day", "environment", "feature", "model", "measure"), ("buckets", "calls")),

@@ -80,6 +80,8 @@ def test_sound_rollups_have_no_difference_whatever_still_waits(acme):
         ),
         ("UPDATE cost_day SET calls = 2", "calls is 1 in the ledger, 2 in the rollup"),
         ("UPDATE cost_day SET feature = 'other'", "feature='other'"),
+        ("UPDATE cost_slice SET calls = 2 WHERE slice = 'feature'", "calls is 1 in the ledger, 2 in the rollup"),
+        ("DELETE FROM cost_slice WHERE slice = 'all'", "only in the ledger"),
         ("DELETE FROM cost_user_hour", "only in the ledger"),
         (
             "INSERT INTO calls_minute SELECT tenant_id, minute - interval '1 hour', feature, 1, 0, 0 FROM calls_minute",

@@ -1,9 +1,12 @@
 """Reading cost: rollups and what still waits, in one snapshot, equal to the ledger to the last digit."""
 
+import random
 import threading
+from collections import defaultdict
 from dataclasses import astuple, fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DataError, connection, connections
@@ -29,7 +32,14 @@ from billing.selectors import (
 )
 from ledger.selectors import EntryFilters, list_entries
 from tenants.scope import tenant_scope
-from tests.billing.ledger_rows import book_entries, make_entry, read_entries, reverse
+from tests.billing.ledger_rows import (
+    COST_COLUMNS,
+    TOKEN_COLUMNS,
+    book_entries,
+    make_entry,
+    read_entries,
+    reverse,
+)
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -502,3 +512,86 @@ def test_every_question_equals_the_ledger(acme):
             costs = ask(acme, start, end, granularity, group_by=group_by)
             assert costs.totals.billed_cost == total == sum(row.quantities.billed_cost for row in costs.rows)
     assert ask(acme, at("2026-10-01T00:00"), at("2026-12-01T00:00"), "month").totals.billed_cost == total
+
+
+COLUMNS = {
+    "feature": "feature", "model": "model", "provider": "provider", "environment": "environment",
+    "cost_center": "cost_center", "operation": "operation", "key": "api_key_id", "service_tier": "service_tier",
+}  # fmt: skip
+BERLIN = ZoneInfo("Europe/Berlin")
+FIRST_DAY = date(2026, 10, 1)
+
+
+@pytest.fixture
+def busy_berlin():
+    """Sixty days of use of a tenant in Berlin across the end of summer time, of which every third batch still waits."""
+    chance = random.Random(5)
+    tenant = make_tenant("berlin", timezone="Europe/Berlin")
+    start = datetime.combine(FIRST_DAY, time(), BERLIN).astimezone(UTC)
+    for is_waiting in (False, True):
+        for _ in range(6):
+            entries = [
+                make_entry(
+                    time=start + timedelta(minutes=chance.randrange(60 * 24 * 60)),
+                    cost=None if chance.random() < 0.1 else f"0.{chance.randrange(10**12):012d}",
+                    status=chance.choice(("ok", "ok", "error")),
+                    cache_read_tokens=chance.randrange(1000),
+                    **{
+                        column: chance.choice(("", f"{name}-1", f"{name}-2"))
+                        for name, column in COLUMNS.items()
+                        if name != "key"
+                    },
+                )
+                for _ in range(10 if is_waiting else 20)
+            ]
+            book_entries(tenant, *entries, api_key_id=chance.choice(("key-1", "key-2")))
+        if not is_waiting:
+            apply_all()
+    return tenant
+
+
+def sum_ledger(entries, *, days, granularity, group_by, filters):
+    """The sums of `get_costs` by first day and group, worked out entry by entry."""
+    sums = defaultdict(lambda: [0] * 18)
+    for entry in entries:
+        day = entry["charge_period_start"].astimezone(BERLIN).date()
+        values = {name: entry[column] for name, column in COLUMNS.items()}
+        is_wanted = all(
+            (values[name.removesuffix(".not")] in wanted) != name.endswith(".not") for name, wanted in filters.items()
+        )
+        if not is_wanted or not days[0] <= day < days[1]:
+            continue
+        first = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1), "total": None}
+        calls = entry["calls"]
+        quantities = (
+            calls, calls * (entry["pricing_status"] == "unpriced"), calls * (entry["status"] == "error"),
+            *(entry[name] for name in TOKEN_COLUMNS), *(entry[name] or Decimal(0) for name in COST_COLUMNS),
+        )  # fmt: skip
+        row = sums[first[granularity], *(values[name] for name in group_by)]
+        row[:] = [one + other for one, other in zip(row, quantities, strict=True)]
+    return {key: tuple(row) for key, row in sums.items()}
+
+
+def test_random_questions_about_days_equal_the_ledger_to_the_last_digit(busy_berlin):
+    chance = random.Random(11)
+    entries = read_entries(busy_berlin)
+    for _ in range(200):
+        granularity = chance.choice(("day", "week", "month", "total"))
+        days = sorted(FIRST_DAY + timedelta(days=day) for day in chance.sample(range(-2, 63), 2))
+        if granularity == "week":
+            days = [days[0] - timedelta(days=days[0].weekday()), days[1] + timedelta(days=-days[1].weekday() % 7)]
+        if granularity == "month":
+            days = chance.choice([(date(2026, 10, 1), date(2026, 11, 1)), (date(2026, 9, 1), date(2026, 12, 1))])
+        group_by = tuple(chance.sample(list(COLUMNS), chance.randrange(4)))
+        filters = {
+            name + chance.choice(("", ".not")): tuple(chance.sample(["", f"{name}-1", f"{name}-2"], 2))
+            for name in chance.sample(list(COLUMNS), chance.choice((0, 0, 1, 2)))
+        }
+        start, end = (datetime.combine(day, time(), BERLIN).astimezone(UTC) for day in days)
+        costs = get_costs(CostQuery(busy_berlin.id, start, end, granularity, "Europe/Berlin", group_by, filters))
+        found = {
+            (row.period_start and row.period_start.astimezone(BERLIN).date(), *row.group): astuple(row.quantities)
+            for row in costs.rows
+        }
+        assert found == sum_ledger(entries, days=days, granularity=granularity, group_by=group_by, filters=filters)
+        assert len(found) == len(costs.rows)

@@ -253,6 +253,13 @@ ROLLUP_DIFFERENCES_SQL = {
         f"""SELECT tenant_id, (charge_period_start AT TIME ZONE timezone)::date AS day, {_DIMENSIONS}, {_SUMS}
             FROM {_CALLS} JOIN tenant ON tenant.id = tenant_id GROUP BY tenant_id, day, {_DIMENSIONS}""",
     ),
+    "cost_slice": _differ(
+        "(SELECT * FROM cost_slice WHERE slice = 'total' AND span = 'week')",
+        "tenant_id, day, environment",
+        f"""SELECT tenant_id, date_trunc('week', charge_period_start AT TIME ZONE timezone)::date AS day, environment,
+                   {_SUMS}
+            FROM {_CALLS} JOIN tenant ON tenant.id = tenant_id GROUP BY tenant_id, day, environment""",
+    ),
     "cost_user_hour": _differ(
         "cost_user_hour",
         "tenant_id, hour, environment, feature, model, user_ref",

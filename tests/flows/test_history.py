@@ -16,7 +16,7 @@ from tests.flows.history import Facts, History, Identity, Verdict, find_violatio
 
 TABLES = (
     "ledger_entry", "ledger_batch", "event_key", "rejected_event", "intake_tally", "intake_hour", "outbox", "cost_hour",
-    "cost_day", "cost_user_hour", "calls_minute", "histogram",
+    "cost_day", "cost_slice", "cost_user_hour", "calls_minute", "histogram",
 )  # fmt: skip
 # make_wire_event: 200 plain tokens, 1,000 from the cache, 300 out: 0.0005 + 0.00125 + 0.003.
 FACTS = Facts(200, 1000, 300, Decimal("0.00475"))
@@ -98,6 +98,7 @@ DOCTORED = {
     ),
     "rolled up twice": ("UPDATE cost_hour SET calls = calls * 2", "cost_hour differs"),
     "a day off": ("UPDATE cost_day SET billed_cost = billed_cost + 0.000000000001", "cost_day differs"),
+    "a slice off": ("UPDATE cost_slice SET calls = calls + 1 WHERE slice = 'total'", "cost_slice differs"),
     "a user lost": (
         "DELETE FROM cost_user_hour WHERE ctid = (SELECT max(ctid) FROM cost_user_hour)",
         "cost_user_hour differs",
