@@ -3,9 +3,9 @@
 from typing import Any
 
 from api.parsing.bodies import CLOUDEVENT, CLOUDEVENTS, EVENTS_PER_REQUEST_MAX, JSON, NDJSON
-from api.parsing.wire import DEPTH_MAX, FIELDS, LATENCY_MS_MAX, REQUIRED, TAG_VALUE_LENGTH_MAX, TAGS_MAX
 from api.problems import PROTOBUF
 from billing.core.usage import METERS_PER_EVENT_MAX, QUANTITY_MAX
+from billing.core.wire import DEPTH_MAX, FIELDS, LATENCY_MS_MAX, REQUIRED, TAG_VALUE_LENGTH_MAX, TAGS_MAX
 
 Schema = dict[str, Any]
 

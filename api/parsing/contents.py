@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.parsing.checks import (
+from api.problems import Problem
+from billing.core.wire import TEXT_LENGTH_MAX
+from billing.core.wire_checks import (
     ItemProblem,
     ItemRefused,
     check_nested,
@@ -13,8 +15,6 @@ from api.parsing.checks import (
     name_kind,
     printable,
 )
-from api.parsing.wire import TEXT_LENGTH_MAX
-from api.problems import Problem
 from content.core.messages import Message
 
 CONTENT_BYTES_MAX = 1_000_000

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from api.parameters import TEXT_SCHEMA, Parameter, read_choice, read_text, read_timezone, read_whole
 from api.parsing.bodies import JSON, NDJSON, check_event_count, cut_body
-from api.parsing.checks import ItemProblem, ItemRefused, load_strictly
-from api.parsing.events import ParsedItem, refuse_item, tell_window
 from api.problems import Problem
 from billing.core.cost_lines import SOURCE_LENGTH_MAX, CostLineOptions, CostLineRefused, read_cost_line
+from billing.core.wire_checks import ItemProblem, ItemRefused, load_strictly
+from billing.core.wire_events import ParsedItem, refuse_item, tell_window
 
 LINE_NUMBER_MAX = 10**11
 FORMAT = Parameter(

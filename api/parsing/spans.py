@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from api.parsing.checks import ItemProblem, ItemRefused, check_fields
-from api.parsing.events import make_event
-from api.parsing.wire import WireEvent
 from billing.core.spans import OTHER, SentSpan, read_span
+from billing.core.wire import WireEvent
+from billing.core.wire_checks import ItemProblem, ItemRefused, check_fields
+from billing.core.wire_events import make_event
 from billing.spans import TakenSpan
 
 NUL = b"\\u0000"  # as JSON writes it; a text may say the same with a backslash of its own, and is looked at as closely

@@ -15,11 +15,12 @@ from api.booking_shapes import EVENTS_BODIES
 from api.limits import Payer, find_payer, hold_place, take_events
 from api.parameters import Parameter, read_choice, read_query
 from api.parsing.bodies import read_body, read_content_type
-from api.parsing.checks import ItemProblem
 from api.parsing.cost_lines import FORMAT, OF_COST_LINES, CostLineOptions, parse_cost_lines, read_cost_line_options
-from api.parsing.events import ParsedItem, parse_events
+from api.parsing.events import parse_events
 from api.problems import Problem
 from api.schema import describe_call
+from billing.core.wire_checks import ItemProblem
+from billing.core.wire_events import ParsedItem
 from billing.ingestion import (
     WIRE_NAMES,
     AtomicIntakeRefused,

@@ -12,11 +12,12 @@ from api.auth import Access
 from api.limits import find_payer, take_events
 from api.parameters import Parameter, read_query, read_uuid, read_whole
 from api.parsing.bodies import JSON, read_body
-from api.parsing.events import ParsedItem, parse_events
+from api.parsing.events import parse_events
 from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
+from billing.core.wire_events import ParsedItem
 from billing.ingestion import WIRE_NAMES, ingest_events
 from ledger.rejected import REJECTED_PER_PAGE_MAX, Rejected, get_rejected, list_rejected, mark_replayed
 

@@ -2,8 +2,8 @@
 
 import re
 
-from api.parsing.checks import KIND_NAMES, KINDS
-from api.parsing.wire import FIELDS, REQUIRED
+from billing.core.wire import FIELDS, REQUIRED
+from billing.core.wire_checks import KIND_NAMES, KINDS
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "api.md"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from api.parsing.wire import (
+from billing.core.wire import (
     DEPTH_MAX,
     EVENT_BYTES_MAX,
     FIELDS,
@@ -18,7 +18,7 @@ from api.parsing.wire import (
     TEXT_LENGTH_MAX,
 )
 
-KINDS = {
+KINDS: dict[str, Any] = {
     "usage": dict, "provider_usage": dict, "tags": dict, "reported_cost": dict, "latency_ms": int, "cache_hit": bool,
 }  # fmt: skip
 TIME_EXAMPLE = "2026-11-22T05:00:00.123456Z"
