@@ -1,4 +1,4 @@
-"""The people's door: server-rendered pages behind sign-in. No table and no decision.
+"""The people's door: server-rendered pages behind sign-in. One table, of views that people named; no decision.
 
 Read first: `urls.py`, then `views.py`.
 """

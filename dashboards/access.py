@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
 
 from tenants.models import User
 from tenants.scope import tenant_scope
@@ -81,7 +83,7 @@ def member_required(view: View) -> View:
     @wraps(view)
     def answer_member(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            return _keep_private(redirect_to_login(request.get_full_path()))
+            return _ask_to_sign_in(request)
         seat = find_seat(request.user, slug=request.GET.get("tenant", ""))
         if seat is None:
             return _keep_private(redirect("tenants"))
@@ -115,12 +117,21 @@ def operator_required(view: View) -> View:
     @wraps(view)
     def answer_operator(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            return _keep_private(redirect_to_login(request.get_full_path()))
+            return _ask_to_sign_in(request)
         if not request.user.is_operator:
             raise Http404
         return _keep_private(view(request, *args, **kwargs))
 
     return answer_operator
+
+
+def _ask_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """A whole page comes back here afterwards; a part of one, whose session ended meanwhile, leads its page away."""
+    if not request.htmx:
+        return _keep_private(redirect_to_login(request.get_full_path()))
+    here = urlsplit(request.htmx.current_url or "/")
+    address = redirect_to_login(f"{here.path}?{here.query}" if here.query else here.path)["Location"]
+    return _keep_private(HttpResponseClientRedirect(address))
 
 
 def find_seat(user: User, *, slug: str) -> Seat | None:
@@ -139,7 +150,10 @@ def find_seat(user: User, *, slug: str) -> Seat | None:
     return Seat(user.pk, user.name, user.email, user.role, user.is_operator, tenant, tenants)
 
 
-TAKE_SNAPSHOT_SQL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# One who waits longer has left; the answer is a page that says so.
+TAKE_SNAPSHOT_SQL = """
+    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+    SET LOCAL statement_timeout = '20s'"""
 
 
 def _take_snapshot(request: HttpRequest) -> None:

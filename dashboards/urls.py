@@ -21,6 +21,7 @@ from dashboards.views.rate_model import show_rate_model
 from dashboards.views.rate_trial import show_rate_trial
 from dashboards.views.rates import export_rates, show_rates, show_rates_json
 from dashboards.views.rejected import show_rejected
+from dashboards.views.saved_views import discard_view, keep_view, open_view
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
 
 
@@ -83,6 +84,9 @@ urlpatterns = [
     path("rates/jobs", show_rate_jobs, name="rate_jobs"),
     path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),
     path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),
+    path("views", keep_view, name="keep_view"),
+    path("views/<uuid:view_id>", open_view, name="open_view"),
+    path("views/<uuid:view_id>/discard", discard_view, name="discard_view"),
     path("sign-in", LoginView.as_view(template_name="account/sign_in.html"), name="account_login"),
     path("sign-out", require_POST(LogoutView.as_view()), name="account_logout"),
     path("theme", choose_theme, name="theme"),

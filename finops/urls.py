@@ -6,3 +6,6 @@ urlpatterns = [
     path("", include("api.urls")),
     path("", include("dashboards.urls")),
 ]
+
+handler400 = "dashboards.views.failures.answer_bad_request"
+handler500 = "dashboards.views.failures.answer_failure"

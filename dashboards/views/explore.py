@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from billing.selectors import QueryRefused, get_last_reconciliation, list_dimension_values
@@ -20,7 +21,8 @@ from dashboards.explore.files import list_facts, list_table
 from dashboards.explore.page import Exploration, read_exploration
 from dashboards.explore.question import DIMENSIONS, OPERATOR_WORDS, Question, read_question
 from dashboards.exports import answer_csv, answer_xlsx
-from dashboards.frame import list_environment_options, list_hidden_fields, list_period_options, make_frame, make_link
+from dashboards.frame import list_environment_options, list_hidden_fields, list_period_options, make_frame
+from dashboards.saved_views import list_views
 from ledger.matches import IS
 
 ALL_LINES = "all"
@@ -62,7 +64,8 @@ def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         "shows_all_lines": request.GET.get("rows") == ALL_LINES,
         "probe_colors": PROBE_COLORS,
         "chart_data": make_chart_data(answer) if answer else None,
-        "ledger_href": make_link("ledger", seat.link_query),
+        "views": list_views(seat, page="explore"),
+        "link_query": urlencode(seat.link_query),
     }
     return render(request, "explore/page.html", context)
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -22,11 +23,14 @@ from billing.rates import publish_rates
 from billing.rollups import apply_batches
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
+from dashboards.access import find_seat
+from dashboards.saved_views import save_view
 from ledger.rejected import list_rejected
 from ledger.selectors import EntryFilters, list_entries
 from tenants.keys import revoke_api_key
 from tenants.models import User
 from tenants.people import create_user
+from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -148,6 +152,9 @@ PEOPLES_ROUTES = {
     "rates/drafts/<int:rate_id>": Route("/rates/drafts/1", ("tenant={slug}",), operators_only=True),
     "rates/drafts/<int:rate_id>/edit": Route("/rates/drafts/1/edit", ("tenant={slug}",), operators_only=True),
     "rates/<name:provider>/<name:model>": Route("/rates/openai/gpt-4o-2024-08-06", ("tenant={slug}", PERIOD)),
+    "views": Route("/views", ("tenant={slug}",), method="POST", shows=False),
+    "views/<uuid:view_id>": Route("/views/{view_id}", ("tenant={slug}",)),
+    "views/<uuid:view_id>/discard": Route("/views/{view_id}/discard", ("tenant={slug}",), method="POST", shows=False),
     "sign-in": Route("/sign-in", is_open=True),
     "sign-out": Route("/sign-out", is_open=True),
     "theme": Route("/theme", is_open=True),
@@ -222,8 +229,14 @@ def make_world():
     people["acme"] = create_user(
         email=f"boss@{acme.slug}.example", password=PASSWORD, role="owner", tenant_slug=acme.slug, name="Acme Boss"
     )
+    with tenant_scope(acme.id):
+        view = save_view(
+            find_seat(User.objects.get(pk=people["acme"]), slug=""), page="explore", name="acme-view", is_shared=True,
+            query=QueryDict("feature=acme-feature"), now=NOW,
+        )  # fmt: skip
     ours = {
         "slug": acme.slug,
+        "view_id": str(view),
         "feature": "acme-feature",
         "user": "acme-user",
         "user_ref": entry["user_ref"],
