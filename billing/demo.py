@@ -39,7 +39,8 @@ from tenants.selectors import TenantInfo, get_tenant, list_api_keys
 from tenants.tenants import create_tenant
 
 DAYS = 120
-JOINED_DAYS_AGO = 30  # the ledger takes no booking as made more than 40 days ago
+JOINED_DAYS_AGO = 30
+NOW_AGO_MAX = timedelta(days=9)  # with the thirty it makes 39: the ledger books nothing as made over 40 days ago
 SENT_AFTER = timedelta(minutes=2)  # a day's end
 KEY_NAME = "demo"
 EVENTS_PER_BATCH_MAX = 1_000

@@ -19,11 +19,12 @@ from tenants.selectors import get_tenant
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 DAYS = 11  # with the spike, the late calls and the refused ones
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
-def seed(**options):
+def seed(now=YESTERDAY):
     out = StringIO()
-    call_command("seed_demo", days=DAYS, stdout=out, **options)
+    call_command("seed_demo", days=DAYS, now=now, stdout=out)
     return json.loads(out.getvalue().splitlines()[-1])
 
 
@@ -120,35 +121,43 @@ def test_the_people_can_sign_in_and_the_keys_are_live(demo):
         assert (person.tenant.slug if person.tenant else "operator") == login["tenant"]
 
 
-def test_a_second_run_books_nothing_twice_and_hands_out_new_keys(demo):
-    counts = (
-        "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())",
-        "SELECT count(*) FROM rejected_event",
-        "SELECT count(*) FROM span WHERE started_at < date_trunc('day', now())",
-    )
-    before = [read("acme", query) for query in counts]
+def test_a_second_run_books_nothing_and_hands_out_new_keys(demo):
+    before = count_rows()
     again = seed()
-    assert [read("acme", query) for query in counts] == before
+    assert count_rows() == before
     assert [login["password"] for login in again["logins"]] == ["", "", "", ""]
-    assert again["rejected"] == 0
+    assert (again["events"], again["rejected"]) == (0, 0)
     assert find_api_key(demo["api_keys"]["acme"]) is None
     assert find_api_key(again["api_keys"]["acme"]).scopes == {"ingest", "read"}
 
 
 def test_a_run_on_a_later_day_tells_the_same_tale_and_adds_that_day(demo):
-    later = datetime.now(UTC) + timedelta(days=1)
-    before = read("globex", "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())")
-    [(late,)] = read("acme", "SELECT count(*) FROM ledger_entry WHERE tags ? 'delivery'")
-    [(contracts,)] = read("acme", "SELECT count(*) FROM rate_version WHERE origin = 'custom' AND tenant_id <> 0")
-    call_command("seed_demo", days=DAYS, now=later, stdout=StringIO())
-    assert read("acme", "SELECT count(*) FROM ledger_entry WHERE tags ? 'delivery'") == [(late,)]
-    assert read("acme", "SELECT count(*) FROM rate_version WHERE origin = 'custom' AND tenant_id <> 0") == [
-        (contracts,)
-    ]
-    assert (
-        read("globex", "SELECT count(*) FROM ledger_entry WHERE charge_period_start < date_trunc('day', now())")
-        == before
-    )
+    before = count_rows()
+    again = seed(now=datetime.now(UTC))
+    after = count_rows()
+    assert again["events"] > 0
+    assert after["calls"] > before["calls"]
+    told = ("calls until then", "late", "rejected", "contracts")
+    assert [after[name] for name in told] == [before[name] for name in told]
+
+
+def count_rows():
+    """Of acme, by what they are."""
+    questions = {
+        "calls": "SELECT count(*) FROM ledger_entry WHERE calls = 1",
+        # Without runs of the agent that had begun and were not over.
+        "calls until then": f"""SELECT count(*) FROM ledger_entry WHERE calls = 1 AND trace_id = ''
+                                AND charge_period_start <= '{YESTERDAY}'""",
+        "late": "SELECT count(*) FROM ledger_entry WHERE tags ? 'delivery'",
+        "rejected": "SELECT count(*) FROM rejected_event",
+        "contracts": "SELECT count(*) FROM rate_version WHERE origin = 'custom' AND tenant_id <> 0",
+    }
+    return {name: read("acme", question)[0][0] for name, question in questions.items()}
+
+
+def test_a_demo_of_long_ago_is_refused(demo):
+    with pytest.raises(CommandError, match="--now lies more than 9 days back"):
+        seed(now=datetime.now(UTC) - timedelta(days=10))
 
 
 def test_a_real_tenant_of_the_demos_name_is_left_alone(demo, monkeypatch):

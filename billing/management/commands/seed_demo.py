@@ -8,7 +8,7 @@ from datetime import datetime
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing.demo import DAYS, Demo, DemoRefused, seed_demo
+from billing.demo import DAYS, NOW_AGO_MAX, Demo, DemoRefused, seed_demo
 from billing.management.moments import parse_moment
 
 
@@ -23,10 +23,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, days: int, seed: int, now: datetime | None, **options: object) -> None:
+        clock = timezone.now()
+        if now and now < clock - NOW_AGO_MAX:
+            raise CommandError(f"--now lies more than {NOW_AGO_MAX.days} days back: the ledger books nothing that late")
         thresholds = gc.get_threshold()
         gc.set_threshold(20_000, 10, 10)  # no call is part of a circle: looking for one took a fifth of the time
         try:
-            demo = seed_demo(now=now or timezone.now(), days=days, seed=seed, say=self.stdout.write)
+            demo = seed_demo(now=now or clock, days=days, seed=seed, say=self.stdout.write)
         except DemoRefused as error:
             raise CommandError(str(error)) from error
         finally:

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         simulation = None
         try:
             simulation = Simulation(url=url, key=key, tenant=tenant, seed=seed, clock=timezone.now)
-            self.stdout.write(f"posting {rate:g} simulated calls a second of {simulation.tenant}; Ctrl-C ends it")
+            self._report(f"posting {rate:g} simulated calls a second of {simulation.tenant}; Ctrl-C ends it")
             simulation.post_for(rate=rate, seconds=seconds, report=self._report, every=REPORT_SECONDS)
         except SimulationRefused as error:
             raise CommandError(str(error)) from error
