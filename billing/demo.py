@@ -151,7 +151,7 @@ def _publish_contract(now: datetime) -> date:
 def _issue_key(tenant: TenantInfo, now: datetime) -> str:
     """A key to send and read with, in place of one that an interrupted seeding did not show."""
     for key in list_api_keys(tenant.id):
-        if key.name == KEY_NAME and key.revoked_at is None:
+        if key.name == KEY_NAME and key.is_live(now):
             revoke_api_key(tenant_id=tenant.id, key_id=key.key_id, now=now)
     return issue_api_key(tenant_id=tenant.id, scopes=("ingest", "read"), name=KEY_NAME, now=now)
 

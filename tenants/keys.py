@@ -12,8 +12,10 @@ from datetime import datetime
 from time import monotonic
 
 from django.db import IntegrityError, connection
+from django.db.models import Q, Value
+from django.db.models.functions import Least, Now
 
-from tenants.limits import Limits
+from tenants.limits import COLUMNS, Limits
 from tenants.models import SCOPES, ApiKey
 from tenants.scope import tenant_scope
 
@@ -47,16 +49,35 @@ class KeyNameTaken(ValueError):
     """Two live keys have this name already: the old and the new one of a rotation."""
 
 
-def issue_api_key(*, tenant_id: int, scopes: Iterable[str], name: str = "", now: datetime) -> str:
+class KeyMadeAlready(ValueError):
+    """The tenant has a key of this public id."""
+
+
+def make_key_id() -> str:
+    """The public part of a key to come."""
+    return _random_text(PUBLIC_ID_LENGTH)
+
+
+def issue_api_key(
+    *,
+    tenant_id: int,
+    scopes: Iterable[str],
+    name: str = "",
+    now: datetime,
+    key_id: str = "",
+    created_by: str = "",
+    limits: Limits | None = None,
+) -> str:
     """Make a key and return it whole: this once, because only its hash is kept.
 
-    Raises ScopesUnknown, and KeyNameTaken when two live keys of the tenant have that name; a key without a name
-    is named after its public id.
+    A key without a name is named after its public id. key_id: of `make_key_id`, so that a request that comes twice
+    makes one key. Raises ScopesUnknown, KeyMadeAlready, and KeyNameTaken when two live keys of the tenant have that
+    name.
     """
     wanted = sorted(set(scopes), key=lambda scope: SCOPES.index(scope) if scope in SCOPES else -1)
     if not wanted or set(wanted) - set(SCOPES):
         raise ScopesUnknown(f"scopes must be some of {', '.join(SCOPES)}; got {', '.join(wanted) or 'none'}")
-    key_id = _random_text(PUBLIC_ID_LENGTH)
+    key_id = key_id or make_key_id()
     body = f"tl_{key_id}_{_random_text(SECRET_LENGTH)}"
     token = f"{body}_{_checksum(body)}"
     try:
@@ -68,10 +89,14 @@ def issue_api_key(*, tenant_id: int, scopes: Iterable[str], name: str = "", now:
                 secret_hash=_hash(token),
                 scopes=wanted,
                 created_at=now,
+                created_by=created_by,
+                **{COLUMNS[resource]: number for resource, number in (limits or Limits())._asdict().items()},
             )
     except IntegrityError as error:
         if "two live keys" in str(error):
             raise KeyNameTaken(f"two live keys are named {name!r} already; revoke one of them first") from error
+        if "api_key_pkey" in str(error):
+            raise KeyMadeAlready(f"the key tl_{key_id}… was made already") from error
         raise
     return token
 
@@ -121,11 +146,13 @@ def recall_api_key(token: str) -> ApiKeyHolder | None:
     return holder
 
 
-def revoke_api_key(*, tenant_id: int, key_id: str, now: datetime) -> bool:
-    """Refuse the key from now on; False when the tenant has no such live key."""
+def revoke_api_key(*, tenant_id: int, key_id: str, now: datetime, ends_at: datetime | None = None) -> bool:
+    """Refuse the key from now on, or from `ends_at`; False when the tenant has no such live key, or it ends before."""
     with tenant_scope(tenant_id):
-        live = ApiKey.objects.filter(tenant_id=tenant_id, key_id=key_id, revoked_at=None)
-        return live.update(revoked_at=now) == 1
+        longer = Q(revoked_at=None) | Q(revoked_at__gt=max(now, ends_at or now))
+        live = ApiKey.objects.filter(longer, tenant_id=tenant_id, key_id=key_id)
+        # At once is by the clock that judges keys, were ours ahead of it.
+        return live.update(revoked_at=ends_at or Least(Value(now), Now())) == 1
 
 
 def _random_text(length: int) -> str:

@@ -86,7 +86,8 @@ class ApiKey(models.Model):
     secret_hash = models.BinaryField()  # SHA-256 of the whole key
     scopes = ArrayField(models.CharField(max_length=16))
     created_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True)
+    created_by = models.TextField(default="", db_default="")  # as whom its maker acts; '' for a command
+    revoked_at = models.DateTimeField(null=True)  # live until then: a rotation lets the old key end later
     # Beside the tenant's, never above: a key without one is held by the tenant's alone.
     requests_per_second = models.BigIntegerField(null=True)
     bytes_per_second = models.BigIntegerField(null=True)

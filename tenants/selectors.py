@@ -31,7 +31,13 @@ class ApiKeyInfo:
     name: str
     scopes: tuple[str, ...]
     created_at: datetime
+    created_by: str  # as whom its maker acts, '' for a command
     revoked_at: datetime | None
+    limits: Limits
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it opens anything: a key may be told to end later."""
+        return self.revoked_at is None or self.revoked_at > now
 
 
 def describe_tenant(tenant: Tenant) -> TenantInfo:
@@ -70,7 +76,12 @@ def list_api_keys(tenant_id: int) -> list[ApiKeyInfo]:
     """The tenant's keys, newest first, revoked ones included."""
     with tenant_scope(tenant_id):
         keys = ApiKey.objects.filter(tenant_id=tenant_id).order_by("-created_at")
-        return [ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.revoked_at) for key in keys]
+        return [_describe_key(key) for key in keys]
+
+
+def _describe_key(key: ApiKey) -> ApiKeyInfo:
+    limits = Limits(key.requests_per_second, key.bytes_per_second, key.events_per_second)
+    return ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.created_by, key.revoked_at, limits)
 
 
 def name_people(user_ids: Collection[int]) -> dict[int, str]:

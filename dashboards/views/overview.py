@@ -194,7 +194,7 @@ def _list_table(overview: Overview, name: str) -> tuple[list[str], Iterable[list
 
 def _make_first_step(seat: Seat, *, now: datetime) -> dict[str, object]:
     """What a tenant without an event needs: its keys, and the line that sends a first one."""
-    keys = [key for key in list_api_keys(seat.tenant.id) if key.revoked_at is None and "ingest" in key.scopes]
+    keys = [key for key in list_api_keys(seat.tenant.id) if key.is_live(now) and "ingest" in key.scopes]
     return {
         "keys": keys,
         "address": settings.PUBLIC_URL,

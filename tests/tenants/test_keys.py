@@ -1,19 +1,24 @@
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from tenants.keys import (
     REMEMBERED_MAX,
+    KeyMadeAlready,
     KeyNameTaken,
     ScopesUnknown,
     _remembered,
     find_api_key,
     issue_api_key,
+    make_key_id,
     recall_api_key,
     revoke_api_key,
 )
+from tenants.limits import Limits
 from tenants.scope import tenant_scope
+from tenants.selectors import list_api_keys
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -116,3 +121,55 @@ def test_two_keys_of_one_name_live_together_and_a_third_waits_for_a_revocation(a
 def test_scopes_that_do_not_exist_are_named(acme, scopes):
     with pytest.raises(ScopesUnknown, match="scopes must be some of ingest, backfill, read"):
         issue(acme, scopes)
+
+
+def test_a_key_that_ends_later_is_live_until_then_and_its_end_can_only_come_sooner(acme):
+    now = datetime.now(UTC)
+    token = issue(acme)
+    key_id = token.split("_")[1]
+    hour = timedelta(hours=1)
+    assert revoke_api_key(tenant_id=acme.id, key_id=key_id, now=now, ends_at=now + hour)
+    assert find_api_key(token)
+    assert list_live(key_id) == [key_id]
+    assert not revoke_api_key(tenant_id=acme.id, key_id=key_id, now=now, ends_at=now + 2 * hour)
+    assert revoke_api_key(tenant_id=acme.id, key_id=key_id, now=now, ends_at=now + timedelta(seconds=0.2))
+    time.sleep(0.25)
+    assert find_api_key(token) is None
+    assert list_live(key_id) == []
+    assert not revoke_api_key(tenant_id=acme.id, key_id=key_id, now=datetime.now(UTC))
+
+
+def list_live(key_id):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT list_live_keys(ARRAY[%s])", [key_id])
+        return [found for (found,) in cursor.fetchall()]
+
+
+def test_at_once_is_by_the_databases_clock(acme):
+    token = issue(acme)
+    ahead = datetime.now(UTC) + timedelta(minutes=1)
+    assert revoke_api_key(tenant_id=acme.id, key_id=token.split("_")[1], now=ahead)
+    assert find_api_key(token) is None
+
+
+def test_a_key_that_ends_later_is_one_of_the_two_of_its_name(acme):
+    now = datetime.now(UTC)
+    old = issue(acme, name="checkout").split("_")[1]
+    revoke_api_key(tenant_id=acme.id, key_id=old, now=now, ends_at=now + timedelta(days=1))
+    issue(acme, name="checkout")
+    with pytest.raises(KeyNameTaken), transaction.atomic():
+        issue(acme, name="checkout")
+    revoke_api_key(tenant_id=acme.id, key_id=old, now=now)
+    assert find_api_key(issue(acme, name="checkout"))
+
+
+def test_a_request_that_comes_twice_makes_one_key(acme):
+    key_id = make_key_id()
+    made = {"tenant_id": acme.id, "scopes": ["read"], "now": NOW, "key_id": key_id, "created_by": "person 7"}
+    token = issue_api_key(limits=Limits(events=5), **made)
+    with pytest.raises(KeyMadeAlready), transaction.atomic():
+        issue_api_key(**made)
+    holder = find_api_key(token)
+    assert (holder.key_id, holder.name, holder.key_limits) == (key_id, key_id, Limits(events=5))
+    [key] = list_api_keys(acme.id)
+    assert (key.created_by, key.limits) == ("person 7", Limits(events=5))
