@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TypeVar
 
 Kind = TypeVar("Kind", bound=Hashable)
-Rates = Mapping[str, Fraction]
 
 COST_OF = {
     "input_tokens": "input_cost",
@@ -44,10 +43,6 @@ class Use:
 
     def count(self, names: Iterable[str]) -> int:
         return sum(getattr(self, name) for name in names)
-
-    def value(self, rates: Rates, names: Iterable[str]) -> Fraction:
-        """What so much would have cost at `rates`."""
-        return sum((rates[name] * getattr(self, name) for name in names), Fraction(0))
 
 
 NOTHING = Use()
@@ -111,21 +106,26 @@ def _measure_growth(uses: Iterable[tuple[Use, Use]], names: Iterable[str]) -> Fr
 
 def _explain_kind(before: Use, after: Use, *, tokens_growth: Fraction, calls_growth: Fraction) -> Bridge:
     """Mix is what the rest leaves, so that nothing is lost to rounding."""
-    rates = {name: _find_rate(before, after, name) for name in COST_OF}
-    price = after.cost - after.value(rates, COST_OF) - before.cost + before.value(rates, COST_OF)
-    volume = before.value(rates, TOKENS) * (tokens_growth - 1)
-    volume += before.value(rates, ("calls",)) * (calls_growth - 1)
+    spent = {name: getattr(before, cost) if getattr(before, name) else 0 for name, cost in COST_OF.items()}
+    again = {name: _value_again(before, after, name) for name in COST_OF}
+    price = after.cost - _add_up(again, COST_OF) - before.cost + sum(spent.values())
+    volume = sum(spent[name] for name in TOKENS) * (tokens_growth - 1) + spent["calls"] * (calls_growth - 1)
     cache = Fraction(0)
-    if before.count(INPUT):
-        at_same_shares = before.value(rates, INPUT) * Fraction(after.count(INPUT), before.count(INPUT))
-        cache = after.value(rates, INPUT) - at_same_shares
+    if input_before := before.count(INPUT):
+        at_same_shares = Fraction(sum(spent[name] for name in INPUT) * after.count(INPUT), input_before)
+        cache = _add_up(again, INPUT) - at_same_shares
     steps = {"price": round(price), "volume": round(volume), "cache": round(cache)}
     return Bridge(**steps, mix=after.cost - before.cost - sum(steps.values()))
 
 
-def _find_rate(before: Use, after: Use, name: str) -> Fraction:
-    """What one cost before; after, where there was none before, so that what is first used is no change of price."""
-    for use in (before, after):
-        if quantity := getattr(use, name):
-            return Fraction(getattr(use, COST_OF[name]), quantity)
-    return Fraction(0)
+def _value_again(before: Use, after: Use, name: str) -> Fraction:
+    """What was used after, at what one cost before; at its own cost, where there was none before, so that what is
+    first used is no change of price."""
+    quantity = getattr(after, name)
+    if quantity and (first := getattr(before, name)):
+        return Fraction(getattr(before, COST_OF[name]) * quantity, first)
+    return Fraction(getattr(after, COST_OF[name]) if quantity else 0)
+
+
+def _add_up(values: Mapping[str, Fraction], names: Iterable[str]) -> Fraction:
+    return sum((values[name] for name in names if values[name]), Fraction(0))

@@ -111,9 +111,9 @@ def sum_costs(
     by_days: bool,
     by_users: bool,
     groups: tuple[str, ...],
-    filters: Mapping[str, tuple[str, ...]],
+    filters: tuple[str, ...],
 ) -> Composed:
-    """Sum every quantity by `period` and the columns `groups`.
+    """Sum every quantity by `period` and the columns `groups`, of what passes the filters that are named.
 
     `period` is null for the granularity `total`, a moment for `hour`, else the first day as a date of `timezone`.
     by_days: start and end are beginnings of days in `timezone`, so days are enough where they are the tenant's own,
@@ -210,7 +210,7 @@ def _truncate(granularity: str, *, day: Composable, hour: Composable) -> Composa
     return SQL("date_trunc({}, ({})::timestamp)::date").format(granularity, day)
 
 
-def _write_filters(filters: Mapping[str, tuple[str, ...]]) -> Composed:
+def _write_filters(filters: tuple[str, ...]) -> Composed:
     conditions = [
         write_condition(DIMENSIONS[dimension], operator, f"only_{name}")
         for name in filters
