@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 from dashboards.views.appearance import choose_theme
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_explore
-from dashboards.views.ledger import count_newer, export_ledger, find_entry, show_ledger
+from dashboards.views.ledger import count_newer, export_ledger, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
 from dashboards.views.rate_drafts import show_rate_draft, show_rate_drafts
@@ -22,6 +22,7 @@ from dashboards.views.rate_trial import show_rate_trial
 from dashboards.views.rates import export_rates, show_rates, show_rates_json
 from dashboards.views.rejected import show_rejected
 from dashboards.views.saved_views import discard_view, keep_view, open_view
+from dashboards.views.search import find_anything
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
 
 
@@ -67,7 +68,7 @@ urlpatterns = [
     path("ledger/<entry_id:entry_id>", show_entry, name="entry"),
     path("ledger/<entry_id:entry_id>.json", show_entry_json, name="entry_json"),
     path("ledger/<entry_id:entry_id>/content", show_entry_content, name="entry_content"),
-    path("find", find_entry, name="find"),
+    path("find", find_anything, name="find"),
     path("rejected", show_rejected, name="rejected"),
     path("rates", show_rates, name="rates"),
     path("rates.csv", export_rates, name="rates_csv"),

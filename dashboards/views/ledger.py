@@ -29,7 +29,7 @@ from dashboards.frame import (
     make_frame,
     make_link,
 )
-from ledger.selectors import EntryCursor, EntryFilters, EntryIdInvalid, get_entry, list_entries
+from ledger.selectors import EntryCursor, EntryIdInvalid, list_entries
 
 NEWER_MAX = 100
 CSV_COLUMNS = (
@@ -104,30 +104,6 @@ def count_newer(request: HttpRequest, seat: Seat) -> HttpResponse:
     query = request.GET.copy()
     query.pop("than", None)
     return render(request, "ledger/newer.html", {"newer": newer, "newer_max": NEWER_MAX, "query": query.urlencode()})
-
-
-@require_safe
-@member_required
-def find_entry(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """Lead from an entry's id to its page, and from an event's, a response's or a trace's id to the entries."""
-    wanted = request.GET.get("q", "").strip()
-    query = seat.link_query | {"environment": ALL_ENVIRONMENTS}
-    if get_entry(tenant_id=seat.tenant.id, entry_id=wanted):
-        return redirect(make_link("entry", seat.link_query, wanted))
-    for name in ("event_id", "response_id", "trace_id"):
-        filters = EntryFilters(**{f"{name}s": (wanted,)})
-        if "\0" not in wanted and list_entries(tenant_id=seat.tenant.id, filters=filters, limit=1).entries:
-            return redirect(make_link("ledger", query | {name: wanted}))
-    return render(
-        request,
-        "ledger/not_found.html",
-        {
-            "frame": make_frame(seat, current="ledger"),
-            "wanted": wanted,
-            "ledger_href": make_link("ledger", seat.link_query),
-        },
-        status=404,
-    )
 
 
 def _read_totals(asked: EntryQuery, seat: Seat) -> Quantities | None:

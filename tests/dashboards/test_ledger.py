@@ -159,20 +159,6 @@ def test_the_page_hears_of_newer_entries(acme):
     assert "4 newer entries" in client.get("/ledger/newer?than=").content.decode()
 
 
-def test_finding_leads_to_the_entry_of_any_of_its_ids(acme):
-    book(acme, {"event_id": "order 66", "response_id": "chatcmpl-9f", "trace_id": "4bf92f35"})
-    client = sign_in(acme)
-    entry_id = list_entries(tenant_id=acme.id, filters=EntryFilters()).entries[0]["id"]
-    assert client.get("/find", {"q": f" {entry_id} "})["Location"] == f"/ledger/{entry_id}"
-    assert client.get("/find", {"q": "order 66"})["Location"] == "/ledger?environment=all&event_id=order+66"
-    assert client.get("/find", {"q": "chatcmpl-9f"})["Location"] == "/ledger?environment=all&response_id=chatcmpl-9f"
-    assert client.get("/find", {"q": "4bf92f35"})["Location"] == "/ledger?environment=all&trace_id=4bf92f35"
-    for nothing in ("", "order 67", "a\0b", "<b>"):
-        answer = client.get("/find", {"q": nothing})
-        assert answer.status_code == 404
-        assert "Nothing found" in answer.content.decode() and "<b><b>" not in answer.content.decode()
-
-
 @pytest.mark.parametrize(
     "query", ["feature=a%00b", "cursor=yesterday", "batch_id=1", "environment=a%00b", "cursor=%00"]
 )
