@@ -25,6 +25,7 @@ TIERS_MAX = 20
 TEXT_MAX = 500
 PER_MAX = 10**12
 PRIORITY_MAX = 10**6
+YEAR_FIRST, YEAR_LAST = 2000, 2199
 
 _METER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CONDITION = re.compile(r"[a-z0-9][a-z0-9_.:=/-]{0,99}")
@@ -222,6 +223,9 @@ class _Reader:
             self.refuse(f"{path}.effective_from", "is not a time with a zone", 'Write "2026-07-30T00:00:00Z"')
         if rate.get("effective_to") is not None and (end := parse_time(rate["effective_to"])) is None:
             self.refuse(f"{path}.effective_to", "is not a time with a zone", "Write one, or null for no end")
+        for name, moment in (("effective_from", start), ("effective_to", end)):
+            if moment and not YEAR_FIRST <= moment.year <= YEAR_LAST:
+                self.refuse(f"{path}.{name}", "is out of reach", f"Name a year from {YEAR_FIRST} to {YEAR_LAST}")
         if start and end and end <= start:
             self.refuse(f"{path}.effective_to", "is not after effective_from", "Write a later time, or null")
         return start, end

@@ -124,6 +124,8 @@ PACKAGE_WITHOUT_SIZE = {"above": 5, "scope": "package", "price": "1"}
         ({"match": "pattern", "model": "gpt-4{99999999999999999}"}, "rates[0].model"),
         ({"effective_from": "0001-01-01T00:00:00+14:00"}, "rates[0].effective_from"),
         ({"effective_to": "9999-12-31T23:00:00-14:00"}, "rates[0].effective_to"),
+        ({"effective_from": "1999-12-31T23:59:59Z"}, "rates[0].effective_from"),
+        ({"effective_to": "2200-01-01T00:00:00Z"}, "rates[0].effective_to"),
         ({"meters": {"input": {"price": None, "per": 1}}}, "rates[0].meters.input.price"),
         ({"tenant": ""}, "rates[0].tenant"),  # not every tenant's price, whatever was forgotten
         ({"tenant": False}, "rates[0].tenant"),
