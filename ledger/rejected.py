@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Count, Q, QuerySet
+
 from ledger.core.identity import make_uuid7
 from ledger.models import RejectedEvent
 from tenants.scope import tenant_scope
@@ -28,15 +30,72 @@ class Rejected:
     replayed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedFilters:
+    """Which of them; what is empty asks for any. start, end: half-open, of their arrival. text: within what was sent.
+
+    waiting: only those that were not booked after all, or with False only those that were.
+    """
+
+    code: str = ""
+    api_key_id: str = ""
+    text: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    waiting: bool | None = None
+
+
+ANY = RejectedFilters()
+
+
 def list_rejected(
-    *, tenant_id: int, before: UUID | None = None, limit: int = 100, using: str = "default"
+    *,
+    tenant_id: int,
+    before: UUID | None = None,
+    limit: int = 100,
+    filters: RejectedFilters = ANY,
+    using: str = "default",
 ) -> list[Rejected]:
     """The tenant's rejected events, latest first; those older than the id `before` where it is given."""
     with tenant_scope(tenant_id, using=using):
-        events = RejectedEvent.objects.using(using).filter(tenant_id=tenant_id)
+        events = _select(tenant_id, filters, using)
         if before:
             events = events.filter(id__lt=before)
         return [_describe(event) for event in events.order_by("-id")[:limit]]
+
+
+def count_rejected(
+    *, tenant_id: int, filters: RejectedFilters = ANY, by: str = "code", using: str = "default"
+) -> list[tuple[str, int]]:
+    """How many there are by `code` or by `api_key_id`, most first."""
+    with tenant_scope(tenant_id, using=using):
+        counted = _select(tenant_id, filters, using).values_list(by).annotate(number=Count("*"))
+        return list(counted.order_by("-number", by))
+
+
+def list_waiting(
+    *, tenant_id: int, filters: RejectedFilters, after: UUID | None = None, limit: int, locks: bool = False
+) -> list[Rejected]:
+    """Those that were not booked after all, oldest first, and later than the id `after` where it is given.
+
+    locks: until the end of the caller's transaction nobody else books them.
+    """
+    with tenant_scope(tenant_id):
+        events = _select(tenant_id, filters, "default").filter(replayed_at=None)
+        if after:
+            events = events.filter(id__gt=after)
+        if locks:
+            events = events.select_for_update()
+        return [_describe(event) for event in events.order_by("id")[:limit]]
+
+
+def lock_rejected(*, tenant_id: int, rejected_id: UUID) -> Rejected:
+    """One of the tenant's rejected events, held until the end of the caller's transaction. Raises LookupError."""
+    with tenant_scope(tenant_id):
+        event = RejectedEvent.objects.select_for_update().filter(tenant_id=tenant_id, id=rejected_id).first()
+    if event is None:
+        raise LookupError(f"no rejected event {rejected_id}")
+    return _describe(event)
 
 
 def get_rejected(*, tenant_id: int, rejected_id: UUID, using: str = "default") -> Rejected | None:
@@ -66,10 +125,10 @@ def keep_rejected(
         )
 
 
-def mark_replayed(*, tenant_id: int, rejected_id: UUID, now: datetime) -> None:
-    """Note that the event was booked after all."""
+def mark_replayed(*, tenant_id: int, rejected_ids: Sequence[UUID], now: datetime) -> None:
+    """Note that these events were booked after all."""
     with tenant_scope(tenant_id):
-        RejectedEvent.objects.filter(tenant_id=tenant_id, id=rejected_id, replayed_at=None).update(replayed_at=now)
+        RejectedEvent.objects.filter(tenant_id=tenant_id, id__in=rejected_ids, replayed_at=None).update(replayed_at=now)
 
 
 def prune_rejected(*, tenant_id: int, now: datetime) -> int:
@@ -80,6 +139,23 @@ def prune_rejected(*, tenant_id: int, now: datetime) -> int:
         )
         count, _ = events.delete()
     return count
+
+
+def _select(tenant_id: int, filters: RejectedFilters, using: str) -> QuerySet[RejectedEvent]:
+    wanted = Q(tenant_id=tenant_id)
+    if filters.code:
+        wanted &= Q(code=filters.code)
+    if filters.api_key_id:
+        wanted &= Q(api_key_id=filters.api_key_id)
+    if filters.text:
+        wanted &= Q(body__icontains=filters.text)
+    if filters.start:
+        wanted &= Q(received_at__gte=filters.start)
+    if filters.end:
+        wanted &= Q(received_at__lt=filters.end)
+    if filters.waiting is not None:
+        wanted &= Q(replayed_at__isnull=filters.waiting)
+    return RejectedEvent.objects.using(using).filter(wanted)
 
 
 def _describe(event: RejectedEvent) -> Rejected:

@@ -18,8 +18,9 @@ from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
 from billing.core.wire_events import ParsedItem
-from billing.ingestion import WIRE_NAMES, ingest_events
-from ledger.rejected import REJECTED_PER_PAGE_MAX, Rejected, get_rejected, list_rejected, mark_replayed
+from billing.ingestion import WIRE_NAMES
+from billing.replays import book_rejected
+from ledger.rejected import REJECTED_PER_PAGE_MAX, Rejected, get_rejected, list_rejected
 
 REJECTED_PER_PAGE = 100
 PARAMETERS = (
@@ -78,7 +79,9 @@ class RejectedReplay(APIView):
         body = read_body(request._request) if request._request.body else rejected.body.encode()
         item = _parse_one(body, access)
         take_events(request, shares=[(find_payer(access), 1)], body_bytes=len(body))
-        receipt = ingest_events(tenant_id=access.tenant_id, api_key_id=access.key_id, events=[(0, item.event)], now=now)
+        receipt = book_rejected(
+            tenant_id=access.tenant_id, rejected_id=rejected_id, event=item.event, api_key_id=access.key_id, now=now
+        )
         [result] = receipt.results
         if result.status == "conflict":
             raise Problem(
@@ -86,7 +89,6 @@ class RejectedReplay(APIView):
                 f"The event {result.detail}.",
                 fields=[WIRE_NAMES.get(name, name) for name in result.fields],
             )
-        mark_replayed(tenant_id=access.tenant_id, rejected_id=rejected_id, now=now)
         return Response(
             {"id": result.id, "status": result.status, "entry_id": result.entry_id, "receipt": receipt.receipt}
         )

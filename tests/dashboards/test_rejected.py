@@ -21,7 +21,7 @@ def test_rejected_events_stand_whole_with_their_reason(settings):
     acme = make_tenant("acme")
     reject(acme, 2)
     newest, oldest = list_rejected(tenant_id=acme.id)
-    mark_replayed(tenant_id=acme.id, rejected_id=oldest.id, now=NOW)
+    mark_replayed(tenant_id=acme.id, rejected_ids=[oldest.id], now=NOW)
     html = get_page(sign_in(acme), "/rejected")
     [table] = read_tables(html)
     assert [row[1] for row in table[1:]] == [newest.event_id, oldest.event_id]
