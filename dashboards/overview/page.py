@@ -40,7 +40,6 @@ class Overview:
     cost: Decimal | None
     before: Decimal
     change: Change
-    priced_share: Decimal | None
     cache_share: Decimal | None
     error_share: Decimal | None
     unallocated: Line | None
@@ -118,7 +117,6 @@ def read_overview(
         cost=get_known_cost(totals),
         before=cost_before,
         change=compare_amounts(totals.billed_cost, cost_before),
-        priced_share=get_share(totals.calls - totals.unpriced_calls, totals.calls),
         cache_share=get_share(totals.cache_read_tokens, count_input(totals)),
         error_share=get_share(totals.error_calls, totals.calls),
         unallocated=unallocated,

@@ -13,15 +13,16 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from billing.selectors import QueryRefused, get_last_reconciliation, list_dimension_values
+from billing.selectors import QueryRefused, list_dimension_values
 from dashboards.access import Seat, member_required
+from dashboards.dateline import make_dateline
 from dashboards.explore.chart import PROBE_COLORS, make_chart_data
 from dashboards.explore.controls import list_chips, list_controls
 from dashboards.explore.files import list_facts, list_table
 from dashboards.explore.page import Exploration, read_exploration
 from dashboards.explore.question import DIMENSIONS, OPERATOR_WORDS, Question, read_question
 from dashboards.exports import answer_csv, answer_xlsx
-from dashboards.frame import list_environment_options, list_hidden_fields, list_period_options, make_frame
+from dashboards.frame import list_hidden_fields, make_frame
 from dashboards.saved_views import list_views
 from ledger.matches import IS
 
@@ -54,12 +55,15 @@ def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         "dimensions": DIMENSIONS,
         "operators": OPERATOR_WORDS,
         "filter_fields": list_hidden_fields(request.GET, without=("add", "operator", "value")),
-        "environment_options": list_environment_options(
-            request.path, request.GET, current=question.environment, costs={}
+        "dateline": make_dateline(
+            request,
+            seat,
+            period=question.period,
+            environment=question.environment,
+            totals=answer.totals if answer else None,
+            complete_to=answer.complete_to if answer else None,
+            unpriced_href=f"{answer.total.href}&pricing_status=unpriced" if answer else "",
         ),
-        "period_options": list_period_options(request.path, request.GET, current=question.period),
-        "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),
-        "reconciliation": get_last_reconciliation(tenant_id=seat.tenant.id),
         "api_address": f"{settings.PUBLIC_URL}{reverse('get_costs')}?{question.make_api_query()}",
         "shows_all_lines": request.GET.get("rows") == ALL_LINES,
         "probe_colors": PROBE_COLORS,

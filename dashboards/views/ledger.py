@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from billing.selectors import CostQuery, Quantities, get_costs
@@ -29,6 +30,7 @@ from dashboards.frame import (
     make_frame,
     make_link,
 )
+from dashboards.saved_views import list_views
 from ledger.selectors import EntryCursor, EntryIdInvalid, list_entries
 
 NEWER_MAX = 100
@@ -72,6 +74,8 @@ def show_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
             "sums": add_up_entries(page.entries),
             "timezone": seat.tenant.timezone,
             "totals": _read_totals(asked, seat),
+            "views": list_views(seat, page="ledger"),
+            "link_query": urlencode(seat.link_query),
         },
     )
 

@@ -9,17 +9,16 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from billing.selectors import CHANGE_STEPS, get_last_reconciliation
+from billing.selectors import CHANGE_STEPS
 from dashboards.access import Seat, member_required
 from dashboards.core.periods import ONE_DAY, PERIOD_NAMES, Period
+from dashboards.dateline import make_dateline
 from dashboards.exports import answer_csv
 from dashboards.frame import (
     ALL_ENVIRONMENTS,
-    list_environment_options,
-    list_hidden_fields,
-    list_period_options,
     make_frame,
     make_link,
     read_environment,
@@ -28,6 +27,7 @@ from dashboards.frame import (
 from dashboards.overview.days import make_chart_data
 from dashboards.overview.page import Overview, read_overview
 from dashboards.overview.tables import DIMENSIONS, SORTS
+from dashboards.saved_views import list_views
 from ledger.selectors import EntryFilters, list_entries
 from tenants.selectors import list_api_keys
 
@@ -69,14 +69,20 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
         },
         "environment": environment,
         "problem": problem,
-        "reconciliation": get_last_reconciliation(tenant_id=seat.tenant.id),
+        "dateline": make_dateline(
+            request,
+            seat,
+            period=period,
+            environment=environment,
+            totals=overview.totals,
+            complete_to=overview.complete_to,
+            unpriced_href=overview.links.make(pricing_status="unpriced"),
+            environment_costs=overview.environment_costs,
+        ),
         "timezone": seat.tenant.timezone,
         "is_today_in_it": period.last >= _get_today(seat, now),
-        "environment_options": list_environment_options(
-            request.path, request.GET, current=environment, costs=overview.environment_costs
-        ),
-        "period_options": list_period_options(request.path, request.GET, current=period),
-        "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),
+        "views": list_views(seat, page="overview"),
+        "link_query": urlencode(seat.link_query),
     }
     if newest == []:
         return render(request, "overview/nothing_sent.html", context | _make_first_step(seat, now=now))
