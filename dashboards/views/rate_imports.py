@@ -103,7 +103,8 @@ def _upload(request: HttpRequest, seat: Seat, *, now: datetime) -> HttpResponse:
         said = f"{file.name} has more than {UPLOAD_BYTES_MAX >> 20} MB: send it in parts, or use import_rates."
         return _render(request, seat, source, filters, refusal=said, status=413)
     try:
-        number = keep_upload(file.read().decode("utf-8"), name=file.name or "file", actor=seat.actor, now=now)
+        # Windows begins a text with a mark that is no part of it.
+        number = keep_upload(file.read().decode("utf-8-sig"), name=file.name or "file", actor=seat.actor, now=now)
     except UnicodeDecodeError:
         return _render(request, seat, source, filters, refusal=f"{file.name} is not UTF-8 text.", status=422)
     except RatesRefused as refused:

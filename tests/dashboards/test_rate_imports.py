@@ -65,6 +65,12 @@ def click(client, path, source, **fields):
     return get_page(client, answer["Location"])
 
 
+def test_a_file_as_windows_saves_it_is_read(acme):
+    text = json.dumps({"rates": [write_rate("from-windows")]})
+    answer = send(sign_in(role="finance"), acme, content=text.encode("utf-8-sig"))
+    assert (answer.status_code, "source=" in answer.headers.get("Location", "")) == (302, True)
+
+
 def test_the_pinned_table_is_shown_whole_page_by_page_and_changes_nothing(acme):
     client, path = sign_in(role="finance"), f"/rates/import?tenant={acme.slug}"
     published = list_published_rates()
