@@ -2,12 +2,14 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.db import close_old_connections, connection, connections
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import SQL
 
+from billing import migrations
 from billing.core.histograms import find_bucket
 from billing.rollups import apply_batches, fold_intake, prune_calls_minute, rebuild_rollups, retry_failed_batches
 from billing.rollups.batches import apply_claim
@@ -478,6 +481,28 @@ def test_in_whatever_order_workers_run_or_die_the_rollups_equal_the_ledger(steps
     assert_equal_to_ledger(acme, booked_in=settled)
     apply_all()
     assert_equal_to_ledger(acme)
+
+
+def test_the_upgrade_that_brought_slices_fills_them_from_days(acme):
+    globex = make_tenant("globex", timezone="Asia/Tokyo")
+    for number in range(12):
+        entry = make_entry(
+            time=NOON - timedelta(days=3 * number),
+            feature=f"feature-{number % 3}",
+            model=f"model-{number % 4}",
+            cost_center="" if number % 2 else "retail",
+        )
+        book_entries(globex if number % 4 == 1 else acme, entry, api_key_id=f"key-{number % 2}")
+    apply_all()
+    statements = (Path(migrations.__file__).parent / "sql" / "0006_cost_slice.up.sql").read_text()
+    fill = re.search(r"DO \$\$.*?END \$\$;", statements, re.DOTALL).group()
+    for tenant in (acme, globex):
+        with tenant_scope(tenant.id), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM cost_slice")
+    with connection.cursor() as cursor:
+        cursor.execute(fill)
+    assert_equal_to_ledger(acme)
+    assert_equal_to_ledger(globex)
 
 
 def test_postgresql_finds_the_same_buckets_as_python():
