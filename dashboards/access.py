@@ -28,6 +28,8 @@ ROLE_NAMES = {
 
 # Prompts and completions are the tenant's own affair: not the figures' readers', and at the operator's not finance's.
 CONTENT_ROLES = ("admin", "owner")
+# Who makes keys and books what was rejected: whose word may become an entry. All others see what there is.
+SENDER_ROLES = ("admin", "owner")
 # Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
 RATE_ROLES = ("admin", "finance")
 
@@ -52,6 +54,11 @@ class Seat:
     def may_read_content(self) -> bool:
         """Whether the person may read prompts and completions."""
         return self.role in CONTENT_ROLES
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the person may make keys for the tenant, and book its rejected events."""
+        return self.role in SENDER_ROLES
 
     @property
     def may_edit_rates(self) -> bool:

@@ -7,8 +7,10 @@ from django.urls import path, register_converter
 from django.views.decorators.http import require_POST
 
 from dashboards.views.appearance import choose_theme
+from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_explore
+from dashboards.views.keys import await_key_entry, show_keys
 from dashboards.views.ledger import count_newer, export_ledger, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
@@ -69,6 +71,8 @@ urlpatterns = [
     path("ledger/<entry_id:entry_id>.json", show_entry_json, name="entry_json"),
     path("ledger/<entry_id:entry_id>/content", show_entry_content, name="entry_content"),
     path("find", find_anything, name="find"),
+    path("settings/keys", show_keys, name="keys"),
+    path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),
     path("rejected", show_rejected, name="rejected"),
     path("rates", show_rates, name="rates"),
     path("rates.csv", export_rates, name="rates_csv"),
@@ -85,6 +89,7 @@ urlpatterns = [
     path("rates/jobs", show_rate_jobs, name="rate_jobs"),
     path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),
     path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),
+    path("design", show_design, name="design"),
     path("views", keep_view, name="keep_view"),
     path("views/<uuid:view_id>", open_view, name="open_view"),
     path("views/<uuid:view_id>/discard", discard_view, name="discard_view"),

@@ -84,7 +84,11 @@ def _describe_key(key: ApiKey) -> ApiKeyInfo:
     return ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.created_by, key.revoked_at, limits)
 
 
-def name_people(user_ids: Collection[int]) -> dict[int, str]:
-    """What to call these people: by name, else by e-mail address."""
-    people = User.objects.filter(pk__in=user_ids).values_list("pk", "name", "email") if user_ids else ()
-    return {user_id: name or email for user_id, name, email in people}
+def name_people(user_ids: Collection[int], *, tenant_id: int | None = None) -> dict[int, str]:
+    """What to call these people: by name, else by e-mail address; of one tenant alone where it is given."""
+    if not user_ids:
+        return {}
+    people = User.objects.filter(pk__in=user_ids)
+    if tenant_id is not None:
+        people = people.filter(tenant_id=tenant_id)
+    return {user_id: name or email for user_id, name, email in people.values_list("pk", "name", "email")}

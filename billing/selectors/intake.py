@@ -41,6 +41,22 @@ def get_intake(*, tenant_id: int, start: datetime, end: datetime, using: str = "
         return [IntakeRow(*row) for row in cursor.fetchall()]
 
 
+LIST_LAST_INTAKES_SQL = """
+    SELECT api_key_id, max(hour)
+    FROM (SELECT api_key_id, hour FROM intake_hour WHERE tenant_id = %(tenant_id)s
+          UNION ALL
+          SELECT api_key_id, date_trunc('hour', received_at, 'UTC') AS hour
+          FROM intake_tally WHERE tenant_id = %(tenant_id)s) AS intake
+    GROUP BY api_key_id"""
+
+
+def list_last_intakes(*, tenant_id: int, using: str = "default") -> dict[str, datetime]:
+    """The hour in which each key last sent something, by the key's public id; those that never did are left out."""
+    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(LIST_LAST_INTAKES_SQL, {"tenant_id": tenant_id})
+        return dict(cursor.fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class TenantIntake:
     """What one tenant ever sent, and what became of it."""

@@ -32,6 +32,7 @@ from ledger.selectors import EntryFilters, list_entries
 from tenants.selectors import list_api_keys
 
 ALL_LINES = "all"
+USED = EntryFilters(kinds=("usage",))  # an act on a key, or a fee, is no first event
 PROBE_COLORS = (
     "1",
     "2",
@@ -57,7 +58,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
     overview = _read_overview(request, seat, period, environment)
     newest = None
     if not overview.totals.calls:
-        newest = list_entries(tenant_id=seat.tenant.id, filters=EntryFilters(), limit=1).entries
+        newest = list_entries(tenant_id=seat.tenant.id, filters=USED, limit=1).entries
     context = {
         "frame": make_frame(seat, current="overview"),
         "overview": overview,
@@ -206,6 +207,7 @@ def _make_first_step(seat: Seat, *, now: datetime) -> dict[str, object]:
         "address": settings.PUBLIC_URL,
         "now_text": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "waits_href": make_link("first_entry", seat.link_query),
+        "keys_href": make_link("keys", seat.link_query) if seat.may_send else "",
     }
 
 
@@ -213,7 +215,7 @@ def _make_first_step(seat: Seat, *, now: datetime) -> dict[str, object]:
 @member_required
 def await_first_entry(request: HttpRequest, seat: Seat) -> HttpResponse:
     """A fragment: still waiting, or a header that loads the page anew once an entry is there."""
-    if list_entries(tenant_id=seat.tenant.id, filters=EntryFilters(), limit=1).entries:
+    if list_entries(tenant_id=seat.tenant.id, filters=USED, limit=1).entries:
         response = HttpResponse(status=204)
         response.headers["HX-Redirect"] = make_link("overview", seat.link_query | {"environment": ALL_ENVIRONMENTS})
         return response
