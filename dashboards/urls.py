@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST
 
 from dashboards.views.appearance import choose_theme
 from dashboards.views.design import show_design
+from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_explore
 from dashboards.views.keys import await_key_entry, show_keys
@@ -89,6 +90,7 @@ urlpatterns = [
     path("rates/jobs", show_rate_jobs, name="rate_jobs"),
     path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),
     path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),
+    path("design", show_design, name="design"),
     path("design", show_design, name="design"),
     path("views", keep_view, name="keep_view"),
     path("views/<uuid:view_id>", open_view, name="open_view"),

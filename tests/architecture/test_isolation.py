@@ -155,6 +155,7 @@ PEOPLES_ROUTES = {
     "rates/drafts/<int:rate_id>/edit": Route("/rates/drafts/1/edit", ("tenant={slug}",), operators_only=True),
     "rates/<name:provider>/<name:model>": Route("/rates/openai/gpt-4o-2024-08-06", ("tenant={slug}", PERIOD)),
     "design": Route("/design", ("tenant={slug}",), shows=False),
+    "design": Route("/design", ("tenant={slug}",), shows=False),
     "views": Route("/views", ("tenant={slug}",), method="POST", shows=False),
     "views/<uuid:view_id>": Route("/views/{view_id}", ("tenant={slug}",)),
     "views/<uuid:view_id>/discard": Route("/views/{view_id}/discard", ("tenant={slug}",), method="POST", shows=False),

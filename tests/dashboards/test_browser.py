@@ -116,6 +116,7 @@ def list_pages(tenant):
         "/explore?period=30d&measure=per_call&by=model&granularity=week&rows=all",
         "/explore?period=30d&by=user&by=provider",
         "/explore?feature=nothing",
+        "/design",
         f"/ledger/{by_status['priced']}",
         f"/ledger/{by_status['unpriced']}",
         "/rejected",
