@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
+key = "{key}"
 event = {{
     "id": str(uuid4()),
     "time": datetime.now(timezone.utc).isoformat(),
@@ -28,7 +29,7 @@ event = {{
     "feature": "hello",
     "environment": "production",
 }}
-headers = {{"Authorization": "Bearer {key}", "Content-Type": "application/json"}}
+headers = {{"Authorization": f"Bearer {{key}}", "Content-Type": "application/json"}}
 with urlopen(Request("{address}/v1/events", json.dumps(event).encode(), headers)) as answer:
     print(answer.read().decode())
 """

@@ -23,7 +23,7 @@ from dashboards.views.rate_jobs import show_rate_job, show_rate_jobs
 from dashboards.views.rate_model import show_rate_model
 from dashboards.views.rate_trial import show_rate_trial
 from dashboards.views.rates import export_rates, show_rates, show_rates_json
-from dashboards.views.rejected import show_rejected
+from dashboards.views.rejected import show_rejected, show_rejected_event
 from dashboards.views.saved_views import discard_view, keep_view, open_view
 from dashboards.views.search import find_anything
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
@@ -75,6 +75,7 @@ urlpatterns = [
     path("settings/keys", show_keys, name="keys"),
     path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),
     path("rejected", show_rejected, name="rejected"),
+    path("rejected/<uuid:rejected_id>", show_rejected_event, name="rejected_event"),
     path("rates", show_rates, name="rates"),
     path("rates.csv", export_rates, name="rates_csv"),
     path("rates.json", show_rates_json, name="rates_json"),
