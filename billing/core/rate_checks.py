@@ -79,17 +79,19 @@ def check_rate(
     *,
     versions: Sequence[Version],
     in_force: Mapping[str, Any] | None = None,
+    beside: Sequence[Version] = (),
     ties: Sequence[Tie] = (),
 ) -> list[Finding]:
     """Every finding on a document that was read without problems, errors first.
 
     versions: what is published under its conditions, by time. in_force: the content that prices such calls where it
-    begins, whoever's that is. ties: of the rate table with the document in it.
+    begins, whoever's that is. beside: what prices them wherever none of `versions` does, and gives way to those: an
+    import beside rates of our own, everybody's beside a tenant's. ties: of the rate table with the document in it.
     """
     before = find_in_force(versions, document.effective_from)
     found = [
         *_check_ties(ties),
-        *_check_interval(document, versions, before),
+        *_check_interval(document, versions, before, beside),
         *_check_meters(document.content, before.content if before else in_force),
         *_check_contract(document.content),
     ]
@@ -112,7 +114,9 @@ def _check_ties(ties: Sequence[Tie]) -> Iterator[Finding]:
         )
 
 
-def _check_interval(document: RateDocument, versions: Sequence[Version], before: Version | None) -> Iterator[Finding]:
+def _check_interval(
+    document: RateDocument, versions: Sequence[Version], before: Version | None, beside: Sequence[Version]
+) -> Iterator[Finding]:
     start, end = document.effective_from, document.effective_to or ALWAYS
     if before is not None and before.start == start:
         yield Finding(QUESTION, "replaces", "", f"takes the place of version {before.rate_version_id}, whole")
@@ -122,13 +126,27 @@ def _check_interval(document: RateDocument, versions: Sequence[Version], before:
             QUESTION, "overlap", "", f"ends already on {later[0].start:%Y-%m-%d %H:%M} UTC, where the next one begins"
         )
     earlier = [version for version in versions if version.end <= start]
-    if before is None and earlier and earlier[-1].end < start:
+    if before is None and earlier and earlier[-1].end < start and not find_in_force(beside, earlier[-1].end):
         yield Finding(
             QUESTION, "gap", "", f"leaves the time from {earlier[-1].end:%Y-%m-%d %H:%M} UTC to its start unpriced"
         )
     follows = before is not None and before.end > end or any(version.start <= end for version in later)
-    if document.effective_to and not follows:
+    if document.effective_to and not follows and not find_in_force(beside, end):
         yield Finding(QUESTION, "gap_after", "", f"nothing prices what comes after {end:%Y-%m-%d %H:%M} UTC")
+    hidden = next((each for each in beside if start < each.start < end and _differs(each, beside, start)), None)
+    if hidden:
+        yield Finding(
+            QUESTION,
+            "stands_before",
+            "",
+            f"stands before version {hidden.rate_version_id}, whose prices would begin on {hidden.start:%Y-%m-%d}",
+        )
+
+
+def _differs(version: Version, beside: Sequence[Version], start: datetime) -> bool:
+    """Whether it has other prices than what stands beside at `start`: a change that somebody would miss."""
+    at_start = find_in_force(beside, start)
+    return any(price.kind != "same" for price in diff_prices(at_start.content if at_start else None, version.content))
 
 
 def _check_meters(content: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[Finding]:

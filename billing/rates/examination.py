@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
+from billing.core.price_lists import ALWAYS
 from billing.core.rate_checks import Finding, PriceDiff, check_rate, diff_prices
 from billing.core.rate_documents import RateDocument
+from billing.core.rate_plans import Version
 from billing.models import RateVersion
 from billing.rates.book import IMPORTED, load_rate_book
 from billing.rates.changes import Conditions
@@ -36,7 +40,11 @@ def examine_rate(
     in_force = _find_in_force(key, document.effective_from, origin=origin)
     content: Mapping[str, Any] | None = in_force.document if in_force else None
     findings = check_rate(
-        document, versions=publication.versions.get(key, []), in_force=content, ties=publication.find_ties()
+        document,
+        versions=publication.versions.get(key, []),
+        in_force=content,
+        beside=_list_beside(key, origin=origin),
+        ties=publication.find_ties(),
     )
     return Examination(
         findings=tuple(findings),
@@ -49,6 +57,26 @@ def _find_in_force(key: Conditions, at: datetime, *, origin: str) -> RateVersion
     """Of the published versions for the same name and conditions the one that wins where a document begins: the
     tenant's own, else the deployment's own, else an imported one; else whatever prices such calls there, as a list for
     the standard tier does where the document is for every tier. An import stands beside imports alone."""
+    there = _find_published(key, origin=origin).filter(effective__contains=at)
+    same = max(there, key=lambda row: (row.tenant_id, row.origin != IMPORTED), default=None)
+    if same is not None or origin == IMPORTED:
+        return same
+    return RateVersion.objects.filter(pk=find_priced(load_rate_book(), key, at)).first()
+
+
+def _list_beside(key: Conditions, *, origin: str) -> list[Version]:
+    """What gives way to a rate under these conditions, by time: everybody's to a tenant's, imported ones to our own."""
+    found = _find_published(key, origin=origin).exclude(effective__isempty=True).order_by("effective")
+    own = (key[3], origin == IMPORTED)
+    return [
+        Version(row.pk, row.effective.lower, row.effective.upper or ALWAYS, row.document)
+        for row in found
+        if (row.tenant_id, row.origin == IMPORTED) != own
+    ]
+
+
+def _find_published(key: Conditions, *, origin: str) -> QuerySet[RateVersion]:
+    """Of this name and these conditions, for the tenant and for everybody; beside an import imports alone."""
     provider, model, match, tenant_id, service_tier, region, time_window = key
     found = RateVersion.objects.filter(
         provider=provider,
@@ -59,11 +87,5 @@ def _find_in_force(key: Conditions, at: datetime, *, origin: str) -> RateVersion
         time_window=time_window,
         tenant_id__in={0, tenant_id},
         state__in=("published", "superseded"),
-        effective__contains=at,
     )
-    if origin == IMPORTED:
-        found = found.filter(origin=IMPORTED)
-    same = max(found, key=lambda row: (row.tenant_id, row.origin != IMPORTED), default=None)
-    if same is not None or origin == IMPORTED:
-        return same
-    return RateVersion.objects.filter(pk=find_priced(load_rate_book(), key, at)).first()
+    return found.filter(origin=IMPORTED) if origin == IMPORTED else found

@@ -5,6 +5,7 @@ when another one accepts the same; where it is off, accepting publishes.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ NAME_LENGTH_MAX = 200
 DIFFERENCES_KEPT = timedelta(minutes=10)
 SOURCES_KEPT = 2  # in memory: a table of 5,000 lists is some 20 MB
 UNDER_WAY = ("draft", "in_review")
+UPLOAD_KEY = re.compile(r"[0-9]{1,12}")
 
 
 class ImportRefused(ValueError):
@@ -88,7 +90,7 @@ def read_source(key: str) -> ImportSource | None:
     """The source of this key; None where there is none."""
     if key == IMPORTED:
         return _read_pinned()
-    upload = RateUpload.objects.filter(pk=int(key)).first() if key.isdigit() and len(key) <= 12 else None
+    upload = RateUpload.objects.filter(pk=int(key)).first() if UPLOAD_KEY.fullmatch(key) else None
     if upload is None:
         return None
     return ImportSource(

@@ -66,6 +66,7 @@ CONFIRMED_WORDS = {
     "overlap": "it ends where the next version begins",
     "gap": "the time before it is unpriced",
     "gap_after": "nothing prices what comes after it",
+    "stands_before": "a later price of somebody else gives way to it",
     "missing_meter": "{} has no price",
     "far_away": "the price of {} is ten times away, or more",
     "above_list": "{} is agreed at more than its list price",

@@ -10,6 +10,7 @@ from billing.core.pricing import price_event
 from billing.core.rate_documents import RatesRefused, read_rates
 from billing.models import RateAct, RateVersion
 from billing.rates import (
+    IMPORTED,
     RateStepRefused,
     RateUnknown,
     approve_rate,
@@ -279,6 +280,21 @@ def test_what_is_missing_overlaps_or_leaves_a_gap_is_asked_about(db):
         ("question", "replaces"), ("question", "missing_meter:output"),
     ]  # fmt: skip
     assert ("question", "gap_after") not in find(write_rate("2", "2026-03-01", effective_to="2026-08-01T00:00:00Z"))
+
+
+def test_what_others_price_leaves_no_gap_and_a_later_price_of_theirs_that_gives_way_is_told(db):
+    # Everybody's price of an import, which falls on 30 July; a contract of one tenant, and a rate of the deployment.
+    publish_rates(
+        [write_rate("2"), write_rate("1", "2026-07-30")],
+        origin=IMPORTED, created_by="ann", approved_by="bob", now=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    slug = make_tenant("acme").slug
+    ending = {"effective_to": "2026-07-01T00:00:00Z"}
+    assert find(write_rate("1.9", "2026-05-01", tenant=slug, **ending)) == []
+    assert find(write_rate("1.9", "2026-05-01", **ending)) == []
+    assert find(write_rate("1.9", "2026-07-01")) == [("question", "stands_before")]
+    assert find(write_rate("1.9", "2026-07-01", tenant=slug)) == [("question", "stands_before")]
+    assert find(write_rate("1.9", "2026-08-01")) == []
 
 
 def test_two_patterns_that_nothing_tells_apart_are_an_error(db):

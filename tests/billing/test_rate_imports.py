@@ -222,7 +222,7 @@ def test_a_file_is_kept_as_it_was_sent_and_read_again(db):
     source = read_source(str(number))
     assert (source.name, source.origin, source.aliases, source.brought_by) == ("ours.json", "file", 1, "ann")
     assert source.documents[0].content["meters"]["input"]["price"] == "0.25"
-    assert read_source("999999") is None and read_source("nothing") is None
+    assert [read_source(key) for key in ("999999", "nothing", "²", "٣")] == [None] * 4
 
 
 def test_a_file_names_the_path_of_each_fault(db):
