@@ -86,13 +86,18 @@ class Writer:
         self.question = question
         self.link_query = link_query
         self.names = names
+        self.addresses: dict[tuple[object, ...], str] = {}
 
     def link(self, values: Mapping[str, str], days: Period | None = None, *, page: str = "ledger") -> str:
         """The entries, or another page, of the question with these values alone."""
-        question = self.question
-        kept = {name: some for name, some in question.filters.items() if name not in values}
-        dates = (days or question.period).get_dates()
-        return make_link(page, {**self.link_query, **question.environment_query, **dates, **kept, **values})
+        place = (page, *values.items())
+        if place not in self.addresses:  # a page has hundreds of links that differ in their days alone
+            question = self.question
+            kept = {name: some for name, some in question.filters.items() if name not in values}
+            query = {**self.link_query, **question.environment_query, **kept, **values}
+            self.addresses[place] = make_link(page, query)
+        dates = days or self.question.period
+        return f"{self.addresses[place]}&from={dates.first}&to={dates.last}"
 
     def make_cell(self, sums: Quantities, values: Mapping[str, str], days: Period | None = None) -> Cell:
         return Cell(self.question.measure.read(sums), self.link(values, days) if sums.calls else "")

@@ -123,10 +123,14 @@ def _make_day(
     amounts = [
         Amount(whole - sum(named, Decimal(0)), "")
         if one.value is None
-        else Amount(cells.get((day, one.value), Decimal(0)), links.make(day=day, **{by: one.value}))
+        else _make_amount(cells.get((day, one.value), Decimal(0)), links, day, **{by: one.value})
         for one in series
     ]
-    return Day(day, amounts, Amount(whole, links.make(day=day)))
+    return Day(day, amounts, _make_amount(whole, links, day))
+
+
+def _make_amount(cost: Decimal, links: EntryLinks, day: date, **filters: str) -> Amount:
+    return Amount(cost, links.make(day=day, **filters) if cost else "")
 
 
 def make_chart_data(daily: DailyCosts) -> dict[str, object]:
