@@ -7,13 +7,14 @@ another price change is made up for at the next run.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from billing.core.month_tiers import cost_at_once, cost_month
 from billing.core.price_lists import PublishedRate
@@ -47,6 +48,10 @@ COLUMN_BY_METER = {
 }
 
 
+class FeesFailed(ExceptionGroup):
+    """Why some fees were not booked; all others were."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fee:
     """A difference to book. `name` and `tags` say what it is for; `number` how many were booked for that before."""
@@ -67,25 +72,41 @@ class Fee:
 def book_month_fees(*, now: datetime, months_back: int = MONTHS_BACK) -> int:
     """Book what this month's quantities, and those of the months before, differ from; how many fees that was.
 
-    Safe to repeat and to interrupt: each tenant's model is a transaction of its own.
+    Safe to repeat and to interrupt: each tenant's model is a transaction of its own. Raises FeesFailed.
     """
     if not connection.in_atomic_block:
         ensure_partition(now)
     months = _list_months(now, months_back)
-    return sum(
-        _book_tier_fees(rate, target, months, now=now)
+    return _book_each(
+        partial(_book_tier_fees, rate, target, months, now=now)
         for rate in _list_tiered_rates()
         for target in _find_targets(rate)
     )
 
 
 def book_daily_fees(*, now: datetime, days_back: int = DAYS_BACK) -> int:
-    """Book what is owed for each day (UTC) that has begun; how many fees that was. Safe to repeat."""
+    """Book what is owed for each day (UTC) that has begun; how many fees that was. Safe to repeat.
+
+    Raises FeesFailed.
+    """
     if not connection.in_atomic_block:
         ensure_partition(now)
     since = (now - timedelta(days=days_back)).replace(hour=0, minute=0, second=0, microsecond=0)
     owed = {(rate.tenant_id, rate.provider, rate.model) for rate in _list_rates_with_fee()}
-    return sum(_book_days(place, since=since, now=now) for place in sorted(owed))
+    return _book_each(partial(_book_days, place, since=since, now=now) for place in sorted(owed))
+
+
+def _book_each(bookings: Iterable[Callable[[], int]]) -> int:
+    """Every booking, and then what failed: one tenant's slip in a price keeps no other's fees from being booked."""
+    booked, faults = 0, []
+    for book in bookings:
+        try:
+            booked += book()
+        except (DatabaseError, ArithmeticError, ValueError) as fault:
+            faults.append(fault)
+    if faults:
+        raise FeesFailed(f"{len(faults)} of the fees could not be booked", faults)
+    return booked
 
 
 def _list_months(now: datetime, back: int) -> list[tuple[datetime, datetime]]:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 
+from billing import month_fees
 from billing.core.rate_documents import RatesRefused, read_rates
-from billing.month_fees import book_daily_fees, book_month_fees, count_months_back
+from billing.month_fees import FeesFailed, book_daily_fees, book_month_fees, count_months_back
 from billing.rates import forget_rate_book, publish_rates
 from billing.reratings import get_job, preview_rate, start_rerating, work_job
 from billing.rollups import apply_batches, reconcile_rollups
@@ -292,6 +293,24 @@ def test_a_daily_fee_is_owed_for_each_day_that_began_whether_anything_was_used_o
     assert (book_daily_fees(now=NOW), sum_model(acme, "cluster")) == (0, 2405)
     assert (book_daily_fees(now=NOW + timedelta(days=1)), sum_model(acme, "cluster")) == (1, Decimal("2645.5"))
     assert find_differences(acme) == ()
+
+
+def test_one_tenants_slip_in_a_price_keeps_no_others_fees_from_being_booked(acme, monkeypatch):
+    globex = make_tenant("globex")
+    first = (NOW - timedelta(days=9)).replace(hour=0, minute=0, second=0, microsecond=0)
+    for tenant in (acme, globex):
+        publish("cluster", {"price": "0"}, start=first.isoformat(), tenant=tenant.slug, daily_fee="240.5")
+    book_days = month_fees._book_days
+
+    def refuse_acmes(place, **days):
+        if place[0] == acme.id:
+            raise DataError("numeric field overflow")
+        return book_days(place, **days)
+
+    monkeypatch.setattr(month_fees, "_book_days", refuse_acmes)
+    with pytest.raises(FeesFailed, match="1 of the fees could not be booked"):
+        book_daily_fees(now=NOW)
+    assert (sum_model(acme, "cluster"), sum_model(globex, "cluster")) == (None, 2405)
 
 
 def test_a_daily_fee_that_changes_for_the_past_is_made_up_for(acme):
