@@ -245,6 +245,37 @@ class CostUserHour(Quantities):
         db_table = "cost_user_hour"
 
 
+class TraceCost(models.Model):
+    """What a trace cost in an environment: its entries added up, and the first 20 of each name that they have."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "trace_id", "environment")
+    tenant_id = models.BigIntegerField()
+    trace_id = models.TextField()
+    environment = models.TextField()
+    first_at = models.DateTimeField()  # when its first call began
+    last_at = models.DateTimeField()  # when its last one ended, as far as the events say how long they took
+    day = models.DateField()  # of first_at, in UTC; PostgreSQL writes it
+    calls = models.BigIntegerField()
+    unpriced_calls = models.BigIntegerField()
+    error_calls = models.BigIntegerField()
+    tokens = models.BigIntegerField()  # in and out
+    billed_cost = models.DecimalField(max_digits=30, decimal_places=12)
+    features = ArrayField(models.TextField())
+    user_refs = ArrayField(models.TextField())
+    session_ids = ArrayField(models.TextField())
+    model_names = ArrayField(models.TextField())
+
+    class Meta:
+        db_table = "trace_cost"
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "environment", "day", "billed_cost", "trace_id"],
+                include=["first_at", "calls", "unpriced_calls"],
+                name="trace_cost_by_cost",
+            ),
+        ]
+
+
 class CallsMinute(models.Model):
     """Calls and cost by minute and feature, kept 30 days: what spikes are seen in."""
 

@@ -35,6 +35,8 @@ def find_id(seat: Seat, text: str) -> str:
     for name in IDS:
         filters = EntryFilters(**{f"{name}s": (text,)})
         if list_entries(tenant_id=seat.tenant.id, filters=filters, limit=1).entries:
+            if name == "trace_id":
+                return make_link("trace", seat.link_query, text)
             return make_link("ledger", seat.link_query | {"environment": ALL_ENVIRONMENTS, name: text})
     return ""
 

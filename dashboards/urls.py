@@ -8,7 +8,6 @@ from django.views.decorators.http import require_POST
 
 from dashboards.views.appearance import choose_theme
 from dashboards.views.design import show_design
-from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_explore
 from dashboards.views.keys import await_key_entry, show_keys
@@ -27,6 +26,7 @@ from dashboards.views.rejected import show_rejected, show_rejected_event
 from dashboards.views.saved_views import discard_view, keep_view, open_view
 from dashboards.views.search import find_anything
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
+from dashboards.views.traces import export_traces, show_trace, show_trace_json, show_traces
 
 
 class EntryIdConverter:
@@ -71,6 +71,10 @@ urlpatterns = [
     path("ledger/<entry_id:entry_id>", show_entry, name="entry"),
     path("ledger/<entry_id:entry_id>.json", show_entry_json, name="entry_json"),
     path("ledger/<entry_id:entry_id>/content", show_entry_content, name="entry_content"),
+    path("traces", show_traces, name="traces"),
+    path("traces.csv", export_traces, name="traces_csv"),
+    path("traces/<name:trace_id>", show_trace, name="trace"),
+    path("traces/<name:trace_id>/json", show_trace_json, name="trace_json"),
     path("find", find_anything, name="find"),
     path("settings/keys", show_keys, name="keys"),
     path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),

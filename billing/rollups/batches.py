@@ -15,6 +15,7 @@ from billing.rollups.tables import (
     COST_USER_HOUR,
     ENTRIES_OF_BATCHES,
     HISTOGRAM,
+    TRACE_COST,
     add_batches_to,
     add_batches_to_costs,
 )
@@ -128,11 +129,13 @@ def _claim_batches(tenant_id: int, *, now: datetime, outbox_id: int | None) -> _
 
 # Summing 100,000 entries in memory; the server's own default would write them to disk.
 SET_WORK_MEMORY_SQL = "SELECT set_config('work_mem', '64MB', true)"
-COUNT_ENTRIES_SQL = SQL("SELECT count(*) FROM ({}) AS entry").format(ENTRIES_OF_BATCHES)
+COUNT_ENTRIES_SQL = SQL("""
+    SELECT count(*), count(*) FILTER (WHERE trace_id <> '') FROM ({}) AS entry""").format(ENTRIES_OF_BATCHES)
 ADD_TO_COSTS_SQL = add_batches_to_costs()
 ADD_TO_COST_USER_HOUR_SQL = add_batches_to(COST_USER_HOUR)
 ADD_TO_CALLS_MINUTE_SQL = add_batches_to(CALLS_MINUTE)
 ADD_TO_HISTOGRAM_SQL = add_batches_to(HISTOGRAM)
+ADD_TO_TRACE_COST_SQL = add_batches_to(TRACE_COST)
 
 
 def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
@@ -146,7 +149,7 @@ def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(SET_WORK_MEMORY_SQL)
         cursor.execute(COUNT_ENTRIES_SQL, values)
-        (entry_count,) = cursor.fetchone()
+        entry_count, traced_count = cursor.fetchone()
         if entry_count != claim.entry_count:
             raise BatchIncomplete(f"{entry_count} of {claim.entry_count} entries of tenant {tenant_id} are visible")
         for statement in (
@@ -154,6 +157,7 @@ def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
             ADD_TO_COST_USER_HOUR_SQL,
             ADD_TO_CALLS_MINUTE_SQL,
             ADD_TO_HISTOGRAM_SQL,
+            *((ADD_TO_TRACE_COST_SQL,) if traced_count else ()),
         ):
             cursor.execute(statement, values)
 

@@ -20,6 +20,7 @@ from billing.rollups.tables import (
     DAILY_TABLES,
     HISTOGRAM,
     TABLES,
+    TRACE_COST,
     RollupTable,
     clear_rows_of,
     compare_with_ledger,
@@ -85,6 +86,7 @@ COMPARE_COST_SLICE_SQL = compare_with_ledger(COST_SLICE)
 COMPARE_COST_USER_HOUR_SQL = compare_with_ledger(COST_USER_HOUR)
 COMPARE_CALLS_MINUTE_SQL = compare_with_ledger(CALLS_MINUTE)
 COMPARE_HISTOGRAM_SQL = compare_with_ledger(HISTOGRAM)
+COMPARE_TRACE_COST_SQL = compare_with_ledger(TRACE_COST)
 COMPARISONS = (
     (COST_HOUR, COMPARE_COST_HOUR_SQL),
     (COST_DAY, COMPARE_COST_DAY_SQL),
@@ -92,6 +94,7 @@ COMPARISONS = (
     (COST_USER_HOUR, COMPARE_COST_USER_HOUR_SQL),
     (CALLS_MINUTE, COMPARE_CALLS_MINUTE_SQL),
     (HISTOGRAM, COMPARE_HISTOGRAM_SQL),
+    (TRACE_COST, COMPARE_TRACE_COST_SQL),
 )
 
 
@@ -145,12 +148,14 @@ CLEAR_COST_SLICE_SQL = clear_rows_of(COST_SLICE)
 CLEAR_COST_USER_HOUR_SQL = clear_rows_of(COST_USER_HOUR)
 CLEAR_CALLS_MINUTE_SQL = clear_rows_of(CALLS_MINUTE)
 CLEAR_HISTOGRAM_SQL = clear_rows_of(HISTOGRAM)
+CLEAR_TRACE_COST_SQL = clear_rows_of(TRACE_COST)
 SUM_COST_HOUR_SQL = sum_ledger_into(COST_HOUR)
 SUM_COST_DAY_SQL = sum_ledger_into(COST_DAY)
 SUM_COST_SLICE_SQL = sum_ledger_into(COST_SLICE)
 SUM_COST_USER_HOUR_SQL = sum_ledger_into(COST_USER_HOUR)
 SUM_CALLS_MINUTE_SQL = sum_ledger_into(CALLS_MINUTE)
 SUM_HISTOGRAM_SQL = sum_ledger_into(HISTOGRAM)
+SUM_TRACE_COST_SQL = sum_ledger_into(TRACE_COST)
 REBUILDS = {
     "cost_hour": (CLEAR_COST_HOUR_SQL, SUM_COST_HOUR_SQL),
     "cost_day": (CLEAR_COST_DAY_SQL, SUM_COST_DAY_SQL),
@@ -158,6 +163,7 @@ REBUILDS = {
     "cost_user_hour": (CLEAR_COST_USER_HOUR_SQL, SUM_COST_USER_HOUR_SQL),
     "calls_minute": (CLEAR_CALLS_MINUTE_SQL, SUM_CALLS_MINUTE_SQL),
     "histogram": (CLEAR_HISTOGRAM_SQL, SUM_HISTOGRAM_SQL),
+    "trace_cost": (CLEAR_TRACE_COST_SQL, SUM_TRACE_COST_SQL),
 }
 
 

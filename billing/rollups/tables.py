@@ -47,6 +47,7 @@ MEASURES = ("billed_cost", "input_tokens", "output_tokens", "latency_ms")
 
 ENTRY_COLUMNS = (
     "charge_period_start", *DIMENSIONS, "user_ref", "calls", "pricing_status", "status", *TOKENS, *MONEY, "latency_ms",
+    "trace_id", "session_id",
 )  # fmt: skip
 
 
@@ -219,7 +220,52 @@ HISTOGRAM = RollupTable(
                   GROUP BY bucket ORDER BY bucket) AS merged)"""),
 )
 
-TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM)
+# Names that the entries of a trace have, and the column that says them. The first of the alphabet are kept: of two
+# sums' firsts, the firsts are those of both together, in whatever order they are added.
+TRACE_NAMES = {"features": "feature", "user_refs": "user_ref", "session_ids": "session_id", "model_names": "model"}
+TRACE_NAMES_MAX = 20
+TRACE_SUMS = ("calls", "unpriced_calls", "error_calls", "tokens", "billed_cost")
+LATENCY_COUNTED_MS_MAX = 30 * 86_400_000  # of an event that says more, lest its end be no time
+
+TRACE_COST = RollupTable(
+    "trace_cost",
+    keys=("trace_id", "environment"),
+    values=("first_at", "last_at", *TRACE_SUMS, *TRACE_NAMES),
+    sums=SQL("""
+        SELECT trace_id, environment, min(charge_period_start) AS first_at,
+               max(charge_period_start
+                   + least(greatest(coalesce(latency_ms, 0), 0), {latency_max}) * interval '1 millisecond') AS last_at,
+               sum(calls) AS calls,
+               coalesce(sum(calls) FILTER (WHERE pricing_status = 'unpriced'), 0) AS unpriced_calls,
+               coalesce(sum(calls) FILTER (WHERE status = 'error'), 0) AS error_calls,
+               sum(input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens + output_tokens)
+                   AS tokens,
+               coalesce(sum(billed_cost), 0) AS billed_cost, {names}
+        FROM entry WHERE trace_id <> '' GROUP BY trace_id, environment""").format(
+        latency_max=LATENCY_COUNTED_MS_MAX,
+        names=SQL(", ").join(
+            SQL("coalesce((array_agg(DISTINCT {1}) FILTER (WHERE {1} <> ''))[1:{2}], '{{}}') AS {0}").format(
+                Identifier(names), Identifier(name), TRACE_NAMES_MAX
+            )
+            for names, name in TRACE_NAMES.items()
+        ),
+    ),
+    addition=SQL(", ").join(
+        [
+            SQL("first_at = least(stored.first_at, excluded.first_at)"),
+            SQL("last_at = greatest(stored.last_at, excluded.last_at)"),
+            add_each(TRACE_SUMS),
+            *(
+                SQL("""{0} = CASE WHEN stored.{0} @> excluded.{0} THEN stored.{0} ELSE (
+                    SELECT (array_agg(DISTINCT name))[1:{1}]
+                    FROM unnest(stored.{0} || excluded.{0}) AS name) END""").format(Identifier(names), TRACE_NAMES_MAX)
+                for names in TRACE_NAMES
+            ),
+        ]
+    ),
+)
+
+TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, TRACE_COST)
 DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM)  # what depends on the tenant's time zone
 
 # A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from

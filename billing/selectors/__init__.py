@@ -32,6 +32,7 @@ from billing.selectors.state import (
     get_last_reconciliation,
     get_rollup_lag,
 )
+from billing.selectors.trace_costs import TRACE_ORDERS, TraceLine, TracePage, TraceQuery, TraceSums, list_traces
 from billing.selectors.traces import Trace, TraceSpan, get_trace
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "DIMENSIONS",
     "MEASURES",
     "ROWS_MAX",
+    "TRACE_ORDERS",
     "CostChange",
     "CostChanges",
     "CostQuery",
@@ -55,7 +57,11 @@ __all__ = [
     "TenantCosts",
     "TenantIntake",
     "Trace",
+    "TraceLine",
+    "TracePage",
+    "TraceQuery",
     "TraceSpan",
+    "TraceSums",
     "UnpricedModel",
     "add_up_changes",
     "get_cost_changes",
@@ -69,6 +75,7 @@ __all__ = [
     "get_trace",
     "list_dimension_values",
     "list_rates_in_force",
+    "list_traces",
     "list_unpriced_models",
     "sum_costs_by_tenant",
     "sum_intake_by_tenant",

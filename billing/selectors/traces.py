@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connections
 
+from billing.selectors.trace_costs import TraceLine, sum_trace
 from ledger.selectors import get_entries, list_trace_entries
 from tenants.scope import tenant_scope
 
@@ -23,8 +24,9 @@ TOKEN_COLUMNS = (
 class TraceSpan:
     """A span with what was booked for it. entries: ids, oldest first; tokens: disjoint, as in the ledger.
 
-    billed_cost: USD, None where nothing was booked or nothing of it has a price. billing: `booked`; `waiting` until
-    its trace is quiet; `inside` another span, which says the same usage; `refused`; `other`, nothing to bill.
+    billed_cost: USD, None where nothing was booked or nothing of it has a price. calls: booked for it. billing:
+    `booked`; `waiting` until its trace is quiet; `inside` another span, which says the same usage; `refused`; `other`,
+    nothing to bill.
     """
 
     span_id: str
@@ -41,15 +43,20 @@ class TraceSpan:
     tokens: Mapping[str, int]
     billed_cost: Decimal | None
     unpriced: int
+    calls: int
     entries: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Spans in the order in which they began, and the sum of all that was booked for them."""
+    """Spans in the order in which they began, and the sum of all that was booked for them.
+
+    sums: of every entry, in each environment; also where there are more than spans are shown for.
+    """
 
     trace_id: str
     spans: tuple[TraceSpan, ...]
+    sums: tuple[TraceLine, ...]
     billed_cost: Decimal
     unpriced: int
     is_complete: bool  # False while a span waits for the trace to be quiet
@@ -77,6 +84,7 @@ def get_trace(*, tenant_id: int, trace_id: str, using: str = "default") -> Trace
         own = list_trace_entries(tenant_id=tenant_id, trace_id=trace_id, using=using)
         foreign = {row[-1] for row in rows if row[-1]} - {entry["id"] for entry in own}
         others = get_entries(tenant_id=tenant_id, entry_ids=foreign, using=using)
+        sums = sum_trace(cursor, tenant_id=tenant_id, trace_id=trace_id)
     if not rows and not own:
         return None
     by_span: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -88,7 +96,8 @@ def get_trace(*, tenant_id: int, trace_id: str, using: str = "default") -> Trace
     return Trace(
         trace_id=trace_id,
         spans=tuple(spans),
-        billed_cost=sum((span.billed_cost or Decimal(0) for span in spans), Decimal(0)),
+        sums=tuple(sums),
+        billed_cost=sum((line.billed_cost or Decimal(0) for line in sums), Decimal(0)),
         unpriced=sum(span.unpriced for span in spans),
         is_complete=all(span.billing != "waiting" for span in spans),
     )
@@ -114,6 +123,7 @@ def _describe_span(
         tokens=_sum_tokens(entries),
         billed_cost=_sum_cost(entries),
         unpriced=_count_unpriced(entries),
+        calls=sum(entry["calls"] for entry in entries),
         entries=tuple(entry["id"] for entry in entries) or ((entry_id,) if entry_id else ()),
     )
 
@@ -143,6 +153,7 @@ def _describe_entries(entries: list[dict[str, Any]]) -> TraceSpan:
         tokens=_sum_tokens(entries),
         billed_cost=_sum_cost(entries),
         unpriced=_count_unpriced(entries),
+        calls=sum(entry["calls"] for entry in entries),
         entries=tuple(entry["id"] for entry in entries),
     )
 

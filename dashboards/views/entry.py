@@ -118,6 +118,7 @@ def _make_links(seat: Seat, entry: Mapping[str, Any]) -> dict[str, str]:
         name: make_link("ledger", everywhere | {"user" if name == "user_ref" else name: entry[name]}) for name in shared
     }
     return links | {
+        "trace": make_link("trace", seat.link_query, entry["trace_id"]) if entry["trace_id"] else "",
         "ledger": make_link("ledger", seat.link_query),
         "day": make_link("ledger", everywhere | {"from": day, "to": day}),
         "batch": make_link("ledger", everywhere | {"batch_id": entry["batch_id"]}),

@@ -66,6 +66,7 @@ def show_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
             "filter_words": FILTER_WORDS,
             "page_sizes": PAGE_SIZES,
             "chips": list_chips(request.path, request.GET),
+            "trace_href": _link_trace(asked, seat) if page.entries else "",
             "entries": page.entries,
             "rows": _make_rows(page.entries, seat),
             "all_href": make_link("ledger", seat.link_query | {"environment": ALL_ENVIRONMENTS}),
@@ -118,6 +119,13 @@ def _read_totals(asked: EntryQuery, seat: Seat) -> Quantities | None:
     start, end = asked.period.get_bounds(seat.tenant.timezone)
     query = CostQuery(seat.tenant.id, start, end, "total", seat.tenant.timezone, filters=filters)
     return get_costs(query).totals
+
+
+def _link_trace(asked: EntryQuery, seat: Seat) -> str:
+    """The page of the one trace that the entries are of; '' where they are of several, or of none."""
+    trace_ids = asked.texts.get("trace_id", ())
+    is_one = len(trace_ids) == 1 and trace_ids[0] and asked.before is None
+    return make_link("trace", seat.link_query, trace_ids[0]) if is_one else ""
 
 
 def _make_rows(entries: Sequence[Mapping[str, Any]], seat: Seat) -> list[dict[str, Any]]:

@@ -135,6 +135,12 @@ PEOPLES_ROUTES = {
     "ledger/<entry_id:entry_id>": Route("/ledger/{entry_id}", ("tenant={slug}",)),
     "ledger/<entry_id:entry_id>.json": Route("/ledger/{entry_id}.json", ("tenant={slug}",)),
     "ledger/<entry_id:entry_id>/content": Route("/ledger/{entry_id}/content", ("tenant={slug}",), method="POST"),
+    "traces": Route(
+        "/traces", ("q={trace_id}", "user={user}", "feature={feature}", "tenant={slug}", "period=90d&environment=all")
+    ),
+    "traces.csv": Route("/traces.csv", ("q={trace_id}", "tenant={slug}", "period=90d&environment=all")),
+    "traces/<name:trace_id>": Route("/traces/{trace_id}", ("under={entry_id}", "tenant={slug}")),
+    "traces/<name:trace_id>/json": Route("/traces/{trace_id}/json", ("tenant={slug}",)),
     "find": Route("/find", ("q={entry_id}", "q={event_id}", "q={feature}", "q={slug}", "tenant={slug}")),
     "settings/keys": Route("/settings/keys", ("tenant={slug}",)),
     "settings/keys/<slug:key_id>/first-entry": Route("/settings/keys/{key_id}/first-entry", ("tenant={slug}",)),

@@ -30,7 +30,7 @@ def test_an_id_leads_to_what_has_it(acme):
     assert find(client, f" {entry_id} ")["Location"] == f"/ledger/{entry_id}"
     assert find(client, "order 66")["Location"] == "/ledger?environment=all&event_id=order+66"
     assert find(client, "chatcmpl-9f")["Location"] == "/ledger?environment=all&response_id=chatcmpl-9f"
-    assert find(client, "4bf92f35")["Location"] == "/ledger?environment=all&trace_id=4bf92f35"
+    assert find(client, "4bf92f35")["Location"] == "/traces/4bf92f35"
     assert find(client, "s-1")["Location"] == "/ledger?environment=all&session_id=s-1"
 
 
