@@ -96,7 +96,6 @@ urlpatterns = [
     path("rates/jobs/<int:job_id>", show_rate_job, name="rate_job"),
     path("rates/<name:provider>/<name:model>", show_rate_model, name="rate_model"),
     path("design", show_design, name="design"),
-    path("design", show_design, name="design"),
     path("views", keep_view, name="keep_view"),
     path("views/<uuid:view_id>", open_view, name="open_view"),
     path("views/<uuid:view_id>/discard", discard_view, name="discard_view"),

@@ -23,7 +23,8 @@ OWNER, OPERATOR, APPROVER = "owner@acme.example", "finance@demo.example", "admin
 class Shot:
     """A page as a person sees it; '' signs nobody in.
 
-    path: `{entry}` is an entry that read a cache, `{draft}` a rate in review, `{upload}` a file of rates.
+    path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{draft}` a rate in review,
+    `{upload}` a file of rates.
     """
 
     name: str
@@ -69,6 +70,12 @@ SHOTS = (
     *(
         Shot(name, path, size=size, theme=theme, email=APPROVER if "draft" in name else OPERATOR)
         for name, path in RATES_PAGES
+        for size in (WIDE, PHONE)
+        for theme in ("light", "dark")
+    ),
+    *(
+        Shot(name, path, size=size, theme=theme)
+        for name, path in (("keys", "/settings/keys"), ("rejected", "/rejected"), ("rejected-event", "{rejected}"))
         for size in (WIDE, PHONE)
         for theme in ("light", "dark")
     ),
@@ -165,6 +172,9 @@ def open_page(page: Page, path: str) -> None:
             has_not=page.locator('td[data-l="Cache read"]', has_text=re.compile("^0$"))
         )
         path = path.format(entry=rows.first.locator("th a").get_attribute("href").split("?")[0].rpartition("/")[2])
+    if path == "{rejected}":
+        page.goto("/rejected")
+        path = page.locator("section[aria-labelledby=events] tbody th a").first.get_attribute("href")
     page.goto(path)
     if page.locator("#chart").count():
         page.wait_for_selector("#chart .trace path", state="attached")

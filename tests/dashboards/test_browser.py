@@ -120,6 +120,7 @@ def list_pages(tenant):
         f"/ledger/{by_status['priced']}",
         f"/ledger/{by_status['unpriced']}",
         "/rejected",
+        "/settings/keys",
         "/rates",
         "/rates?q=nothing",
         "/rates/openai/gpt-4o-2024-08-06",
