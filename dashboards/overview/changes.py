@@ -39,7 +39,7 @@ class ChangeTable:
 
 
 def make_change_table(kinds: Sequence[CostChange], *, links: EntryLinks) -> ChangeTable:
-    """The table by feature. kinds: by feature, provider and model."""
+    """The table by feature. kinds: by feature, provider and model. links: to where a feature is looked into."""
     by_feature = defaultdict(list)
     for kind in kinds:
         by_feature[kind.group[0]].append(kind)
@@ -52,7 +52,10 @@ def make_change_table(kinds: Sequence[CostChange], *, links: EntryLinks) -> Chan
     if len(rest) == 1:  # one line alone is not worth an Other
         shown, rest = shown + rest, []
     return ChangeTable(
-        [_make_line(c.group[0] or NAMELESS["feature"], links.make(feature=c.group[0]), c) for c in shown],
+        [
+            _make_line(c.group[0] or NAMELESS["feature"], links.make(feature=c.group[0], by="model", why="yes"), c)
+            for c in shown
+        ],
         _make_line(f"Other, {len(rest)} more", "", add_up_changes(rest)) if rest else None,
         _make_line("Total", "", add_up_changes(kinds)),
     )

@@ -26,6 +26,6 @@ class EntryLinks:
         return f"{self.address}&{dates}&{urlencode(filters)}" if filters else f"{self.address}&{dates}"
 
 
-def make_entry_links(base: Mapping[str, str], period: Period) -> EntryLinks:
-    """The links of a page; base: its tenant and environment as parameters."""
-    return EntryLinks(make_link("ledger", base), urlencode(period.get_dates()))
+def make_entry_links(base: Mapping[str, str], period: Period, *, page: str = "ledger") -> EntryLinks:
+    """The links of a page, to the ledger or another; base: its tenant and environment as parameters."""
+    return EntryLinks(make_link(page, base), urlencode(period.get_dates()))

@@ -89,7 +89,8 @@ def read_overview(
     kinds, now, before = _read_periods(tenant, period, previous, environment, in_environment)
     if by not in DIMENSIONS:
         by = "cost_center" if any(center for (center,) in now["cost_center"]) else "feature"
-    links = make_entry_links({**link_query, "environment": environment or ALL_ENVIRONMENTS}, period)
+    base = {**link_query, "environment": environment or ALL_ENVIRONMENTS}
+    links = make_entry_links(base, period)
     daily = _read_daily(tenant, period, in_environment, by=by, totals=now[by], links=links)
     lines = {
         dimension: list_lines(
@@ -124,7 +125,9 @@ def read_overview(
         risen=changes[-1] if changes and changes[-1].change.difference > 0 else None,
         fallen=changes[0] if changes and changes[0].change.difference < 0 else None,
         daily=daily,
-        changes=None if kinds is None else make_change_table(kinds, links=links),
+        changes=None
+        if kinds is None
+        else make_change_table(kinds, links=make_entry_links(base, period, page="explore")),
         tables=[
             make_table(
                 dimension, lines[dimension], sort=sort, lines_max=None if all_lines else LINES_MAX, proof=daily.total

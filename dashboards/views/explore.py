@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from billing.selectors import QueryRefused, list_dimension_values
 from dashboards.access import Seat, member_required
 from dashboards.dateline import make_dateline
+from dashboards.explore.changes import BridgeTable, read_bridge
 from dashboards.explore.chart import PROBE_COLORS, make_chart_data
 from dashboards.explore.controls import list_chips, list_controls
 from dashboards.explore.files import list_facts, list_table
@@ -68,6 +69,8 @@ def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         "shows_all_lines": request.GET.get("rows") == ALL_LINES,
         "probe_colors": PROBE_COLORS,
         "chart_data": make_chart_data(answer) if answer else None,
+        "asks_why": "why" in request.GET,
+        "bridge": _read_bridge(question, seat) if answer and "why" in request.GET else None,
         "views": list_views(seat, page="explore"),
         "link_query": urlencode(seat.link_query),
     }
@@ -96,6 +99,14 @@ def export_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 @require_safe
 @member_required
+def show_changes(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """A fragment: why the answer differs from the period before."""
+    question = _read_question(request, seat, now=timezone.now())
+    return render(request, "explore/changes.html", {"question": question, "bridge": _read_bridge(question, seat)})
+
+
+@require_safe
+@member_required
 def list_values(request: HttpRequest, seat: Seat) -> HttpResponse:
     """A fragment: what the dimension `add` may be compared with, for the form's suggestions."""
     question = _read_question(request, seat, now=timezone.now())
@@ -115,6 +126,13 @@ def _get_today(seat: Seat, now: datetime) -> date:
 
 def _explore(request: HttpRequest, seat: Seat, question: Question) -> Exploration:
     return read_exploration(question, link_query=seat.link_query, all_lines=request.GET.get("rows") == ALL_LINES)
+
+
+def _read_bridge(question: Question, seat: Seat) -> BridgeTable | None:
+    try:
+        return read_bridge(question, link_query=seat.link_query)
+    except QueryRefused:
+        return None
 
 
 def _go_back(request: HttpRequest) -> str:

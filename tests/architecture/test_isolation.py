@@ -125,6 +125,7 @@ PEOPLES_ROUTES = {
     ),
     "explore": Route("/explore", ("tenant={slug}", *EXPLORED)),
     "explore/file": Route("/explore/file", (*EXPLORED, *(f"{asked}&table=groups&format=xlsx" for asked in EXPLORED))),
+    "explore/changes": Route("/explore/changes", EXPLORED),
     "explore/values": Route("/explore/values", ("tenant={slug}", "add=feature&environment=all", "add=user")),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
     "tenants": Route("/tenants", operators_only=True),

@@ -115,6 +115,7 @@ def list_pages(tenant):
         "/explore?period=30d&by=feature&by=cost_center&feature.not=chat",
         "/explore?period=30d&measure=per_call&by=model&granularity=week&rows=all",
         "/explore?period=30d&by=user&by=provider",
+        "/explore?period=30d&by=feature&why=yes",
         "/explore?feature=nothing",
         "/design",
         f"/ledger/{by_status['priced']}",

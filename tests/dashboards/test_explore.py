@@ -107,6 +107,18 @@ def test_weeks_and_months_are_cut_where_the_period_is_and_hours_are_for_a_month_
     )
 
 
+def test_what_changed_is_told_for_any_filter_and_adds_up_to_the_difference(november):
+    client = sign_in(november)
+    rows = read_tables(get_page(client, f"/explore?{NOVEMBER}&provider.not=azure&by=model&why=yes"))[1]
+    assert rows[0][4:] == ["Price", "Volume", "Mix", "Cache", "New", "Ended"]
+    # One call of chat in October; in November two more of chat, and one of search, which is new. Each costs 0.00475.
+    assert rows[-1][:4] == ["Total", "0.00475", "0.0142", "▲ +0.00950"]
+    assert rows[-1][4:] == ["–", "+0.00475", "–", "–", "+0.00475", "–"]
+    fragment = client.get(f"/explore/changes?{NOVEMBER}&provider.not=azure&by=model").content.decode()
+    assert read_tables(fragment)[0] == rows
+    assert client.get(f"/explore/changes?{NOVEMBER}&by=user&user=ann").content.strip() == b""
+
+
 def test_the_days_of_a_clock_change_add_up_to_their_month(acme):
     berlin = make_tenant("berlin", timezone="Europe/Berlin")
     # Clocks went back on 25 October 2026 at 01:00 UTC; its day has 25 hours, and local 02:30 comes twice.
