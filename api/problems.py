@@ -65,6 +65,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "content_encoding_unknown": ProblemType(415, "The content encoding is not one that is read here"),
     "event_invalid": ProblemType(422, "The event cannot be booked as it stands"),
     "content_invalid": ProblemType(422, "The prompt and completion cannot be kept as they stand"),
+    "driver_invalid": ProblemType(422, "The business drivers cannot be kept as they stand"),
+    "driver_refused": ProblemType(409, "No further business driver is taken"),
     "rate_invalid": ProblemType(422, "The rate cannot be kept as it stands"),
     "rate_has_findings": ProblemType(422, "The rate has errors, or questions that nobody confirmed"),
     "nothing_booked": ProblemType(422, "With atomic=true nothing was booked"),

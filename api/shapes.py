@@ -7,6 +7,7 @@ from api.booking_shapes import BOOKING_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
+from billing.core.drivers import NAME_LENGTH_MAX
 from billing.selectors import CHANGE_KINDS, CHANGE_STEPS, DIMENSIONS
 from billing.selectors.traces import TOKEN_COLUMNS
 from ledger.selectors import ENTRIES_PER_PAGE_MAX
@@ -315,6 +316,27 @@ ME = describe_object(
         },
     }
 )
+QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,6})?$"}
+DAY: Schema = {"type": "string", "format": "date"}
+DRIVER_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX}
+DRIVER = describe_object(
+    {
+        "name": DRIVER_NAME | {"description": "What is counted, such as orders."},
+        "day": DAY | {"description": "Of the tenant's time zone."},
+        "quantity": {"anyOf": [{"type": "number", "minimum": 0}, QUANTITY], "description": "At most six decimals."},
+    }
+) | {"example": {"name": "orders", "day": "2026-11-03", "quantity": 1250}}
+DRIVERS = describe_object(
+    {
+        "drivers": list_of(
+            describe_object(
+                {"name": TEXT, "day": DAY, "quantity": QUANTITY, "kept_by": TEXT, "kept_at": TIME},
+                description="kept_by: a key or a person, by number.",
+            )
+        )
+    }
+)
+KEPT_DRIVERS = describe_object({"kept": COUNT, "unchanged": COUNT})
 HEALTH = describe_object({"status": {"const": "alive"}})
 CHECK = describe_object({"state": {"enum": ["ok", "degraded", "failed"]}, "detail": TEXT})
 READINESS = describe_object(
@@ -355,6 +377,9 @@ COMPONENTS: Mapping[str, Schema] = {
     "Costs": COSTS,
     "CostChange": COST_CHANGE,
     "CostChanges": COST_CHANGES,
+    "Driver": DRIVER,
+    "Drivers": DRIVERS,
+    "KeptDrivers": KEPT_DRIVERS,
     "Me": ME,
     "Health": HEALTH,
     "Check": CHECK,

@@ -5,6 +5,7 @@ from django.urls import path
 from api.views.contents import ContentDetail, Contents
 from api.views.cost_changes import CostChanges
 from api.views.costs import Costs
+from api.views.drivers import Drivers
 from api.views.entries import Entries, Entry
 from api.views.events import Events
 from api.views.health import Health, Readiness
@@ -38,6 +39,7 @@ urlpatterns = [
     path("v1/content/<str:digest>", ContentDetail.as_view(), name="get_content"),
     path("v1/costs", Costs.as_view(), name="get_costs"),
     path("v1/costs/changes", CostChanges.as_view(), name="get_cost_changes"),
+    path("v1/drivers", Drivers.as_view(), name="drivers"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
     path("v1/rates", Rates.as_view(), name="list_rates"),

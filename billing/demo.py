@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import groupby
+from random import Random
 from typing import Any
 
 import msgspec
@@ -25,9 +27,11 @@ from billing.core.demo import (
     make_day,
     make_slips,
 )
+from billing.core.drivers import DriverValue
 from billing.core.rate_documents import read_rates
 from billing.core.spans import OTHER, SentSpan, SpanReading, read_span
 from billing.core.usage import UsageEvent, split_usage
+from billing.drivers import keep_drivers
 from billing.genai_prices_import import read_genai_prices
 from billing.ingestion import RejectedItem, ingest_events
 from billing.rates import IMPORTED, list_published_rates, publish_rates
@@ -108,8 +112,23 @@ def seed_demo(
     say("adding up")
     while apply_batches(now=now):
         pass
+    _keep_drivers(tenants[0], first_day=first_day, end_day=now.date(), seed=seed, now=now)
     logins = tuple(_create_person(*person) for person in PEOPLE)
     return Demo(*(sum(column) for column in zip(*counts, strict=True)), logins, api_keys)
+
+
+def _keep_drivers(tenant: TenantInfo, *, first_day: date, end_day: date, seed: int, now: datetime) -> None:
+    """Orders of every day, documents of working days; the same for a day whenever it is seeded. Today is not over."""
+    values = []
+    for number in range((end_day - first_day).days):
+        day = first_day + timedelta(days=number)
+        draw = Random(f"drivers {seed} {day}")
+        is_working = day.weekday() < 5
+        values.append(DriverValue("orders", day, Decimal(draw.randrange(1_050, 1_450) if is_working else 700)))
+        if is_working:
+            values.append(DriverValue("documents", day, Decimal(draw.randrange(220, 380))))
+    values.sort(key=lambda value: (value.name, value.day))
+    keep_drivers(values, tenant_id=tenant.id, actor="the demo", now=now)
 
 
 def _ensure_tenant(slug: str) -> TenantInfo:

@@ -390,6 +390,22 @@ class Span(models.Model):
         db_table = "span"
 
 
+class BusinessDriver(models.Model):
+    """How many orders, documents or seats a day had: of a day the newest row counts. See `billing.drivers`."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "name", "day", "id")
+    tenant_id = models.BigIntegerField()
+    name = models.TextField()
+    day = models.DateField()  # in the tenant's reporting time zone
+    id = models.BigIntegerField()  # rising
+    quantity = models.DecimalField(max_digits=21, decimal_places=6, null=True)  # null: the day is taken back
+    kept_by = models.TextField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "business_driver"
+
+
 class JobRun(models.Model):
     """A scheduled job's slot: taken once, however many beats run."""
 

@@ -59,7 +59,7 @@ class Frame:
 def make_frame(seat: Seat, *, current: str) -> Frame:
     """The frame of a tenant's page; `current` is the name of its URL."""
     places = [
-        [("Overview", "overview"), ("Explore", "explore")],
+        [("Overview", "overview"), ("Explore", "explore"), ("Showback", "showback")],
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected"), ("Rates", "rates")],
         [("Settings", "keys"), ("API", "show_docs")],
     ]
@@ -115,7 +115,9 @@ def make_link(name: str, query: Mapping[str, object], *arguments: object) -> str
 def list_tenant_options(seat: Seat, *, current: str) -> list[Option]:
     """The tenants that an operator may change to, on the same page; none for a tenant's person."""
     target = (
-        current if current in ("overview", "explore", "ledger", "traces", "rejected", "rates", "keys") else "overview"
+        current
+        if current in ("overview", "explore", "showback", "ledger", "traces", "rejected", "rates", "keys")
+        else "overview"
     )
     return [
         Option(tenant.slug, make_link(target, {"tenant": tenant.slug}), tenant.id == seat.tenant.id)

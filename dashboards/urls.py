@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 from dashboards.views.appearance import choose_theme
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
-from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
+from dashboards.views.explore import export_explore, list_values, show_explore
 from dashboards.views.keys import await_key_entry, show_keys
 from dashboards.views.ledger import count_newer, export_ledger, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
@@ -25,6 +25,8 @@ from dashboards.views.rates import export_rates, show_rates, show_rates_json
 from dashboards.views.rejected import show_rejected, show_rejected_event
 from dashboards.views.saved_views import discard_view, keep_view, open_view
 from dashboards.views.search import find_anything
+from dashboards.views.showback import export_showback, export_subject, show_showback, show_subject
+from dashboards.views.showback_drivers import show_drivers
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
 from dashboards.views.traces import export_traces, show_trace, show_trace_json, show_traces
 
@@ -61,8 +63,12 @@ urlpatterns = [
     path("overview.csv", export_overview, name="overview_csv"),
     path("explore", show_explore, name="explore"),
     path("explore/file", export_explore, name="explore_file"),
-    path("explore/changes", show_changes, name="explore_changes"),
     path("explore/values", list_values, name="explore_values"),
+    path("showback", show_showback, name="showback"),
+    path("showback/file", export_showback, name="showback_file"),
+    path("showback/one", show_subject, name="showback_subject"),
+    path("showback/one/file", export_subject, name="showback_subject_file"),
+    path("showback/drivers", show_drivers, name="showback_drivers"),
     path("first-entry", await_first_entry, name="first_entry"),
     path("tenants", show_tenants, name="tenants"),
     path("tenants.csv", export_tenants, name="tenants_csv"),

@@ -23,7 +23,7 @@ from billing.selectors.costs import (
 from billing.selectors.coverage import Coverage, UnpricedModel, get_coverage, list_unpriced_models
 from billing.selectors.dimensions import list_dimension_values
 from billing.selectors.intake import IntakeRow, TenantIntake, get_intake, sum_intake_by_tenant
-from billing.selectors.percentiles import MEASURES, get_percentiles
+from billing.selectors.percentiles import MEASURES, PercentilesBy, get_percentiles, get_percentiles_by
 from billing.selectors.rates import RateInForce, list_rates_in_force
 from billing.selectors.state import (
     LastReconciliation,
@@ -34,6 +34,7 @@ from billing.selectors.state import (
 )
 from billing.selectors.trace_costs import TRACE_ORDERS, TraceLine, TracePage, TraceQuery, TraceSums, list_traces
 from billing.selectors.traces import Trace, TraceSpan, get_trace
+from billing.selectors.users import UsersBy, count_users_by
 
 __all__ = [
     "CHANGE_KINDS",
@@ -50,6 +51,7 @@ __all__ = [
     "Coverage",
     "IntakeRow",
     "LastReconciliation",
+    "PercentilesBy",
     "Quantities",
     "QueryRefused",
     "RateInForce",
@@ -63,7 +65,9 @@ __all__ = [
     "TraceSpan",
     "TraceSums",
     "UnpricedModel",
+    "UsersBy",
     "add_up_changes",
+    "count_users_by",
     "get_cost_changes",
     "get_costs",
     "get_coverage",
@@ -71,6 +75,7 @@ __all__ = [
     "get_intake",
     "get_last_reconciliation",
     "get_percentiles",
+    "get_percentiles_by",
     "get_rollup_lag",
     "get_trace",
     "list_dimension_values",

@@ -9,6 +9,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from urllib.parse import quote, urlencode
 
@@ -17,7 +18,9 @@ from django.http import QueryDict
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from billing.core.drivers import DriverValue
 from billing.core.rate_documents import read_rates
+from billing.drivers import keep_drivers
 from billing.ingestion import RejectedItem, ingest_events
 from billing.rates import publish_rates
 from billing.rollups import apply_batches
@@ -94,6 +97,9 @@ MACHINE_ROUTES = {
         ),
         scope="read",
     ),
+    "v1/drivers": Route(
+        "/v1/drivers", ("from=2026-01-01&to=2026-12-31", "from=2026-01-01&to=2026-12-31&name=acme-orders"), scope="read"
+    ),
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
     "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),
@@ -117,6 +123,8 @@ EXPLORED = tuple(
     f"environment=all&from=2026-01-01&to=2026-12-31&by={by}"
     for by in ("feature&by=model", "user", "key", "cost_center")
 )
+YEAR = "environment=all&from=2026-01-01&to=2026-12-31"
+SHOWN = tuple(f"{YEAR}&by={by}" for by in ("feature", "cost_center", "user", "model"))
 PEOPLES_ROUTES = {
     "": Route("/", ("tenant={slug}", PERIOD, "from=2026-01-01&to=2026-12-31", "environment=all")),
     "overview.csv": Route(
@@ -125,8 +133,22 @@ PEOPLES_ROUTES = {
     ),
     "explore": Route("/explore", ("tenant={slug}", *EXPLORED)),
     "explore/file": Route("/explore/file", (*EXPLORED, *(f"{asked}&table=groups&format=xlsx" for asked in EXPLORED))),
-    "explore/changes": Route("/explore/changes", EXPLORED),
     "explore/values": Route("/explore/values", ("tenant={slug}", "add=feature&environment=all", "add=user")),
+    "showback": Route("/showback", ("tenant={slug}", *SHOWN)),
+    "showback/file": Route(
+        "/showback/file", (*SHOWN, *(f"{asked}&format=xlsx" for asked in SHOWN), f"{YEAR}&table=drivers")
+    ),
+    "showback/one": Route(
+        "/showback/one", ("tenant={slug}", f"{YEAR}&by=feature&value={{feature}}", f"{YEAR}&by=user&value={{user}}")
+    ),
+    "showback/one/file": Route(
+        "/showback/one/file",
+        tuple(
+            f"{YEAR}&by=feature&value={{feature}}&table={table}"
+            for table in ("days", "users", "drivers", "environment", "model", "cost_center")
+        ),
+    ),
+    "showback/drivers": Route("/showback/drivers", ("tenant={slug}",)),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
     "tenants": Route("/tenants", operators_only=True),
     "tenants.csv": Route("/tenants.csv", operators_only=True),
@@ -230,6 +252,9 @@ def make_world():
     )  # fmt: skip
     apply_batches(now=NOW)
     book(2)
+    keep_drivers(
+        [DriverValue("acme-orders", NOW.date(), Decimal("77123"))], tenant_id=acme.id, actor="person 1", now=NOW
+    )
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
     people = {
         role: create_user(
@@ -262,6 +287,7 @@ def make_world():
     }
     secrets = {
         *ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "acme-prompt", "0.00475", "0.0095", "$0.01",
+        "77123", "77,123",
     }  # fmt: skip
     return SimpleNamespace(
         acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "api_key", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice", "cost_user_hour",
-    "event_key", "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person",
+    "api_key", "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
+    "cost_user_hour", "event_key", "histogram", "intake_hour", "intake_tally", "ledger_batch", "ledger_entry", "person",
     "rejected_event", "saved_view", "span", "trace", "trace_cost",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
@@ -74,6 +74,7 @@ APP_GRANTS = {
     "content": ADD | {"DELETE"},
     "content_act": ADD,
     "saved_view": WORK,
+    "business_driver": ADD,
     "outbox": WORK,
     "tenant": ADD,
     "tenants_user": ADD | {"UPDATE"},

@@ -51,6 +51,12 @@ RATES_PAGES = (
     ("rates-import", "/rates/import?tenant=acme&source={upload}"),
 )  # fmt: skip
 
+SHOWBACK_PAGES = (
+    ("showback", "/showback?by=feature&period=30d"),
+    ("showback-subject", "/showback/one?by=feature&value=support-chat&period=30d"),
+    ("showback-drivers", "/showback/drivers"),
+)
+
 FILE_RATES = [
     {"provider": "openai", "model": "gpt-5.6-luna", "meters": {"input": "0.18", "cache_read": "0.02", "output": "1.1"}},
     {"provider": "acme-gpu", "model": "inhouse-vl-2", "meters": {"input": "0.3", "output": "0.9"}},
@@ -76,6 +82,12 @@ SHOTS = (
     *(
         Shot(name, path, size=size, theme=theme)
         for name, path in (("keys", "/settings/keys"), ("rejected", "/rejected"), ("rejected-event", "{rejected}"))
+        for size in (WIDE, PHONE)
+        for theme in ("light", "dark")
+    ),
+    *(
+        Shot(name, path, size=size, theme=theme)
+        for name, path in SHOWBACK_PAGES
         for size in (WIDE, PHONE)
         for theme in ("light", "dark")
     ),
