@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 from dashboards.views.appearance import choose_theme
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
-from dashboards.views.explore import export_explore, list_values, show_explore
+from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
 from dashboards.views.keys import await_key_entry, show_keys
 from dashboards.views.ledger import count_newer, export_ledger, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
@@ -63,6 +63,7 @@ urlpatterns = [
     path("overview.csv", export_overview, name="overview_csv"),
     path("explore", show_explore, name="explore"),
     path("explore/file", export_explore, name="explore_file"),
+    path("explore/changes", show_changes, name="explore_changes"),
     path("explore/values", list_values, name="explore_values"),
     path("showback", show_showback, name="showback"),
     path("showback/file", export_showback, name="showback_file"),

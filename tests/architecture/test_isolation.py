@@ -133,6 +133,7 @@ PEOPLES_ROUTES = {
     ),
     "explore": Route("/explore", ("tenant={slug}", *EXPLORED)),
     "explore/file": Route("/explore/file", (*EXPLORED, *(f"{asked}&table=groups&format=xlsx" for asked in EXPLORED))),
+    "explore/changes": Route("/explore/changes", EXPLORED),
     "explore/values": Route("/explore/values", ("tenant={slug}", "add=feature&environment=all", "add=user")),
     "showback": Route("/showback", ("tenant={slug}", *SHOWN)),
     "showback/file": Route(
