@@ -59,6 +59,8 @@ def test_a_key_is_made_with_its_scopes_and_name_and_is_an_act_of_its_maker():
     assert list_acts(acme) == [
         ("key.made", {"actor": person, "key": key.key_id, "name": "checkout", "scopes": "ingest,read"})
     ]
+    [entry] = list_entries(tenant_id=acme.id, filters=EntryFilters()).entries
+    assert f"The act key.made of {person}" in read_text(get_page(client, f"/ledger/{entry['id']}"))
 
 
 def test_its_secret_stands_on_one_answer_and_nowhere_in_the_database():
