@@ -72,8 +72,13 @@ URLS, EXPORTED = _export_environment()
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 import django  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 django.setup()
+
+# What a test says is not how long its examples take to be made up on a machine that does something else besides.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 # Begun first: those with tests that are alone, one after the other, while nothing else has begun that they would wait
