@@ -117,11 +117,17 @@ def read_table(tenant, table: str, *columns: str) -> list[tuple]:
         return cursor.fetchall()
 
 
+TRACE_COLUMNS = (
+    "first_at", "last_at", "calls", "unpriced_calls", "error_calls", "tokens", "billed_cost", "features", "user_refs",
+    "session_ids", "model_names",
+)  # fmt: skip
+
+
 def read_entries(tenant, *, booked_in: set[UUID] | None = None) -> list[dict]:
     """The tenant's entries, or those of some batches, as they stand in the ledger."""
     columns = (
         "batch_id", "charge_period_start", *DIMENSIONS, "user_ref", "calls", "pricing_status", "status",
-        *TOKEN_COLUMNS, *COST_COLUMNS, "latency_ms",
+        *TOKEN_COLUMNS, *COST_COLUMNS, "latency_ms", "trace_id", "session_id",
     )  # fmt: skip
     rows = [dict(zip(columns, row, strict=True)) for row in read_table(tenant, "ledger_entry", *columns)]
     return [row for row in rows if booked_in is None or row["batch_id"] in booked_in]
@@ -167,6 +173,31 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
             group: (sorted(counts), [counts[bucket] for bucket in sorted(counts)])
             for group, counts in histograms.items()
         },
+        "trace_cost": _sum_traces(entries),
+    }
+
+
+def _sum_traces(entries: list[dict]) -> dict[tuple, tuple]:
+    groups = defaultdict(list)
+    for entry in entries:
+        if entry["trace_id"]:
+            groups[entry["trace_id"], entry["environment"]].append(entry)
+    return {
+        key: (
+            min(each["charge_period_start"] for each in group),
+            max(each["charge_period_start"] + timedelta(milliseconds=each["latency_ms"] or 0) for each in group),
+            *(
+                sum(_read_quantities(each)[name] for each in group)
+                for name in ("calls", "unpriced_calls", "error_calls")
+            ),
+            sum(each[name] for each in group for name in TOKEN_COLUMNS if name != "reasoning_tokens"),
+            sum(each["billed_cost"] or Decimal(0) for each in group),
+            *(
+                sorted({each[name] for each in group} - {""})[:20]
+                for name in ("feature", "user_ref", "session_id", "model")
+            ),
+        )
+        for key, group in groups.items()
     }
 
 
@@ -197,6 +228,7 @@ def read_rollups(tenant) -> dict[str, dict]:
         "cost_user_hour": (("hour", *user), quantities),
         "calls_minute": (("minute", "feature"), ("calls", "error_calls", "billed_cost")),
         "histogram": (("day", "environment", "feature", "model", "measure"), ("buckets", "calls")),
+        "trace_cost": (("trace_id", "environment"), TRACE_COLUMNS),
     }
     return {
         table: {row[: len(keys)]: row[len(keys) :] for row in read_table(tenant, table, *keys, *values)}

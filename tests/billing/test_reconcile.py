@@ -92,10 +92,15 @@ def test_sound_rollups_have_no_difference_whatever_still_waits(acme):
             "calls is [1] in the ledger, [2] in the rollup",
         ),
         ("UPDATE histogram SET buckets = '{7}' WHERE measure = 'billed_cost'", "[7] in the rollup"),
+        (
+            "UPDATE trace_cost SET features = '{other}'",
+            "features is ['summarizer'] in the ledger, ['other'] in the rollup",
+        ),
+        ("DELETE FROM trace_cost", "only in the ledger"),
     ],
 )
 def test_a_changed_rollup_is_found_and_told_and_made_again(acme, statement, told):
-    book_entries(acme, make_entry(time=NOON))
+    book_entries(acme, make_entry(time=NOON, trace_id="t"))
     apply_all()
     change(acme, statement)
     assert any(told in str(difference) for difference in reconcile(acme).differences)

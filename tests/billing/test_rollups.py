@@ -15,7 +15,7 @@ import pytest
 from django.db import close_old_connections, connection, connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 
 from billing import migrations
 from billing.core.histograms import find_bucket
@@ -483,6 +483,15 @@ def test_in_whatever_order_workers_run_or_die_the_rollups_equal_the_ledger(steps
     assert_equal_to_ledger(acme)
 
 
+def empty(table):
+    """Of every tenant's rows: a migration fills them for all."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM tenant")
+        for (tenant_id,) in cursor.fetchall():
+            with tenant_scope(tenant_id):
+                cursor.execute(SQL("DELETE FROM {}").format(Identifier(table)))
+
+
 def test_the_upgrade_that_brought_slices_fills_them_from_days(acme):
     globex = make_tenant("globex", timezone="Asia/Tokyo")
     for number in range(12):
@@ -496,13 +505,54 @@ def test_the_upgrade_that_brought_slices_fills_them_from_days(acme):
     apply_all()
     statements = (Path(migrations.__file__).parent / "sql" / "0006_cost_slice.up.sql").read_text()
     fill = re.search(r"DO \$\$.*?END \$\$;", statements, re.DOTALL).group()
-    for tenant in (acme, globex):
-        with tenant_scope(tenant.id), connection.cursor() as cursor:
-            cursor.execute("DELETE FROM cost_slice")
+    empty("cost_slice")
     with connection.cursor() as cursor:
         cursor.execute(fill)
     assert_equal_to_ledger(acme)
     assert_equal_to_ledger(globex)
+
+
+def test_a_trace_is_one_sum_whatever_order_its_calls_come_in_and_knows_twenty_of_each_name(acme):
+    # 30 calls of 0.5 USD, a second apart; those that began first are booked last.
+    for number in reversed(range(30)):
+        fields = {"feature": f"f{number:02}", "environment": "staging" if number == 7 else "production"}
+        book_entries(acme, make_entry(time=NOON + timedelta(seconds=number), trace_id="t", session_id="s", **fields))
+        if number % 4 == 0:
+            apply_all()
+    book_entries(acme, make_entry(time=NOON), make_entry(time=NOON, trace_id="u", cost=None, status="error"))
+    apply_all()
+    assert_equal_to_ledger(acme)
+    columns = ("trace_id", "environment", "first_at", "last_at", "calls", "unpriced_calls", "error_calls", "tokens",
+               "billed_cost", "session_ids")  # fmt: skip
+    assert sorted(read_table(acme, "trace_cost", *columns)) == [
+        ("t", "production", NOON, NOON + timedelta(seconds=29, milliseconds=800), 29, 0, 0, 29 * 1300,
+         Decimal("14.5"), ["s"]),
+        ("t", "staging", NOON + timedelta(seconds=7), NOON + timedelta(seconds=7, milliseconds=800), 1, 0, 0, 1300,
+         Decimal("0.5"), ["s"]),
+        ("u", "production", NOON, NOON + timedelta(milliseconds=800), 1, 1, 1, 1300, Decimal(0), []),
+    ]  # fmt: skip
+    names = next(row[0] for row in read_table(acme, "trace_cost", "features", "environment") if len(row[0]) > 1)
+    assert names == [f"f{number:02}" for number in range(21) if number != 7]
+
+
+def test_a_call_that_says_it_took_a_million_years_does_not_stop_the_rollups(acme):
+    book_entries(acme, make_entry(time=NOON, trace_id="t", latency_ms=2**62))
+    apply_all()
+    assert read_table(acme, "trace_cost", "last_at") == [(NOON + timedelta(days=30),)]
+
+
+def test_the_upgrade_that_brought_traces_fills_them_from_what_is_settled(acme):
+    book_entries(acme, *(make_entry(time=NOON, trace_id=f"t{n % 3}", feature=f"f{n}", cost=None) for n in range(9)))
+    apply_all()
+    expected = read_rollups(acme)["trace_cost"]
+    book_entries(acme, make_entry(time=NOON, trace_id="waits"))
+    statements = (Path(migrations.__file__).parent / "sql" / "0007_trace_cost.up.sql").read_text()
+    fill = re.search(r"DO \$\$.*?END \$\$;", statements, re.DOTALL).group()
+    empty("trace_cost")
+    with connection.cursor() as cursor:
+        cursor.execute(fill)
+    assert read_rollups(acme)["trace_cost"] == expected
+    assert len(expected) == 3
 
 
 def test_postgresql_finds_the_same_buckets_as_python():

@@ -23,7 +23,7 @@ OWNER, OPERATOR, APPROVER = "owner@acme.example", "finance@demo.example", "admin
 class Shot:
     """A page as a person sees it; '' signs nobody in.
 
-    path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{draft}` a rate in review,
+    path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{trace}` the dearest trace, `{draft}` a rate in review,
     `{upload}` a file of rates.
     """
 
@@ -73,6 +73,12 @@ SHOTS = (
     Shot("entry", "/ledger/{entry}", size=PHONE),
     Shot("entry", "/ledger/{entry}", theme="dark"),
     Shot("tenants", "/tenants", email=OPERATOR),
+    *(
+        Shot(name, path, size=size, theme=theme)
+        for name, path in (("traces", "/traces"), ("trace", "{trace}"))
+        for size in (WIDE, PHONE)
+        for theme in ("light", "dark")
+    ),
     *(
         Shot(name, path, size=size, theme=theme, email=APPROVER if "draft" in name else OPERATOR)
         for name, path in RATES_PAGES
@@ -187,6 +193,9 @@ def open_page(page: Page, path: str) -> None:
     if path == "{rejected}":
         page.goto("/rejected")
         path = page.locator("section[aria-labelledby=events] tbody th a").first.get_attribute("href")
+    if path == "{trace}":
+        page.goto("/traces?period=30d")
+        path = page.locator(".traces tbody th a").first.get_attribute("href")
     page.goto(path)
     if page.locator("#chart").count():
         page.wait_for_selector("#chart .trace path", state="attached")

@@ -286,6 +286,13 @@ ROLLUP_DIFFERENCES_SQL = {
            WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment, feature, model""",
         ("calls",),
     ),
+    "trace_cost": _differ(
+        "trace_cost",
+        "tenant_id, trace_id, environment",
+        f"""SELECT tenant_id, trace_id, environment, sum(calls) AS calls, coalesce(sum(billed_cost), 0) AS billed_cost
+            FROM {_CALLS} WHERE trace_id <> '' GROUP BY tenant_id, trace_id, environment""",
+        ("calls", "billed_cost"),
+    ),
 }
 
 
