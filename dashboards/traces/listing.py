@@ -83,6 +83,11 @@ class TraceList:
     previous: int
     next: int
 
+    @property
+    def last(self) -> int:
+        """The place of the page's last row, as `first` is that of its first."""
+        return self.first + len(self.rows) - 1
+
 
 def read_trace_question(query: QueryDict, *, tenant: TenantInfo, today: date) -> TraceQuestion:
     """The question of an address; what cannot be is left out and told. Raises BadRequest for what no text can be."""

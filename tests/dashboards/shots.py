@@ -23,8 +23,8 @@ OWNER, OPERATOR, APPROVER = "owner@acme.example", "finance@demo.example", "admin
 class Shot:
     """A page as a person sees it; '' signs nobody in.
 
-    path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{trace}` the dearest trace, `{draft}` a rate in review,
-    `{upload}` a file of rates.
+    path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{trace}` the dearest trace,
+    `{draft}` a rate in review, `{upload}` a file of rates.
     """
 
     name: str
