@@ -21,7 +21,7 @@ OWNER, OPERATOR, APPROVER = "owner@acme.example", "finance@demo.example", "admin
 
 @dataclass(frozen=True)
 class Shot:
-    """A page as a person sees it; '' signs nobody in.
+    """A page as a person sees it; the e-mail '' signs nobody in.
 
     path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{trace}` the dearest trace,
     `{draft}` a rate in review, `{upload}` a file of rates.
@@ -29,32 +29,49 @@ class Shot:
 
     name: str
     path: str
-    size: tuple[int, int] = WIDE
-    theme: str = "light"
-    email: str = OWNER
+    email: str
+    size: tuple[int, int]
+    theme: str
 
 
 LONG_PROMPT = (
     "input_tokens=300000&cache_write_tokens=100000&cache_read_tokens=50000&output_tokens=10000"  # above a threshold
 )
-RATES_PAGES = (
-    ("rates", "/rates?tenant=acme"),
-    ("rates-model", "/rates/openai/gpt-5.6-luna?tenant=acme"),
-    ("rates-try", f"/rates/try?tenant=acme&provider=openai&model=gpt-5.6-luna&{LONG_PROMPT}"),
+LONG_LISTS = ("ledger", "traces", "rejected")  # of which the first rows are enough
+# A page's name, its address, and who looks at it.
+PAGES = (
+    ("overview", "/", OWNER),
+    ("explore", "/explore?period=30d&by=feature&feature.not=code-assistant&why=yes", OWNER),
+    ("showback", "/showback?by=feature&period=30d", OWNER),
+    ("showback-subject", "/showback/one?by=feature&value=support-chat&period=30d", OWNER),
+    ("showback-drivers", "/showback/drivers", OWNER),
+    ("ledger", "/ledger?period=month", OWNER),
+    ("entry", "/ledger/{entry}", OWNER),
+    ("traces", "/traces", OWNER),
+    ("trace", "{trace}", OWNER),
+    ("rejected", "/rejected", OWNER),
+    ("rejected-event", "{rejected}", OWNER),
+    ("rates", "/rates?tenant=acme", OPERATOR),
+    ("rates-model", "/rates/openai/gpt-5.6-luna?tenant=acme", OPERATOR),
+    ("rates-try", f"/rates/try?tenant=acme&provider=openai&model=gpt-5.6-luna&{LONG_PROMPT}", OPERATOR),
     ("rates-aliases", "/rates/aliases?tenant=acme&provider=acme-gpu&model=inhouse-vl-2&means_provider=google"
-                      "&means_model=gemini-2.5-flash"),
-    ("rates-new", "/rates/new?tenant=acme&provider=openai&model=gpt-5.6-luna"),
-    ("rates-drafts", "/rates/drafts?tenant=acme"),
-    ("rates-draft", "/rates/drafts/{draft}?tenant=acme"),
-    ("rates-draft-impact", "/rates/drafts/{draft}/impact?tenant=acme"),
-    ("rates-jobs", "/rates/jobs?tenant=acme"),
-    ("rates-import", "/rates/import?tenant=acme&source={upload}"),
+                      "&means_model=gemini-2.5-flash", OPERATOR),
+    ("rates-new", "/rates/new?tenant=acme&provider=openai&model=gpt-5.6-luna", OPERATOR),
+    ("rates-drafts", "/rates/drafts?tenant=acme", APPROVER),
+    ("rates-draft", "/rates/drafts/{draft}?tenant=acme", APPROVER),
+    ("rates-draft-impact", "/rates/drafts/{draft}/impact?tenant=acme", APPROVER),
+    ("rates-jobs", "/rates/jobs?tenant=acme", OPERATOR),
+    ("rates-import", "/rates/import?tenant=acme&source={upload}", OPERATOR),
+    ("keys", "/settings/keys", OWNER),
+    ("tenants", "/tenants", OPERATOR),
+    ("design", "/design", OWNER),
+    ("sign-in", "/sign-in", ""),
 )  # fmt: skip
-
-SHOWBACK_PAGES = (
-    ("showback", "/showback?by=feature&period=30d"),
-    ("showback-subject", "/showback/one?by=feature&value=support-chat&period=30d"),
-    ("showback-drivers", "/showback/drivers"),
+SHOTS = tuple(
+    Shot(name, path, email=email, size=size, theme=theme)
+    for name, path, email in PAGES
+    for size in (WIDE, PHONE)
+    for theme in ("light", "dark")
 )
 
 FILE_RATES = [
@@ -62,43 +79,6 @@ FILE_RATES = [
     {"provider": "acme-gpu", "model": "inhouse-vl-2", "meters": {"input": "0.3", "output": "0.9"}},
     {"provider": "anthropic", "model": "claude-sonnet-4-6", "meters": {"input": "30", "output": "15"}},
 ]
-
-SHOTS = (
-    Shot("overview", "/"),
-    Shot("overview", "/", theme="dark"),
-    Shot("overview", "/", size=PHONE),
-    Shot("ledger", "/ledger?period=month"),
-    Shot("ledger", "/ledger?period=month", size=PHONE),
-    Shot("entry", "/ledger/{entry}"),
-    Shot("entry", "/ledger/{entry}", size=PHONE),
-    Shot("entry", "/ledger/{entry}", theme="dark"),
-    Shot("tenants", "/tenants", email=OPERATOR),
-    *(
-        Shot(name, path, size=size, theme=theme)
-        for name, path in (("traces", "/traces"), ("trace", "{trace}"))
-        for size in (WIDE, PHONE)
-        for theme in ("light", "dark")
-    ),
-    *(
-        Shot(name, path, size=size, theme=theme, email=APPROVER if "draft" in name else OPERATOR)
-        for name, path in RATES_PAGES
-        for size in (WIDE, PHONE)
-        for theme in ("light", "dark")
-    ),
-    *(
-        Shot(name, path, size=size, theme=theme)
-        for name, path in (("keys", "/settings/keys"), ("rejected", "/rejected"), ("rejected-event", "{rejected}"))
-        for size in (WIDE, PHONE)
-        for theme in ("light", "dark")
-    ),
-    *(
-        Shot(name, path, size=size, theme=theme)
-        for name, path in SHOWBACK_PAGES
-        for size in (WIDE, PHONE)
-        for theme in ("light", "dark")
-    ),
-    Shot("sign-in", "/sign-in", email=""),
-)
 
 
 def take_shots() -> None:
@@ -132,7 +112,7 @@ def take_shots() -> None:
                 sign_in(page, shot.email, passwords[shot.email])
             path = SCREENS / f"{shot.name}-{shot.size[0]}-{shot.theme}.png"
             open_page(page, shot.path.replace("{draft}", draft).replace("{upload}", upload))
-            path.write_bytes(shrink_png(blank, page.screenshot(full_page=shot.name != "ledger")))
+            path.write_bytes(shrink_png(blank, page.screenshot(full_page=shot.name not in LONG_LISTS)))
             context.close()
             print(f"{path.relative_to(SCREENS.parents[1])}  {path.stat().st_size / 1000:.0f} kB")
         browser.close()
