@@ -413,7 +413,7 @@ def test_a_day_is_added_by_the_form_and_a_driver_taken_back(november):
     )
     assert "1 day kept." in added.content.decode()
     (table,) = read_tables(added.content.decode())
-    assert table[1][:5] == ['big, "bold"', "1", "3 Nov 2026 – 3 Nov 2026", "2.5", "0"]
+    assert table[1][:5] == ['big, "bold"', "1", "0", "2.5", "3 Nov 2026 – 3 Nov 2026"]
     wrong = client.post("/showback/drivers", {"act": "add", "name": "x", "day": "2026-11-03", "quantity": "1,5"})
     assert wrong.status_code == 422 and 'value="1,5"' in wrong.content.decode()
     taken = client.post("/showback/drivers", {"act": "take_back", "name": 'big, "bold"'}, follow=True)

@@ -121,6 +121,7 @@ def test_a_file_with_a_slip_is_refused_whole_mended_and_sent_again_and_orders_ha
     assert row.locator("td.hero data").get_attribute("value") == "0.002375"
     page.goto("/showback/drivers")
     page.locator("tr", has_text="seats").locator("summary").press("Enter")
+    assert page.evaluate(LIST_TOO_WIDE) == []
     page.get_by_role("button", name="Take it back").press("Enter")
     page.get_by_text("1 day taken back").wait_for()
     assert [text for text in page.complaints if "422" not in text] == []
