@@ -168,7 +168,9 @@ PEOPLES_ROUTES = {
     "find": Route("/find", ("q={entry_id}", "q={event_id}", "q={feature}", "q={slug}", "tenant={slug}")),
     "settings/keys": Route("/settings/keys", ("tenant={slug}",)),
     "settings/keys/<slug:key_id>/first-entry": Route("/settings/keys/{key_id}/first-entry", ("tenant={slug}",)),
-    "rejected": Route("/rejected", ("tenant={slug}", "cursor={rejected_id}", "q={event_id}", "key={key_id}", "state=all")),
+    "rejected": Route(
+        "/rejected", ("tenant={slug}", "cursor={rejected_id}", "q={event_id}", "key={key_id}", "state=all")
+    ),
     "rejected/<uuid:rejected_id>": Route("/rejected/{rejected_id}", ("tenant={slug}",)),
     "rates": Route("/rates", ("tenant={slug}", "q={feature}", PERIOD)),
     "rates.csv": Route("/rates.csv", ("tenant={slug}", PERIOD)),
