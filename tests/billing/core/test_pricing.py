@@ -98,6 +98,21 @@ def test_an_unknown_model_is_unpriced():
     assert priced.billed_cost is None and priced.saved_cost is None and priced.rate_version_id is None
 
 
+def test_pictures_are_priced_by_size_and_quality_and_a_size_without_a_price_is_not_another_ones():
+    # dall-e-3 as OpenAI listed it: 0.040 standard and 0.080 hd at 1024 × 1024, 0.120 hd at 1024 × 1792.
+    prices = {
+        "images_standard_1024x1024": "0.04",
+        "images_hd_1024x1024": "0.08",
+        "images_hd_1024x1792": "0.12",
+    }
+    meters = {name: {"price": price, "per": 1} for name, price in prices.items()}
+    book = make_rate_book(make_rate(meters=meters))
+    priced = price(book, usage={"images_hd_1024x1792": 2, "images_standard_1024x1024": 1})
+    assert (priced.status, priced.billed_cost) == ("priced", usd("0.28"))
+    unknown = price(book, usage={"images_hd_512x512": 1})
+    assert (unknown.status, unknown.reason) == ("unpriced", "no_price_for_meter:images_hd_512x512")
+
+
 def test_a_meter_without_a_price_makes_the_whole_event_unpriced():
     priced = price(make_rate_book(make_rate()), usage={"input_tokens": 5, "images": 2})
     assert (priced.status, priced.reason, priced.billed_cost) == ("unpriced", "no_price_for_meter:images", None)
