@@ -52,7 +52,6 @@ HASH: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 DECIMAL: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 MONEY, TIME = refer("Money"), refer("Time")
-REJECTED_EVENT_BODY = refer("Event")  # the corrected event of a replay
 
 USAGE_COLUMNS = (
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",

@@ -11,7 +11,6 @@ from billing.core.drivers import DriverValue
 from tenants.scope import tenant_scope
 
 NAMES_MAX = 50
-VALUES_PER_REQUEST_MAX = 5_000
 
 
 class DriversRefused(ValueError):

@@ -180,9 +180,12 @@ def list_entries(
     """
     user_refs = find_user_refs(tenant_id=tenant_id, users=filters.users, using=using)
     with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
-        template = _ENTRIES_OF_DAYS if _are_days_past(cursor, tenant_id, filters) else _NEWEST_ENTRIES
+        if _are_days_past(cursor, tenant_id, filters):
+            statement, template = LIST_ENTRIES_OF_DAYS_SQL, _ENTRIES_OF_DAYS
+        else:
+            statement, template = LIST_ENTRIES_SQL, _NEWEST_ENTRIES
         cursor.execute(
-            _write_list(template, filters.matches),
+            _write_list(template, filters.matches) if filters.matches else statement,
             {
                 "tenant_id": tenant_id,
                 "start": filters.start,

@@ -27,7 +27,6 @@ from ledger.selectors import name_users
 LINES_MAX = 20  # the rest is Other, until all are asked for
 USERS_COUNTED_CALLS_MAX = 200_000  # more calls have more users' hours than a page has time to read
 NOTHING = Quantities()
-NO_USERS = UsersBy(0, {})
 
 # What a heading sorts by; the name alone goes upwards.
 SORTS = {

@@ -32,7 +32,7 @@ def assert_no_figures(response):
     page = response.content.decode()
     assert "<data" not in page and "<table" not in page
     assert not re.search(r"\$?\b0\.00\b", page)
-    assert response["Cache-Control"] == "private, no-store" or "no-store" in response["Cache-Control"]
+    assert "no-store" in response["Cache-Control"]
 
 
 def test_a_database_that_goes_away_within_a_page_gives_a_page_that_says_so(client, administrator_url, monkeypatch):
@@ -75,7 +75,8 @@ def test_pages_are_read_without_redis(client, monkeypatch):
 
     monkeypatch.setattr(redis.connection.AbstractConnection, "connect", refuse)
     for page in PAGES:
-        assert client.get(page.format(NOVEMBER)).status_code in (200, 404), page
+        expected = 404 if page.startswith("/find") else 200  # nothing is called so
+        assert client.get(page.format(NOVEMBER)).status_code == expected, page
 
 
 def test_a_fault_of_ours_is_a_page_without_a_figure(client, monkeypatch):
@@ -92,8 +93,8 @@ def test_an_unknown_id_and_another_tenants_are_the_same_page(client, committed_d
     pages = [client.get(path) for path in (theirs, nobodys)]
     assert {page.status_code for page in pages} == {404}
     assert pages[0].content == pages[1].content
-    assert_no_figures_in = pages[0].content.decode()
-    assert "what it names is not yours to see" in assert_no_figures_in and "0.00" not in assert_no_figures_in
+    assert "what it names is not yours to see" in pages[0].content.decode()
+    assert "<data" not in pages[0].content.decode()
 
 
 def test_a_session_that_ended_asks_to_sign_in_and_comes_back_also_from_a_part_of_a_page(client):
