@@ -1,14 +1,11 @@
-"""What changed: the features whose cost rose and fell most, with the steps of each."""
+"""What changed: what rose and what fell most, with the steps of each."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.selectors import CHANGE_STEPS, CostChange, add_up_changes
-from dashboards.overview.links import EntryLinks
 from dashboards.overview.quantities import get_known_cost
-from dashboards.overview.tables import NAMELESS
 
 EACH_WAY_MAX = 5
 
@@ -38,13 +35,9 @@ class ChangeTable:
     total: ChangeLine
 
 
-def make_change_table(kinds: Sequence[CostChange], *, links: EntryLinks) -> ChangeTable:
-    """The table by feature. kinds: by feature, provider and model. links: to where a feature is looked into."""
-    by_feature = defaultdict(list)
-    for kind in kinds:
-        by_feature[kind.group[0]].append(kind)
-    changes = [add_up_changes(parts, group=(feature,)) for feature, parts in by_feature.items()]
-    changes = sorted((c for c in changes if c.difference or any(_list_steps(c))), key=lambda c: -c.difference)
+def make_change_table(rows: Sequence[CostChange], *, nameless: str, link: Callable[[str], str]) -> ChangeTable:
+    """The table of rows by one dimension. nameless: what '' is called. link: to where a value is looked into."""
+    changes = sorted((c for c in rows if c.difference or any(_list_steps(c))), key=lambda c: -c.difference)
     risen = [change for change in changes if change.difference > 0][:EACH_WAY_MAX]
     fallen = [change for change in reversed(changes) if change.difference < 0][:EACH_WAY_MAX]
     shown = [*risen, *fallen]
@@ -52,12 +45,9 @@ def make_change_table(kinds: Sequence[CostChange], *, links: EntryLinks) -> Chan
     if len(rest) == 1:  # one line alone is not worth an Other
         shown, rest = shown + rest, []
     return ChangeTable(
-        [
-            _make_line(c.group[0] or NAMELESS["feature"], links.make(feature=c.group[0], by="model", why="yes"), c)
-            for c in shown
-        ],
+        [_make_line(change.group[0] or nameless, link(change.group[0]), change) for change in shown],
         _make_line(f"Other, {len(rest)} more", "", add_up_changes(rest)) if rest else None,
-        _make_line("Total", "", add_up_changes(kinds)),
+        _make_line("Total", "", add_up_changes(rows)),
     )
 
 

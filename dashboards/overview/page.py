@@ -13,6 +13,7 @@ from billing.selectors import (
     CostQuery,
     Quantities,
     QueryRefused,
+    add_up_changes,
     get_cost_changes,
     get_costs,
 )
@@ -25,7 +26,7 @@ from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
 from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
 from dashboards.overview.links import EntryLinks, make_entry_links
 from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
-from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
+from dashboards.overview.tables import DIMENSIONS, LINES_MAX, NAMELESS, Line, Table, list_lines, make_table
 from tenants.selectors import TenantInfo
 
 
@@ -127,7 +128,7 @@ def read_overview(
         daily=daily,
         changes=None
         if kinds is None
-        else make_change_table(kinds, links=make_entry_links(base, period, page="explore")),
+        else _compare_features(kinds, links=make_entry_links(base, period, page="explore")),
         tables=[
             make_table(
                 dimension, lines[dimension], sort=sort, lines_max=None if all_lines else LINES_MAX, proof=daily.total
@@ -182,6 +183,18 @@ def _read_periods(
         groups["cost_center"] = sum_by(centers, lambda group: group[1:] if environment in ("", group[0]) else None)
         groups["environment"] = sum_by(centers, lambda group: group[:1])
     return kinds, *sums
+
+
+def _compare_features(kinds: Sequence[CostChange], *, links: EntryLinks) -> ChangeTable:
+    """What changed by feature. links: to where a feature is looked into."""
+    by_feature = defaultdict(list)
+    for kind in kinds:
+        by_feature[kind.group[0]].append(kind)
+    return make_change_table(
+        [add_up_changes(parts, group=(feature,)) for feature, parts in by_feature.items()],
+        nameless=NAMELESS["feature"],
+        link=lambda feature: links.make(feature=feature, by="model", why="yes"),
+    )
 
 
 def _sum_kinds(kinds: Iterable[tuple[Group, Quantities]]) -> dict[str, Groups]:

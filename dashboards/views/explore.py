@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from billing.selectors import QueryRefused, list_dimension_values
 from dashboards.access import Seat, member_required
 from dashboards.dateline import make_dateline
-from dashboards.explore.changes import BridgeTable, read_bridge
+from dashboards.explore.changes import Bridge, read_bridge
 from dashboards.explore.chart import PROBE_COLORS, make_chart_data
 from dashboards.explore.controls import list_chips, list_controls
 from dashboards.explore.files import list_facts, list_table
@@ -128,7 +128,7 @@ def _explore(request: HttpRequest, seat: Seat, question: Question) -> Exploratio
     return read_exploration(question, link_query=seat.link_query, all_lines=request.GET.get("rows") == ALL_LINES)
 
 
-def _read_bridge(question: Question, seat: Seat) -> BridgeTable | None:
+def _read_bridge(question: Question, seat: Seat) -> Bridge | None:
     try:
         return read_bridge(question, link_query=seat.link_query)
     except QueryRefused:

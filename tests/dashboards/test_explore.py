@@ -112,7 +112,7 @@ def test_what_changed_is_told_for_any_filter_and_adds_up_to_the_difference(novem
     rows = read_tables(get_page(client, f"/explore?{NOVEMBER}&provider.not=azure&by=model&why=yes"))[1]
     assert rows[0][4:] == ["Price", "Volume", "Mix", "Cache", "New", "Ended"]
     # One call of chat in October; in November two more of chat, and one of search, which is new. Each costs 0.00475.
-    assert rows[-1][:4] == ["Total", "0.00475", "0.0142", "▲ +0.00950"]
+    assert rows[-1][:4] == ["Total 1 unpriced", "0.00475", "0.0142", "▲ +0.00950"]
     assert rows[-1][4:] == ["–", "+0.00475", "–", "–", "+0.00475", "–"]
     fragment = client.get(f"/explore/changes?{NOVEMBER}&provider.not=azure&by=model").content.decode()
     assert read_tables(fragment)[0] == rows
