@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.views import redirect_to_login
 from django.db import connection, transaction
@@ -69,6 +71,10 @@ class Seat:
     def actor(self) -> str:
         """As whom the person acts in the ledger, for ever: by number, so that a name can be forgotten."""
         return f"person {self.user_id}"
+
+    def get_today(self, now: datetime) -> date:
+        """The day that `now` is in, where the tenant reports."""
+        return now.astimezone(ZoneInfo(self.tenant.timezone)).date()
 
     @property
     def link_query(self) -> dict[str, str]:

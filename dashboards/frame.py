@@ -18,6 +18,7 @@ PRODUCTION = "production"
 ALL_ENVIRONMENTS = "all"
 ANY_TIME = "any"
 NUMBER_DIGITS_MAX = 12
+TEXT_LENGTH_MAX = 512
 PLACE_PARAMETERS = ("cursor", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
 
@@ -129,6 +130,12 @@ def read_environment(query: QueryDict) -> str:
     """The environment that the page is about; production unless the address names one, '' for all."""
     environment = query.get("environment", PRODUCTION)
     return "" if environment == ALL_ENVIRONMENTS else environment
+
+
+def check_texts(query: QueryDict) -> None:
+    """Raises BadRequest for what no text of an address can be."""
+    if any("\0" in value or len(value) > TEXT_LENGTH_MAX for _, values in query.lists() for value in values):
+        raise BadRequest(f"a parameter has at most {TEXT_LENGTH_MAX} characters, and no NUL among them")
 
 
 def read_number(query: QueryDict, name: str) -> int:

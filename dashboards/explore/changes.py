@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from billing.selectors import CHANGE_KINDS, get_cost_changes
 from dashboards.core.periods import Period, find_previous_period
-from dashboards.explore.question import DIMENSIONS, NAMELESS, Question
+from dashboards.dimensions import NAMELESS, WORDS
+from dashboards.explore.question import Question
 from dashboards.frame import make_link
 from dashboards.overview.changes import ChangeTable, make_change_table
 
@@ -35,6 +36,4 @@ def read_bridge(question: Question, *, link_query: Mapping[str, str]) -> Bridge 
     def link(value: str) -> str:
         return make_link("explore", {**asked, dimension: value, "by": "model"})
 
-    return Bridge(
-        previous, DIMENSIONS[dimension], make_change_table(changes.rows, nameless=NAMELESS[dimension], link=link)
-    )
+    return Bridge(previous, WORDS[dimension], make_change_table(changes.rows, nameless=NAMELESS[dimension], link=link))

@@ -4,9 +4,6 @@ from dashboards.core.figures import write_exact
 from dashboards.explore.page import Exploration
 
 TICKS_MAX = 8
-PROBE_COLORS = (
-    "1", "2", "3", "4", "5", "other", "none", "paper", "ink", "label", "grid", "cast",
-)  # fmt: skip  # the script reads them
 
 
 def make_chart_data(answer: Exploration) -> dict[str, object]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from dashboards.core.buckets import GRANULARITIES, HOUR, HOURS_SHOWN_DAYS
+from dashboards.dimensions import WORDS
 from dashboards.explore.measures import MEASURES
 from dashboards.explore.question import (
     CHARTS,
-    DIMENSIONS,
     GROUP_PARAMETER,
     GROUPS_MAX,
     OPERATOR_WORDS,
@@ -47,7 +47,7 @@ def list_chips(path: str, query: QueryDict, question: Question) -> list[FilterCh
         name, operator = split_match(parameter)
         rest = query.copy()
         rest.setlist(parameter, [other for other in query.getlist(parameter) if other != value])
-        words = f"{DIMENSIONS[name]} {OPERATOR_WORDS[operator]}"
+        words = f"{WORDS[name]} {OPERATOR_WORDS[operator]}"
         chips.append(FilterChip(words, value or "none", f"{path}?{rest.urlencode()}"))
     return chips
 
@@ -65,12 +65,12 @@ def list_controls(path: str, query: QueryDict, question: Question) -> Controls:
     groups = list(question.groups)
     return Controls(
         groups=[
-            Option(DIMENSIONS[name], choose(**{GROUP_PARAMETER: [each for each in groups if each != name]}), True)
+            Option(WORDS[name], choose(**{GROUP_PARAMETER: [each for each in groups if each != name]}), True)
             for name in groups
         ],
         more=[
             Option(word, choose(**{GROUP_PARAMETER: [*groups, name]}), False)
-            for name, word in DIMENSIONS.items()
+            for name, word in WORDS.items()
             if name not in groups
         ]
         if len(groups) < GROUPS_MAX

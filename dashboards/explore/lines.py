@@ -10,8 +10,9 @@ from dashboards.core.buckets import Bucket
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period
 from dashboards.core.shares import split_shares
+from dashboards.dimensions import NAMELESS
 from dashboards.explore.measures import MEASURES
-from dashboards.explore.question import NAMELESS, Question
+from dashboards.explore.question import Question
 from dashboards.frame import make_link
 
 OTHER = "other"

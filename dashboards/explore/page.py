@@ -12,9 +12,10 @@ from billing.selectors.quantities import sum_quantities
 from dashboards.core.buckets import HOUR, find_key, list_buckets
 from dashboards.core.changes import Change
 from dashboards.core.periods import Period, find_previous_period
+from dashboards.dimensions import WORDS
 from dashboards.explore.lines import NOTHING, Amount, Cell, Group, Line, Row, Series, Writer, compare
 from dashboards.explore.measures import MEASURES
-from dashboards.explore.question import DIMENSIONS, Question
+from dashboards.explore.question import Question
 from ledger.selectors import name_users
 from tenants.selectors import list_api_keys
 
@@ -51,7 +52,7 @@ class Exploration:
     @property
     def words(self) -> list[str]:
         """The headings of the groups."""
-        return [DIMENSIONS[name] for name in self.question.groups]
+        return [WORDS[name] for name in self.question.groups]
 
 
 def read_exploration(question: Question, *, link_query: Mapping[str, str], all_lines: bool = False) -> Exploration:

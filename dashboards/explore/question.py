@@ -5,32 +5,23 @@ from dataclasses import dataclass, replace
 from datetime import date
 from urllib.parse import urlencode
 
-from django.core.exceptions import BadRequest
 from django.http import QueryDict
 
 from billing.selectors import CostQuery
 from dashboards.core.buckets import DAY, GRANULARITIES, HOUR, HOURS_SHOWN_DAYS
 from dashboards.core.periods import Period
+from dashboards.dimensions import WORDS
 from dashboards.explore.measures import MEASURES, Measure
-from dashboards.frame import ALL_ENVIRONMENTS, read_environment, read_page_period
+from dashboards.frame import ALL_ENVIRONMENTS, check_texts, read_environment, read_page_period
 from ledger.matches import CONTAINS, IS, NOT, OPERATORS, STARTS
 from ledger.selectors import find_user_refs
 from tenants.selectors import TenantInfo
 
-DIMENSIONS = {
-    "feature": "Feature", "cost_center": "Cost centre", "model": "Model", "provider": "Provider", "user": "User",
-    "key": "Key", "operation": "Operation", "service_tier": "Service tier",
-}  # fmt: skip
-NAMELESS = {
-    "feature": "No feature", "cost_center": "Unallocated", "model": "No model", "provider": "No provider",
-    "user": "No user", "key": "No key", "operation": "No operation", "service_tier": "No service tier",
-}  # fmt: skip
 OPERATOR_WORDS = {IS: "is", NOT: "is not", CONTAINS: "contains", STARTS: "starts with"}
 WHOLE_NAMES = ("user", "key")  # of which no part can be looked for
 BARS, LINES, SHARE = CHARTS = ("bars", "lines", "share")
 GROUPS_MAX = 2
 VALUES_MAX = 50  # as many as the API takes of one parameter
-LENGTH_MAX = 512
 GROUP_PARAMETER = "by"
 
 
@@ -94,10 +85,9 @@ class Question:
 
 def read_question(query: QueryDict, *, tenant: TenantInfo, today: date) -> Question:
     """The question of an address; what cannot be is left out and told. Raises BadRequest for what no text can be."""
-    if any("\0" in value or len(value) > LENGTH_MAX for _, values in query.lists() for value in values):
-        raise BadRequest(f"a parameter has at most {LENGTH_MAX} characters, and no NUL among them")
+    check_texts(query)
     period, problem = read_page_period(query, today=today)
-    groups = tuple(dict.fromkeys(name for name in query.getlist(GROUP_PARAMETER) if name in DIMENSIONS))[:GROUPS_MAX]
+    groups = tuple(dict.fromkeys(name for name in query.getlist(GROUP_PARAMETER) if name in WORDS))[:GROUPS_MAX]
     filters = {
         name: tuple(dict.fromkeys(query.getlist(name)))[:VALUES_MAX] for name in list_filter_names() if name in query
     }
@@ -126,9 +116,7 @@ def read_question(query: QueryDict, *, tenant: TenantInfo, today: date) -> Quest
 
 def list_filter_names() -> list[str]:
     """Every parameter that is a filter."""
-    return [
-        name if operator == IS else f"{name}.{operator}" for name in DIMENSIONS for operator in list_operators(name)
-    ]
+    return [name if operator == IS else f"{name}.{operator}" for name in WORDS for operator in list_operators(name)]
 
 
 def list_operators(dimension: str) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from decimal import Decimal
 from billing.selectors import Quantities
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.shares import split_shares
+from dashboards.dimensions import NAMELESS, WORDS
 from dashboards.overview.links import EntryLinks
 from dashboards.overview.quantities import Group, Groups, get_known_cost
 
 LINES_MAX = 10  # the rest is Other, until all are asked for
-DIMENSIONS = {"cost_center": "Cost centre", "feature": "Feature", "model": "Model"}
-NAMELESS = {"cost_center": "Unallocated", "feature": "No feature", "model": "No model"}
+DIMENSIONS = {name: WORDS[name] for name in ("cost_center", "feature", "model")}
 NOTHING = Quantities()
 
 # What a heading sorts by; the name alone goes upwards.

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from urllib.parse import urlencode
 
-from django.core.exceptions import BadRequest
 from django.http import QueryDict
 
 from billing.selectors import CostQuery
 from dashboards.core.periods import Period, find_previous_period
-from dashboards.frame import ALL_ENVIRONMENTS, make_link, read_environment, read_page_period
+from dashboards.dimensions import WORDS
+from dashboards.frame import ALL_ENVIRONMENTS, check_texts, make_link, read_environment, read_page_period
 from ledger.selectors import find_user_refs
 from tenants.selectors import TenantInfo
 
-DIMENSIONS = {"cost_center": "Cost centre", "feature": "Feature", "user": "User", "model": "Model"}
-NAMELESS = {"cost_center": "Unallocated", "feature": "No feature", "user": "No user", "model": "No model"}
+DIMENSIONS = {name: WORDS[name] for name in ("cost_center", "feature", "user", "model")}
 MEASURED = ("feature", "model")  # by which the spread of calls is kept, and their users
-LENGTH_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +90,6 @@ def read_question(query: QueryDict, *, tenant: TenantInfo, link_query: Mapping[s
     return Question(
         tenant, period, read_environment(query), by if by in DIMENSIONS else "cost_center", link_query, problem
     )
-
-
-def check_texts(query: QueryDict) -> None:
-    """Raises BadRequest."""
-    if any("\0" in value or len(value) > LENGTH_MAX for _, values in query.lists() for value in values):
-        raise BadRequest(f"a parameter has at most {LENGTH_MAX} characters, and no NUL among them")
 
 
 def list_values(question: Question, value: str) -> tuple[str, ...]:

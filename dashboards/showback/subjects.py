@@ -19,9 +19,10 @@ from billing.selectors import (
 from billing.selectors.quantities import sum_quantities
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.shares import split_shares
+from dashboards.dimensions import NAMELESS
 from dashboards.explore.measures import get_cost_per_call
 from dashboards.overview.quantities import get_known_cost
-from dashboards.showback.question import MEASURED, NAMELESS, Question
+from dashboards.showback.question import MEASURED, Question
 from ledger.selectors import name_users
 
 LINES_MAX = 20  # the rest is Other, until all are asked for

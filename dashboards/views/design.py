@@ -7,7 +7,6 @@ from django.views.decorators.http import require_safe
 
 from dashboards.access import Seat, member_required
 from dashboards.design import make_examples
-from dashboards.explore.chart import PROBE_COLORS
 from dashboards.frame import make_frame
 
 
@@ -17,7 +16,6 @@ def show_design(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The page."""
     context = make_examples() | {
         "frame": make_frame(seat, current="design"),
-        "probe_colors": PROBE_COLORS,
         "views": (),
         "link_query": urlencode(seat.link_query),
     }

@@ -1,8 +1,7 @@
 """Explore: any question about cost, with the chart, the tables and the files that answer it."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
@@ -16,12 +15,13 @@ from django.views.decorators.http import require_safe
 from billing.selectors import QueryRefused, list_dimension_values
 from dashboards.access import Seat, member_required
 from dashboards.dateline import make_dateline
+from dashboards.dimensions import WORDS
 from dashboards.explore.changes import Bridge, read_bridge
-from dashboards.explore.chart import PROBE_COLORS, make_chart_data
+from dashboards.explore.chart import make_chart_data
 from dashboards.explore.controls import list_chips, list_controls
 from dashboards.explore.files import list_facts, list_table
 from dashboards.explore.page import Exploration, read_exploration
-from dashboards.explore.question import DIMENSIONS, OPERATOR_WORDS, Question, read_question
+from dashboards.explore.question import OPERATOR_WORDS, Question, read_question
 from dashboards.exports import answer_csv, answer_xlsx
 from dashboards.frame import list_hidden_fields, make_frame
 from dashboards.saved_views import list_views
@@ -35,7 +35,7 @@ LISTED_VALUES_MAX = 200
 @member_required
 def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The page. A filter that its form adds leads to the address that holds it."""
-    if request.GET.get("add") in DIMENSIONS:
+    if request.GET.get("add") in WORDS:
         return redirect(_add_filter(request))
     now = timezone.now()
     question = _read_question(request, seat, now=now)
@@ -44,7 +44,7 @@ def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         answer = _explore(request, seat, question)
     except QueryRefused as error:
         refusal = str(error)
-    today = _get_today(seat, now)
+    today = seat.get_today(now)
     context = {
         "frame": make_frame(seat, current="explore"),
         "question": question,
@@ -53,7 +53,7 @@ def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         "today": today,
         "chips": list_chips(request.path, request.GET, question),
         "controls": list_controls(request.path, request.GET, question),
-        "dimensions": DIMENSIONS,
+        "dimensions": WORDS,
         "operators": OPERATOR_WORDS,
         "filter_fields": list_hidden_fields(request.GET, without=("add", "operator", "value")),
         "dateline": make_dateline(
@@ -67,7 +67,6 @@ def show_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         ),
         "api_address": f"{settings.PUBLIC_URL}{reverse('get_costs')}?{question.make_api_query()}",
         "shows_all_lines": request.GET.get("rows") == ALL_LINES,
-        "probe_colors": PROBE_COLORS,
         "chart_data": make_chart_data(answer) if answer else None,
         "asks_why": "why" in request.GET,
         "bridge": _read_bridge(question, seat) if answer and "why" in request.GET else None,
@@ -117,11 +116,7 @@ def list_values(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 
 def _read_question(request: HttpRequest, seat: Seat, *, now: datetime) -> Question:
-    return read_question(request.GET, tenant=seat.tenant, today=_get_today(seat, now))
-
-
-def _get_today(seat: Seat, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
+    return read_question(request.GET, tenant=seat.tenant, today=seat.get_today(now))
 
 
 def _explore(request: HttpRequest, seat: Seat, question: Question) -> Exploration:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -141,7 +140,7 @@ def _make_rows(entries: Sequence[Mapping[str, Any]], seat: Seat) -> list[dict[st
 
 def _read_query(request: HttpRequest, seat: Seat) -> EntryQuery:
     now: datetime = timezone.now()
-    today = now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
+    today = seat.get_today(now)
     return read_entry_query(request.GET, timezone=seat.tenant.timezone, today=today)
 
 

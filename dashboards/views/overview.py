@@ -1,7 +1,7 @@
 """The Overview: what was spent, on what, and how far that can be believed."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -33,20 +33,6 @@ from tenants.selectors import list_api_keys
 
 ALL_LINES = "all"
 USED = EntryFilters(kinds=("usage",))  # an act on a key, or a fee, is no first event
-PROBE_COLORS = (
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "other",
-    "none",
-    "paper",
-    "ink",
-    "label",
-    "grid",
-    "cast",
-)  # chart.js reads them
 
 
 @require_safe
@@ -81,7 +67,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
             environment_costs=overview.environment_costs,
         ),
         "timezone": seat.tenant.timezone,
-        "is_today_in_it": period.last >= _get_today(seat, now),
+        "is_today_in_it": period.last >= seat.get_today(now),
         "views": list_views(seat, page="overview"),
         "link_query": urlencode(seat.link_query),
     }
@@ -102,7 +88,6 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
         context
         | {
             "chart_data": make_chart_data(overview.daily),
-            "probe_colors": PROBE_COLORS,
             "subject": PERIOD_NAMES[period.name] if period.name in ("month", "last-month") else period.write(),
             "by_word": DIMENSIONS[overview.daily.by],
             "other_href": f"{request.path}?{_with_all_lines(request)}",
@@ -130,15 +115,11 @@ def export_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 
 def _read_address(request: HttpRequest, seat: Seat, *, now: datetime) -> tuple[Period, str, str]:
-    period, problem = read_page_period(request.GET, today=_get_today(seat, now))
+    period, problem = read_page_period(request.GET, today=seat.get_today(now))
     environment = read_environment(request.GET)
     if "\0" in environment:
         raise BadRequest("an environment with a NUL character")
     return period, environment, problem
-
-
-def _get_today(seat: Seat, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
 
 
 def _with_all_lines(request: HttpRequest) -> str:

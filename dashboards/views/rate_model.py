@@ -17,7 +17,6 @@ from dashboards.frame import (
 )
 from dashboards.rates.actors import name_writers
 from dashboards.rates.model import make_chart_data, read_model_page
-from dashboards.views.overview import PROBE_COLORS
 from dashboards.views.rates import read_rates_environment, read_rates_period
 
 
@@ -57,7 +56,6 @@ def show_rate_model(request: HttpRequest, seat: Seat, provider: str, model: str)
             "now": now,
             "timezone": seat.tenant.timezone,
             "chart_data": make_chart_data(page, now=now) if page.series else None,
-            "probe_colors": PROBE_COLORS,
             "environment_options": list_environment_options(request.path, request.GET, current=environment, costs={}),
             "period_options": list_period_options(request.path, request.GET, current=period),
             "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to")),

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from django.core.exceptions import BadRequest
@@ -123,7 +122,7 @@ def show_rates_json(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 def read_rates_period(query: QueryDict, seat: Seat, *, now: datetime) -> tuple[Period, str]:
     """The days whose usage the page counts, the last ninety unless named, and what is wrong with the address."""
-    today = now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
+    today = seat.get_today(now)
     return read_page_period(query, today=today, default=DEFAULT_PERIOD)
 
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from functools import wraps
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -59,9 +58,7 @@ def books(view: View) -> View:
 def show_rejected(request: HttpRequest, seat: Seat) -> HttpResponse:
     """One page of rejected events by filter, newest first. By POST all of one code are tried again, by who may."""
     now = timezone.now()
-    asked = read_rejected_query(
-        request.GET, timezone=seat.tenant.timezone, today=now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
-    )
+    asked = read_rejected_query(request.GET, timezone=seat.tenant.timezone, today=seat.get_today(now))
     if request.method == "POST":
         return _replay_many(request, seat, asked, now=now)
     return render(

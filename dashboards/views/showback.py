@@ -1,7 +1,6 @@
 """Showback: what each cost centre, feature, user or model cost; and one of them, with what a unit of it costs."""
 
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
@@ -16,7 +15,7 @@ from billing.selectors import QueryRefused
 from dashboards.access import Seat, member_required
 from dashboards.core.figures import write_exact
 from dashboards.dateline import make_dateline
-from dashboards.explore.chart import PROBE_COLORS, TICKS_MAX
+from dashboards.explore.chart import TICKS_MAX
 from dashboards.exports import answer_csv, answer_xlsx
 from dashboards.frame import PLACE_PARAMETERS, Option, make_frame, make_link
 from dashboards.saved_views import list_views
@@ -92,7 +91,6 @@ def show_subject(request: HttpRequest, seat: Seat) -> HttpResponse:
         "errors_href": question.link("ledger", {question.by: value, "status": "error"}),
         "api_address": _make_api_address(question, **{question.by: value}),
         "views": list_views(seat, page="showback_subject"),
-        "probe_colors": PROBE_COLORS,
         "chart_data": _make_chart_data(page) if page else None,
         "entries_read_max": ENTRIES_READ_MAX,
     }
@@ -117,11 +115,7 @@ def export_subject(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 
 def _read_question(request: HttpRequest, seat: Seat, *, now: datetime) -> Question:
-    return read_question(request.GET, tenant=seat.tenant, link_query=seat.link_query, today=_get_today(seat, now))
-
-
-def _get_today(seat: Seat, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(seat.tenant.timezone)).date()
+    return read_question(request.GET, tenant=seat.tenant, link_query=seat.link_query, today=seat.get_today(now))
 
 
 def _read_sort(query: QueryDict) -> str:

@@ -1,8 +1,5 @@
 """Traces: the list by cost, one trace as a waterfall, and both as files."""
 
-from datetime import date
-from zoneinfo import ZoneInfo
-
 import msgspec
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -43,7 +40,7 @@ def show_traces(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The traces of the page's days, the dearest first. A filter that the form adds leads to its address."""
     if request.GET.get("add") in FILTER_WORDS:
         return redirect(_add_filter(request))
-    question = read_trace_question(request.GET, tenant=seat.tenant, today=_get_today(seat))
+    question = read_trace_question(request.GET, tenant=seat.tenant, today=seat.get_today(timezone.now()))
     context = {
         "frame": make_frame(seat, current="traces"),
         "question": question,
@@ -66,7 +63,7 @@ def show_traces(request: HttpRequest, seat: Seat) -> HttpResponse:
 @member_required
 def export_traces(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The same page of traces as CSV, with every digit."""
-    question = read_trace_question(request.GET, tenant=seat.tenant, today=_get_today(seat))
+    question = read_trace_question(request.GET, tenant=seat.tenant, today=seat.get_today(timezone.now()))
     return answer_csv(
         f"traces-{seat.tenant.slug}-{question.period.first}-{question.period.last}.csv",
         heading=CSV_COLUMNS,
@@ -123,10 +120,6 @@ def _read_all_calls(question: TraceQuestion) -> Quantities | None:
     return get_costs(
         CostQuery(question.tenant.id, start, end, "total", question.tenant.timezone, filters=filters)
     ).totals
-
-
-def _get_today(seat: Seat) -> date:
-    return timezone.now().astimezone(ZoneInfo(seat.tenant.timezone)).date()
 
 
 def _add_filter(request: HttpRequest) -> str:
