@@ -9,7 +9,7 @@ from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.core.shares import split_shares
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
-from dashboards.overview.quantities import get_known_cost
+from dashboards.quantities import get_known_cost
 from tenants.selectors import list_tenants
 
 

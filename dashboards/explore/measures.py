@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.selectors import Quantities
-from dashboards.overview.quantities import count_input, get_known_cost
+from dashboards.quantities import count_input, get_known_cost
 
 PICO = Decimal(1).scaleb(-12)
 

@@ -11,8 +11,8 @@ from billing.selectors import CostRow, Costs
 from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.dimensions import NAMELESS
-from dashboards.overview.links import EntryLinks
-from dashboards.overview.quantities import Group
+from dashboards.links import EntryLinks
+from dashboards.quantities import Group
 
 SERIES_MAX = 5  # the rest is Other
 OTHER = "other"

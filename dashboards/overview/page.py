@@ -22,12 +22,12 @@ from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.dimensions import NAMELESS
 from dashboards.frame import ALL_ENVIRONMENTS
+from dashboards.links import EntryLinks, make_entry_links
 from dashboards.overview.changes import ChangeTable, make_change_table
 from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
 from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
-from dashboards.overview.links import EntryLinks, make_entry_links
-from dashboards.overview.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
 from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
+from dashboards.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
 from tenants.selectors import TenantInfo
 
 

@@ -8,8 +8,8 @@ from billing.selectors import Quantities
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.shares import split_shares
 from dashboards.dimensions import NAMELESS, WORDS
-from dashboards.overview.links import EntryLinks
-from dashboards.overview.quantities import Group, Groups, get_known_cost
+from dashboards.links import EntryLinks
+from dashboards.quantities import Group, Groups, get_known_cost
 
 LINES_MAX = 10  # the rest is Other, until all are asked for
 DIMENSIONS = {name: WORDS[name] for name in ("cost_center", "feature", "model")}

@@ -26,7 +26,7 @@ from billing.selectors.rate_versions import (
 from dashboards.access import Seat
 from dashboards.core.periods import Period
 from dashboards.frame import make_link
-from dashboards.overview.quantities import get_known_cost, sum_quantities
+from dashboards.quantities import get_known_cost, sum_quantities
 
 MONTH_DAYS = 30
 

@@ -33,8 +33,8 @@ from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
-from dashboards.overview.links import make_entry_links
-from dashboards.overview.quantities import Group, get_known_cost, sum_by, sum_quantities
+from dashboards.links import make_entry_links
+from dashboards.quantities import Group, get_known_cost, sum_by, sum_quantities
 from dashboards.rates.table import UnderWay, find_under_way
 from tenants.selectors import list_api_keys
 

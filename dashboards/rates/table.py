@@ -37,8 +37,8 @@ from billing.selectors.rate_versions import (
 from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
-from dashboards.overview.links import EntryLinks, make_entry_links
-from dashboards.overview.quantities import get_known_cost, sum_quantities
+from dashboards.links import EntryLinks, make_entry_links
+from dashboards.quantities import get_known_cost, sum_quantities
 from tenants.selectors import TenantInfo
 
 UNPRICED, PARTLY, PRICED = "unpriced", "partly", "priced"

@@ -9,7 +9,7 @@ from billing.drivers import KeptDriver, list_drivers
 from billing.selectors import Quantities
 from dashboards.access import Seat
 from dashboards.core.spreads import PICO, Spread, measure_spread
-from dashboards.overview.quantities import get_known_cost
+from dashboards.quantities import get_known_cost
 from dashboards.showback.question import Question
 
 KEEPER_ROLES = ("admin", "finance", "owner")  # who may say how many orders there were

@@ -20,7 +20,7 @@ from dashboards.core.shares import split_shares
 from dashboards.core.spreads import Spread, measure_spread
 from dashboards.dimensions import NAMELESS
 from dashboards.explore.measures import get_cost_per_call
-from dashboards.overview.quantities import count_input, get_known_cost, get_share
+from dashboards.quantities import count_input, get_known_cost, get_share
 from dashboards.showback.drivers import DriverCost, read_driver_costs
 from dashboards.showback.question import DIMENSIONS, MEASURED, Question, list_values
 from dashboards.showback.subjects import read_days, refuse_users

@@ -21,7 +21,7 @@ from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.shares import split_shares
 from dashboards.dimensions import NAMELESS
 from dashboards.explore.measures import get_cost_per_call
-from dashboards.overview.quantities import get_known_cost
+from dashboards.quantities import get_known_cost
 from dashboards.showback.question import MEASURED, Question
 from ledger.selectors import name_users
 
