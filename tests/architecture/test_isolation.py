@@ -37,7 +37,6 @@ from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-NOW = datetime.now(UTC)
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -221,10 +220,11 @@ def world(django_db_setup, django_db_blocker):
 def make_world():
     publish_test_rates()
     acme, globex = make_tenant("acme"), make_tenant("globex")
+    acme_key = make_key(acme, "ingest,backfill,read,audit,quota,admin", name="acme-pipeline")
+    now = datetime.now(UTC)  # not earlier than the key: what is booked with it is looked for since its first hour
     (rate,) = RATES_DOCUMENT["rates"]
     agreed = rate | {"provider": "acme-provider", "model": "acme-agreed-model", "tenant": acme.slug}
-    publish_rates(read_rates({"rates": [agreed]}), origin="file", created_by="one", approved_by="another", now=NOW)
-    acme_key = make_key(acme, "ingest,backfill,read,audit,quota,admin", name="acme-pipeline")
+    publish_rates(read_rates({"rates": [agreed]}), origin="file", created_by="one", approved_by="another", now=now)
     key_id = acme_key.split("_")[1]
 
     def book(number):
@@ -238,25 +238,25 @@ def make_world():
                 trace_id=f"acmetrace{number}",
                 session_id="acme-session",
                 tags={"plan": "acme-plan"},
-                time=NOW,
+                time=now,
             ),
-            make_event(feature="acme-feature", model="acme-own-model", time=NOW),
+            make_event(feature="acme-feature", model="acme-own-model", time=now),
         ]
         rejected = [RejectedItem(2, "acme-rejected", "wrong_type", "acme-detail", '{"id":"acme-rejected"}')]
         return ingest_events(
-            tenant_id=acme.id, api_key_id=key_id, events=list(enumerate(events)), rejected=rejected, now=NOW
+            tenant_id=acme.id, api_key_id=key_id, events=list(enumerate(events)), rejected=rejected, now=now
         )
 
     first = book(1)
     change_retention(tenant_id=acme.id, days=30)
     kept = keep_content(
         tenant_id=acme.id, api_key_id=key_id, event_source="checkout", event_id="acme-event-1",
-        input=[Message("user", [{"type": "text", "content": "acme-prompt"}])], output=[], now=NOW,
+        input=[Message("user", [{"type": "text", "content": "acme-prompt"}])], output=[], now=now,
     )  # fmt: skip
-    apply_batches(now=NOW)
+    apply_batches(now=now)
     book(2)
     keep_drivers(
-        [DriverValue("acme-orders", NOW.date(), Decimal("77123"))], tenant_id=acme.id, actor="person 1", now=NOW
+        [DriverValue("acme-orders", now.date(), Decimal("77123"))], tenant_id=acme.id, actor="person 1", now=now
     )
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
     people = {
@@ -271,7 +271,7 @@ def make_world():
     with tenant_scope(acme.id):
         view = save_view(
             find_seat(User.objects.get(pk=people["acme"]), slug=""), page="explore", name="acme-view", is_shared=True,
-            query=QueryDict("feature=acme-feature"), now=NOW,
+            query=QueryDict("feature=acme-feature"), now=now,
         )  # fmt: skip
     ours = {
         "slug": acme.slug,
@@ -361,7 +361,7 @@ def test_with_a_key_of_globex_nothing_of_acme_is_answered(world, name):
 def test_without_a_key_with_a_revoked_one_and_with_another_scope_a_machine_gets_nothing(world, name):
     route = MACHINE_ROUTES[name]
     revoked = make_key(world.acme, ALL_SCOPES)
-    revoke_api_key(tenant_id=world.acme.id, key_id=revoked.split("_")[1], now=NOW)
+    revoke_api_key(tenant_id=world.acme.id, key_id=revoked.split("_")[1], now=datetime.now(UTC))
     other = make_key(world.acme, "quota")
     attempts = [({}, 401), ({"Authorization": f"Bearer {revoked}"}, 401), ({"Authorization": f"Bearer {other}"}, 403)]
     for path, named in make_paths(route, world):
