@@ -8,6 +8,7 @@ others (use a PostgreSQL of its own: the passwords of the roles are set anew). F
     reader             a psycopg connection that sees every tenant and writes nothing
     owner_connection   a psycopg connection that owns the tables, for what only a migration may do
     live_server_url    granian, as in production, on a free port of the loopback interface
+    open_page          opens its pages in Chromium; such a test is skipped where there is none
 
 Nothing is ever flushed: the ledger refuses TRUNCATE.
 
@@ -302,3 +303,50 @@ def live_server_url(django_db_setup, tmp_path_factory):
         service = start("web", command, PORT=str(port))
         service.wait_until(lambda log: "Started worker" in log and accepts_connections(port))
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    from tests.browsing import CHROMIUM, CHROMIUM_MISSING, launch_chromium
+
+    if not CHROMIUM:
+        pytest.skip(CHROMIUM_MISSING)
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = launch_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, live_server_url, committed_db):
+    """open_page(path, client=…, size=…, theme=…): a page, loaded; the console's and what it asked of other hosts stand
+    in `page.complaints`.
+    """
+    from tests.browsing import WIDE
+
+    contexts = []
+
+    def open_(path, *, client=None, size=WIDE, theme="light", **options):
+        context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, base_url=live_server_url, **options
+        )
+        contexts.append(context)
+        if client:
+            session = client.cookies["sessionid"].value
+            context.add_cookies([{"name": "sessionid", "value": session, "url": live_server_url}])
+        page = context.new_page()
+        page.complaints = []
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        ours = (live_server_url, "data:")
+        page.on("request", lambda r: None if r.url.startswith(ours) else page.complaints.append(f"asks {r.url}"))
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()

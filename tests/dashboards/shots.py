@@ -1,9 +1,7 @@
 """Takes the screenshots of docs/screens: the demo, in an installation of its own, in Chromium. Run by `make shots`."""
 
 import json
-import os
 import re
-import shutil
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browsing import CHROMIUM, CHROMIUM_MISSING, launch_chromium, wait_for_chart
 from tests.dashboards.palettes import shrink_png
 from tests.installation import run_installation
 
@@ -82,9 +81,8 @@ FILE_RATES = [
 
 
 def take_shots() -> None:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        sys.exit("No Chromium is installed: on Debian, apt-get install chromium; or name one in CHROMIUM.")
+    if not CHROMIUM:
+        sys.exit(CHROMIUM_MISSING)
     SCREENS.mkdir(parents=True, exist_ok=True)
     with run_installation() as installation, sync_playwright() as playwright:
         demo = json.loads(installation.manage("seed_demo"))
@@ -92,8 +90,7 @@ def take_shots() -> None:
         installation.start_service("web")
         installation.wait_for_web()
         passwords = {login["email"]: login["password"] for login in demo["logins"]}
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        browser = launch_chromium(playwright)
         blank = browser.new_page()
         for service in ("worker", "beat"):  # they count what the draft changes
             installation.start_service(service)
@@ -123,7 +120,7 @@ def sign_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_load_state()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
 
 
 def submit_draft(page: Page, password: str) -> str:
@@ -177,8 +174,7 @@ def open_page(page: Page, path: str) -> None:
         page.goto("/traces?period=30d")
         path = page.locator(".traces tbody th a").first.get_attribute("href")
     page.goto(path)
-    if page.locator("#chart").count():
-        page.wait_for_selector("#chart .trace path", state="attached")
+    wait_for_chart(page)
     if page.locator("#impact").count():
         page.locator("#impact .big").wait_for()
     page.wait_for_timeout(300)

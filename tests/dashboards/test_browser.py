@@ -1,60 +1,32 @@
 """The pages in a real browser: both widths, both themes, by keyboard and without scripts."""
 
-import os
 import re
-import shutil
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from billing.reratings import list_jobs
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
 from ledger.selectors import EntryFilters, list_entries
 from tenants.people import create_user
+from tests.browsing import (
+    LIST_WEIGHTS,
+    PAGE_BYTES_MAX,
+    PHONE,
+    WIDE,
+    list_too_wide,
+    list_violations,
+    wait_for_chart,
+)
 from tests.dashboards import luna
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import PASSWORD, sign_in
 from tests.factories import make_tenant, name_maker, publish_test_rates
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-if not CHROMIUM:
-    pytest.skip(
-        "no Chromium is installed: on Debian, apt-get install chromium; or name one in CHROMIUM",
-        allow_module_level=True,
-    )
-
-from axe_playwright_python.sync_playwright import Axe  # noqa: E402
-from playwright.sync_api import sync_playwright  # noqa: E402
-
-WIDE, PHONE = (1280, 900), (390, 844)
 LONG_USAGE = "input_tokens=120000000&cache_read_tokens=50000&output_tokens=10000&reasoning_tokens=7"
-PAGE_BYTES_MAX = 120_000  # of everything but the chart's script, as it travels
-LIST_WEIGHTS = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-    .map((entry) => [entry.name, entry.encodedBodySize])"""
-LIST_TOO_WIDE = """() => {
-    const width = document.documentElement.clientWidth;
-    if (document.documentElement.scrollWidth <= width) return [];
-    const clips = (element) => element
-        && (getComputedStyle(element).overflowX !== "visible" || clips(element.parentElement));
-    return [...document.body.querySelectorAll("*")]
-        .filter((element) => element.getBoundingClientRect().right > width && !clips(element.parentElement))
-        .map((element) => element.outerHTML.slice(0, 200)).slice(0, 6);
-}"""
-ALIKE = "tbody tr:nth-child(n + 9):not(:last-child)"  # rows that the first eight and the last one stand for
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -76,31 +48,6 @@ def acme(chromium, django_db_setup, django_db_blocker):
             {"environment": "development", "time": now, "event_id": "x" * 200},
         )
         return tenant
-
-
-@pytest.fixture
-def open_page(chromium, live_server_url, committed_db):
-    """open_page(path, client=…, size=…, theme=…): a page whose console complaints are in `page.complaints`."""
-    contexts = []
-
-    def open_(path, *, client=None, size=WIDE, theme="light", **options):
-        context = chromium.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, base_url=live_server_url, **options
-        )
-        contexts.append(context)
-        if client:
-            session = client.cookies["sessionid"].value
-            context.add_cookies([{"name": "sessionid", "value": session, "url": live_server_url}])
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(path)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
 
 
 def list_pages(tenant):
@@ -135,30 +82,6 @@ def list_pages(tenant):
     ]
 
 
-def wait_for_chart(page):
-    if page.locator("#chart").count():
-        page.wait_for_selector("#chart .trace path", state="attached")
-
-
-def list_violations(page, *, rules=None):
-    """What axe finds by `rules`, by all of them where none is named; nothing for []. A long table is not read whole."""
-    if rules == []:
-        return []
-    options = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": rules}
-    found = Axe().run(page, context={"exclude": [ALIKE]}, options=options).response["violations"]
-    return [(violation["id"], [node["html"][:200] for node in violation["nodes"]][:3]) for violation in found]
-
-
-def wait_until(page, is_so, seconds=10):
-    """Playwright's own waiting evaluates text, which the pages' policy forbids."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(50)
-
-
 @pytest.mark.parametrize(
     ("size", "themes"), [(WIDE, ("light", "dark")), (PHONE, ("dark", "light"))], ids=["wide", "phone"]
 )
@@ -174,7 +97,7 @@ def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, them
         for theme in themes:
             page.emulate_media(color_scheme=theme)
             wait_for_chart(page)
-            assert page.evaluate(LIST_TOO_WIDE) == [], (path, theme)
+            assert list_too_wide(page) == [], (path, theme)
             assert list_violations(page, rules=rules.get((theme, size), [])) == [], (path, theme)
         expected = ["404"] if path in ("/nowhere", "/find?q=nothing") else []
         assert [text for text in page.complaints if not any(word in text for word in expected)] == [], path
@@ -193,10 +116,11 @@ def test_a_prompt_is_shown_by_its_button_where_it_stands_and_is_accessible(open_
     receipt = book(tenant, {"time": datetime.now(UTC), "event_id": "req-1", "content_digest": kept.digest})
     page = open_page(f"/ledger/{receipt.batch_id}.0", client=sign_in(tenant, role="owner"), size=size, theme="dark")
     page.get_by_role("button", name="Show the words").press("Enter")
+    expect(page.get_by_label("Completion, assistant")).to_have_text("On its way.")
     page.wait_for_load_state()
-    assert page.get_by_label("Completion, assistant").inner_text() == "On its way."
-    assert page.evaluate("scrollY") > 500  # the section, not the page's head
-    assert page.evaluate(LIST_TOO_WIDE) == []
+    expect(page.get_by_role("heading", level=1)).not_to_be_in_viewport()  # the section, not the page's head
+    expect(page.get_by_role("heading", name="Prompt and completion")).to_be_in_viewport()
+    assert list_too_wide(page) == []
     assert list_violations(page) == []
     assert page.complaints == []
 
@@ -207,7 +131,7 @@ def test_pages_of_the_operator_and_before_signing_in_too(open_page, acme):
         page = open_page(path, client=who, theme="dark")
         assert list_violations(page) == [], path
         page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        assert list_too_wide(page) == [], path
         assert page.complaints == [], path
 
 
@@ -223,45 +147,46 @@ def test_a_page_weighs_little_besides_its_charts_script(open_page, acme):
 
 def test_without_scripts_every_figure_and_table_is_there(open_page, acme):
     page = open_page("/?period=30d", client=sign_in(acme), java_script_enabled=False)
-    assert page.locator(".figures .number").first.is_visible()
-    assert page.locator("table caption", has_text=re.compile("^Cost by feature")).is_visible()
+    expect(page.locator(".figures .number").first).to_be_visible()
+    expect(page.locator("table caption", has_text=re.compile("^Cost by feature"))).to_be_visible()
     page.get_by_text("Daily figures as a table").click()
-    assert page.locator("table caption", has_text="Daily cost").is_visible()
+    expect(page.locator("table caption", has_text="Daily cost")).to_be_visible()
     page.locator("details.menu summary", has_text="production").click()
     page.get_by_role("link", name="all environments").click()
-    assert "environment=all" in page.url
+    expect(page).to_have_url(re.compile("environment=all"))
     page.get_by_role("button", name="Dark").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 def test_a_keyboard_reaches_the_search_the_menus_and_the_content(open_page, acme):
     page = open_page("/?period=30d", client=sign_in(acme))
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
+    expect(page.get_by_role("link", name="Skip to the figures")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.id") == "find"
+    expect(page.locator("#find")).to_be_focused()
     page.keyboard.type("/")  # in a field it is a character
-    assert page.input_value("#find") == "/"
+    expect(page.locator("#find")).to_have_value("/")
     summary = page.locator("details.menu summary", has_text="production")
     summary.focus()
     page.keyboard.press("Enter")
-    assert page.locator("details.menu[open]").count() == 1
+    expect(page.locator("details.menu[open]")).to_have_count(1)
     page.keyboard.press("Escape")
-    assert page.locator("details.menu[open]").count() == 0
-    assert page.evaluate("document.activeElement.textContent") == "production"
+    expect(page.locator("details.menu[open]")).to_have_count(0)
+    expect(summary).to_be_focused()
 
 
 def test_the_chart_follows_the_theme_and_a_bar_leads_to_its_entries(open_page, acme):
     page = open_page("/?period=30d&by=feature", client=sign_in(acme))
     wait_for_chart(page)
-    fill = "getComputedStyle(document.querySelector('#chart .bars path')).fill"
-    light = page.evaluate(fill)
+    bar = page.locator("#chart .trace.bars").first.locator("path").nth(5)
+    light = bar.evaluate("path => getComputedStyle(path).fill")
     page.emulate_media(color_scheme="dark")
-    wait_until(page, lambda: page.evaluate(fill) != light)
-    box = page.locator("#chart .trace.bars").first.locator("path").nth(5).bounding_box()
+    expect(bar).not_to_have_css("fill", light)
+    box = bar.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#chart .hoverlayer")).to_contain_text("feature-with-a-rather-long-name")
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_url("**/ledger?**feature=**")
 
@@ -269,20 +194,20 @@ def test_the_chart_follows_the_theme_and_a_bar_leads_to_its_entries(open_page, a
 def test_the_ledger_says_when_entries_are_booked_meanwhile(open_page, acme):
     page = open_page("/ledger?environment=all", client=sign_in(acme))
     book(acme, {}, {})
-    page.get_by_text("2 newer entries.").wait_for(timeout=15_000)
-    page.get_by_role("link", name="Show them").click()
-    page.wait_for_load_state()
-    assert page.locator(".newer p").count() == 0
+    expect(page.get_by_text("2 newer entries.")).to_be_visible()
+    with page.expect_event("load"):
+        page.get_by_role("link", name="Show them").click()
+    expect(page.locator(".newer p")).to_have_count(0)
 
 
 def test_the_empty_page_changes_when_the_first_event_is_booked(open_page):
     publish_test_rates()
     fresh = make_tenant("acme")
     page = open_page("/", client=sign_in(fresh))
-    page.get_by_text("Nothing has been sent yet").wait_for()
+    expect(page.get_by_text("Nothing has been sent yet")).to_be_visible()
     assert list_violations(page) == []
     book(fresh, {"time": datetime.now(UTC)})
-    page.get_by_role("heading", name="Overview").wait_for(timeout=15_000)
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     assert page.complaints == []
 
 
@@ -293,13 +218,13 @@ def test_a_person_signs_in_and_out(open_page, slow_hasher):
     page.get_by_label("E-mail").fill(f"maria@{tenant.slug}.example")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_text("That e-mail and password do not belong together.").wait_for()
-    assert page.evaluate("document.activeElement.id") == "password"
+    expect(page.get_by_text("That e-mail and password do not belong together.")).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_focused()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/ledger")
+    expect(page).to_have_url("/ledger")
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/sign-in")
+    expect(page).to_have_url("/sign-in")
     assert page.complaints == []
 
 
@@ -307,7 +232,7 @@ def test_ids_are_copied_whole(open_page, acme):
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(), limit=1).entries[0]
     page = open_page(f"/ledger/{entry['id']}", client=sign_in(acme), permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy the entry's id").click()
-    page.get_by_text("copied").wait_for()
+    expect(page.get_by_text("copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == entry["id"]
 
 
@@ -324,21 +249,23 @@ def test_the_operators_pages_of_the_rates_fit_are_silent_and_accessible(open_pag
         wait_for_chart(page)
         assert list_violations(page) == [], path
         page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        wait_until(page, lambda page=page: page.evaluate(LIST_TOO_WIDE) == [])  # the chart follows a little later
+        assert list_too_wide(page) == [], path
         assert page.complaints == [], path
 
 
 def test_models_are_found_while_typing_and_the_address_says_so(open_page, acme):
     page = open_page("/rates", client=sign_in(acme))
     rows = page.locator("#rates tbody tr")
-    assert rows.count() == 2
-    page.get_by_label("Model or provider contains").type("gpt-4")
-    wait_until(page, lambda: rows.count() == 1)
-    assert "q=gpt-4" in page.url
+    expect(rows).to_have_count(2)
+    page.get_by_label("Model or provider contains").press_sequentially("gpt-4")
+    expect(rows).to_have_count(1)
+    expect(page).to_have_url(re.compile("q=gpt-4"))
     page.get_by_label("State").select_option("unpriced")
-    page.get_by_text("No model fits these filters.").wait_for()
+    expect(page.get_by_text("No model fits these filters.")).to_be_visible()
+    expect(page).to_have_url(re.compile("state=unpriced"))
     page.go_back()
-    wait_until(page, lambda: "state=unpriced" not in page.url)
+    expect(page).not_to_have_url(re.compile("state=unpriced"))
+    expect(rows).to_have_count(1)
     assert page.complaints == []
 
 
@@ -346,11 +273,11 @@ def test_a_usage_is_priced_while_it_is_typed_and_the_address_follows(open_page, 
     page = open_page("/rates/try", client=sign_in(acme))
     page.get_by_label("Provider", exact=True).fill("openai")
     page.get_by_label("Model", exact=True).fill("gpt-4o-2024-08-06")
-    page.get_by_label("Input tokens").type("1000000")
-    page.get_by_text("exactly 2.500000000000 USD").wait_for()
-    wait_until(page, lambda: page.url.endswith("provider=openai&model=gpt-4o-2024-08-06&input_tokens=1000000"))
+    page.get_by_label("Input tokens").press_sequentially("1000000")
+    expect(page.get_by_text("exactly 2.500000000000 USD")).to_be_visible()
+    expect(page).to_have_url(re.compile("provider=openai&model=gpt-4o-2024-08-06&input_tokens=1000000$"))
     page.reload()
-    page.get_by_text("exactly 2.500000000000 USD").wait_for()
+    expect(page.get_by_text("exactly 2.500000000000 USD")).to_be_visible()
     assert page.complaints == []
 
 
@@ -360,11 +287,11 @@ def test_a_pasted_usage_is_read_and_priced_without_scripts(open_page, acme):
     page.get_by_label("Model, where the object names none").fill("gpt-4o-2024-08-06")
     page.get_by_label("The object, or the whole answer").fill('{"prompt_tokens": 400000, "completion_tokens": 100000}')
     page.get_by_role("button", name="Read it").click()
-    assert page.get_by_text("exactly 2.000000000000 USD").is_visible()  # 0.4 × 2.50 + 0.1 × 10.00
-    assert page.get_by_label("Input tokens").input_value() == "400000"
+    expect(page.get_by_text("exactly 2.000000000000 USD")).to_be_visible()  # 0.4 × 2.50 + 0.1 × 10.00
+    expect(page.get_by_label("Input tokens")).to_have_value("400000")
     page.get_by_label("Output tokens").fill("0")
     page.get_by_role("button", name="Price it").click()
-    assert page.get_by_text("exactly 1.000000000000 USD").is_visible()
+    expect(page.get_by_text("exactly 1.000000000000 USD")).to_be_visible()
 
 
 def test_an_alias_is_added_and_removed_by_hand(open_page):
@@ -373,15 +300,16 @@ def test_an_alias_is_added_and_removed_by_hand(open_page):
     book(tenant, {"time": datetime.now(UTC), "provider": "acme-gpu", "model": tenant.slug})
     page = open_page(f"/rates/aliases?tenant={tenant.slug}", client=sign_in(role="admin"))
     page.locator("tr", has_text=tenant.slug).get_by_role("link", name="Map it").click()
+    page.wait_for_url(f"**model={tenant.slug}**")  # the page before had these fields too
     page.get_by_label("means the provider").fill("openai")
     page.get_by_label("and its model").fill("gpt-4o-2024-08-06")
     page.get_by_role("button", name="Say what it would do").click()
-    page.get_by_text("was sent so in these 90 days").wait_for()
+    expect(page.get_by_text("was sent so in these 90 days")).to_be_visible()
     page.get_by_role("button", name="Add the alias").click()
-    page.get_by_text("The alias is added").wait_for()
+    expect(page.get_by_text("The alias is added")).to_be_visible()
     page.locator("tr", has_text=tenant.slug).locator("summary", has_text="Remove").click()
     page.get_by_role("button", name="Remove the alias").click()
-    page.get_by_text("The alias is removed").wait_for()
+    expect(page.get_by_text("The alias is removed")).to_be_visible()
     assert page.complaints == []
 
 
@@ -410,13 +338,13 @@ def test_the_impact_of_a_draft_is_counted_while_one_looks_and_found_again(open_p
     rate_id = luna.draft(luna.write_list(luna.AFTER, luna.CUT, provider=name_maker(late)))
     path, client = f"/rates/drafts/{rate_id}/impact?tenant={late.slug}", sign_in(role="finance")
     page = open_page(path, client=client)
-    page.get_by_text("Waits for a worker to count it.").wait_for()
-    assert page.get_by_role("progressbar").is_visible()
+    expect(page.get_by_text("Waits for a worker to count it.")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
     page.goto(path)
-    page.get_by_text("Waits for a worker to count it.").wait_for()
+    expect(page.get_by_text("Waits for a worker to count it.")).to_be_visible()
     work_next(rate_id)
     # Two long calls at 0.65 USD before the cut and 0.13 after it.
-    page.get_by_text("would cost $0.26 instead of $1.30").wait_for(timeout=15_000)
+    expect(page.get_by_text("would cost $0.26 instead of $1.30")).to_be_visible()
     requests = []
     page.on("request", lambda request: requests.append(request.url))
     page.wait_for_timeout(2_500)
@@ -429,26 +357,26 @@ def test_a_rerating_is_seen_before_started_followed_and_found_on_the_entry(open_
     rate_id = luna.publish(luna.write_list(luna.AFTER, luna.CUT, provider=name_maker(late)))
     page = open_page(f"/rates/{name_maker(late)}/{luna.MODEL}?tenant={late.slug}", client=sign_in(role="finance"))
     page.get_by_role("link", name="what it changes").first.click()
-    page.get_by_text("Waits for a worker to count it.").wait_for()
+    expect(page.get_by_text("Waits for a worker to count it.")).to_be_visible()
     work_next(rate_id)
     page.get_by_label("Reason, which stands in every one of them").fill("the cut was published late")
     page.get_by_role("button", name="Re-rate 2 entries").dblclick()
     page.wait_for_url("**/rates/jobs/*")
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Go on").click()
-    page.get_by_role("button", name="Pause").wait_for()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     work_next(rate_id)
-    page.get_by_text("2 done, 0 to do.").wait_for(timeout=15_000)
-    assert page.locator("tfoot data[value='-1.04']").count() == 2
+    expect(page.get_by_text("2 done, 0 to do.")).to_be_visible()
+    expect(page.locator("tfoot data[value='-1.04']")).to_have_count(2)
     entries = list_entries(tenant_id=late.id, filters=EntryFilters()).entries
     assert [str(each["billed_cost"].normalize()) for each in entries].count("0.13") == 2
     corrected = next(each["corrects"] for each in entries if each["corrects"])
     page.goto(f"/ledger/{corrected}?tenant={late.slug}")
     rows = page.locator("section", has=page.get_by_role("heading", name="Corrections")).locator("tbody tr")
-    assert rows.count() == 3
+    expect(rows).to_have_count(3)
     rows.nth(2).get_by_role("link", name="…").click()
-    rows.nth(2).get_by_text("This entry").wait_for()
-    assert rows.nth(2).locator(".badge", has_text="stands").is_visible()
+    expect(rows.nth(2).get_by_text("This entry")).to_be_visible()
+    expect(rows.nth(2).locator(".badge", has_text="stands")).to_be_visible()
     assert page.complaints == []
 
 
@@ -464,8 +392,8 @@ def test_the_pages_of_a_change_fit_are_silent_light_and_accessible(open_page, la
     client.post(impact, {"act": "count"})
     for path in (impact, job, f"/rates/jobs?tenant={late.slug}", review, f"{review}&kind=new&provider=openai"):
         page = open_page(path, client=client, theme="dark")
-        assert list_violations(page) == [], path
         assert sum(size for _, size in page.evaluate(LIST_WEIGHTS)) < PAGE_BYTES_MAX, path
+        assert list_violations(page) == [], path
         page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        assert list_too_wide(page) == [], path
         assert page.complaints == [], path

@@ -1,24 +1,24 @@
 """Showback in a real browser: every page's looks, a figure followed to its rows, and drivers sent as a file."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from billing.core.drivers import read_driver_lines
 from billing.drivers import keep_drivers
-from tests.dashboards.bookings import book
-from tests.dashboards.pages import sign_in
-from tests.dashboards.test_browser import (  # noqa: F401 - the fixtures are its own
-    LIST_TOO_WIDE,
+from tests.browsing import (
     LIST_WEIGHTS,
     PAGE_BYTES_MAX,
     PHONE,
     WIDE,
-    chromium,
+    list_too_wide,
     list_violations,
-    open_page,
     wait_for_chart,
 )
+from tests.dashboards.bookings import book
+from tests.dashboards.pages import sign_in
 from tests.factories import make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.timeout(300)
@@ -69,7 +69,7 @@ def list_pages():
 @pytest.mark.parametrize(
     ("size", "themes"), [(WIDE, ("light", "dark")), (PHONE, ("dark", "light"))], ids=["wide", "phone"]
 )
-def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, themes):  # noqa: F811
+def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, themes):
     rules = {("light", WIDE): None, ("light", PHONE): None, ("dark", WIDE): ["color-contrast"]}
     page = open_page("/showback", client=sign_in(acme, role="owner"), size=size, reduced_motion="reduce")
     for path in list_pages():
@@ -78,27 +78,28 @@ def test_every_page_fits_is_silent_and_is_accessible(open_page, acme, size, them
         for theme in themes:
             page.emulate_media(color_scheme=theme)
             wait_for_chart(page)
-            assert page.evaluate(LIST_TOO_WIDE) == [], (path, theme)
+            assert list_too_wide(page) == [], (path, theme)
             assert list_violations(page, rules=rules.get((theme, size), [])) == [], (path, theme)
         assert page.complaints == [], path
         weights = page.evaluate(LIST_WEIGHTS)
         assert sum(bytes for url, bytes in weights if not url.endswith("plotly.min.js")) < PAGE_BYTES_MAX, path
 
 
-def test_a_figure_is_followed_from_the_table_to_its_rows_without_scripts(open_page, acme):  # noqa: F811
+def test_a_figure_is_followed_from_the_table_to_its_rows_without_scripts(open_page, acme):
     page = open_page("/showback?period=30d", client=sign_in(acme), java_script_enabled=False)
     page.get_by_role("link", name="Feature", exact=True).first.click()
     page.get_by_role("link", name=f"{LONG}1", exact=True).click()
-    assert page.get_by_role("heading", level=1).inner_text() == f"{LONG}1"
+    page.wait_for_url("**/showback/one?**")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{LONG}1")
     page.get_by_text("Daily figures as a table").click()
     shown = page.locator("table", has=page.locator("caption", has_text="by day")).locator("tfoot a data")
     cost = shown.get_attribute("value")
     shown.click()
-    assert "/ledger?" in page.url
-    assert page.locator('td[data-l="Cost"] data').last.get_attribute("value") == cost
+    page.wait_for_url("**/ledger?**")
+    expect(page.locator('td[data-l="Cost"] data').last).to_have_attribute("value", cost)
 
 
-def test_a_file_with_a_slip_is_refused_whole_mended_and_sent_again_and_orders_have_their_cost(open_page, acme):  # noqa: F811
+def test_a_file_with_a_slip_is_refused_whole_mended_and_sent_again_and_orders_have_their_cost(open_page, acme):
     page = open_page("/showback?period=30d", client=sign_in(acme, role="owner"))
     page.get_by_role("link", name="Drivers", exact=True).click()
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
@@ -110,18 +111,20 @@ def test_a_file_with_a_slip_is_refused_whole_mended_and_sent_again_and_orders_ha
         page.get_by_role("button", name="Send the file").click()
 
     send(f"seats,{yesterday},1.000,5\n")
-    page.get_by_text("seats.csv was not taken, and nothing of it was kept.").wait_for()
+    expect(page.get_by_text("seats.csv was not taken, and nothing of it was kept.")).to_be_visible()
+    page.wait_for_load_state()
     assert list_violations(page) == []
     send(f"seats,{yesterday},50\n")
-    page.get_by_text("1 day kept.").wait_for()
+    expect(page.get_by_text("1 day kept.")).to_be_visible()
     page.get_by_role("link", name="Showback").last.click()
+    page.wait_for_url(re.compile(r"/showback(\?|$)"))
     page.goto(f"/showback?by=feature&from={yesterday}&to={yesterday}")
     # 25 calls of 0.00475 for 50 seats.
     row = page.locator("tr", has=page.get_by_role("rowheader", name="seats"))
-    assert row.locator("td.hero data").get_attribute("value") == "0.002375"
+    expect(row.locator("td.hero data")).to_have_attribute("value", "0.002375")
     page.goto("/showback/drivers")
     page.locator("tr", has_text="seats").locator("summary").press("Enter")
-    assert page.evaluate(LIST_TOO_WIDE) == []
+    assert list_too_wide(page) == []
     page.get_by_role("button", name="Take it back").press("Enter")
-    page.get_by_text("1 day taken back").wait_for()
+    expect(page.get_by_text("1 day taken back")).to_be_visible()
     assert [text for text in page.complaints if "422" not in text] == []

@@ -3,17 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.browsing import PHONE, WIDE, list_too_wide, list_violations
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import sign_in
-from tests.dashboards.test_browser import (  # noqa: F401
-    LIST_TOO_WIDE,
-    PHONE,
-    WIDE,
-    chromium,
-    list_violations,
-    open_page,
-)
 from tests.factories import make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.timeout(300)
@@ -42,25 +36,25 @@ def acme(committed_db):
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_fit_are_silent_and_accessible(open_page, acme, size, theme):  # noqa: F811
+def test_the_pages_fit_are_silent_and_accessible(open_page, acme, size, theme):
     page = open_page("/traces", client=sign_in(acme), size=size, theme=theme)
     for path in ("/traces", "/traces?feature=none", f"/traces/{TRACE}", f"/traces/{TRACE}?under=s3"):
         page.goto(path)
-        assert page.evaluate(LIST_TOO_WIDE) == [], path
+        assert list_too_wide(page) == [], path
         assert list_violations(page) == [], path
     assert page.complaints == []
 
 
-def test_one_follows_the_dearest_trace_to_its_dearest_call_by_keyboard_and_without_scripts(open_page, acme):  # noqa: F811
+def test_one_follows_the_dearest_trace_to_its_dearest_call_by_keyboard_and_without_scripts(open_page, acme):
     page = open_page("/traces", client=sign_in(acme), java_script_enabled=False)
     page.locator(".traces tbody th a").first.press("Enter")
     page.wait_for_url(f"**/traces/{TRACE}")
     leaf = page.locator("tr.dear").last
-    assert "dearest path" in leaf.inner_text()
+    expect(leaf).to_contain_text("dearest path")
     leaf.locator('a[href^="/ledger/"]').press("Enter")
     page.wait_for_url("**/ledger/*.*")
     page.get_by_role("link", name=TRACE, exact=True).press("Enter")
     page.wait_for_url(f"**/traces/{TRACE}")
     page.locator("th.in-3 a").press("Enter")
     page.wait_for_url("**under=s3")
-    assert page.locator(".waterfall tbody tr").count() == 11
+    expect(page.locator(".waterfall tbody tr")).to_have_count(11)
