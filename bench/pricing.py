@@ -11,6 +11,7 @@ it alone: `python -m bench.pricing`.
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -74,13 +75,21 @@ def run() -> list[dict[str, Any]]:
             "ratio": median(ratios),
             "runs": ratios,
         },
-        _compare_with_many_versions(rate_book, models),
+        *(_compare_with_many_versions(rate_book, models, changes) for changes in CHANGES),
     ]
 
 
-def _compare_with_many_versions(rate_book: RateBook, models: list[tuple[str, str]]) -> dict[str, Any]:
-    """Calls of the last quarter by a book in which each list changed every quarter of the year: traffic is of now."""
-    rates = split_versions(list_library_rates()[0])
+# Days on which every list changes, beside traffic of the last quarter: before it, and within it. Times are shuffled, so
+# within it each call may ask for another version than the one before, which no live traffic does.
+CHANGES = {
+    "none of them amid the traffic": (50, 100, 150, 200, 250),
+    "one of them amid shuffled traffic": (60, 120, 180, 240, 300),
+}
+
+
+def _compare_with_many_versions(rate_book: RateBook, models: list[tuple[str, str]], changes: str) -> dict[str, Any]:
+    """Calls of the last quarter by a book in which each list changed on five days of the year."""
+    rates = split_versions(list_library_rates()[0], CHANGES[changes])
     changed = RateBook(version=2, rates=rates)
     few, many = [], []
     for number in range(REQUESTS):  # each name is compiled once
@@ -90,7 +99,7 @@ def _compare_with_many_versions(rate_book: RateBook, models: list[tuple[str, str
         many.append(median(_time_ours(number, models, changed, is_recent=True) for number in range(REQUESTS)))
     ratios = [round(slow / quick, 2) for quick, slow in zip(few, many, strict=True)]
     return {
-        "name": f"pricing with {len(rates):,} rate versions",
+        "name": f"pricing with {len(rates):,} rate versions, {changes}",
         "value": round(median(many) * 1e6, 3),
         "unit": "µs of processor an event",
         "yardstick": round(median(few) * 1e6, 3),
@@ -99,12 +108,12 @@ def _compare_with_many_versions(rate_book: RateBook, models: list[tuple[str, str
     }
 
 
-def split_versions(rates: list[PublishedRate]) -> list[PublishedRate]:
-    """Each list as several of the same prices, one after another."""
+def split_versions(rates: list[PublishedRate], days: Sequence[int]) -> list[PublishedRate]:
+    """Each list as several of the same prices, one after another, parted on these days after FIRST."""
     split = []
     for rate in rates:
         end = rate.effective_to or ALWAYS
-        cuts = [FIRST + timedelta(days=days) for days in (91, 182, 273)]
+        cuts = [FIRST + timedelta(days=number) for number in days]
         points = [rate.effective_from, *(cut for cut in cuts if rate.effective_from < cut < end), end]
         split += [
             msgspec.structs.replace(

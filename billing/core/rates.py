@@ -38,7 +38,22 @@ class _Name(msgspec.Struct, frozen=True):
     rates: tuple[CompiledRate, ...]
     in_force: tuple[tuple[datetime, datetime], ...]
     reason: str
-    starts: tuple[datetime, ...]  # of its lists, where no two of them are in force at once; else empty
+    is_one_line: bool  # no two of its lists are in force at once
+
+
+class _Kind:
+    """What may price one kind of calls.
+
+    names: the most specific first. rates: the first name's, each in force up to the turn of its number; None is for the
+    names to tell. best: the last that was found, for the next call is of about the same time.
+    """
+
+    __slots__ = ("best", "names", "rates", "turns")
+
+    def __init__(self, names: tuple[_Name, ...]) -> None:
+        self.names = names
+        self.turns, self.rates = _line_up(names)
+        self.best: CompiledRate | None = None
 
 
 class RateBook:
@@ -64,8 +79,7 @@ class RateBook:
                 self._loose[rate.provider][rate.match, rate.model].append(rate)
             if rate.tenant_id:
                 self._tenants.add(rate.tenant_id)
-        self._best: dict[_Call, CompiledRate] = {}
-        self._names: dict[_Call, tuple[_Name, ...]] = {}
+        self._kinds: dict[_Call, _Kind] = {}
         self._compiled: dict[int, CompiledRate] = {}
         self._lock = Lock()
 
@@ -75,24 +89,26 @@ class RateBook:
         """The rate that prices such a call at `time` (UTC); None where `tell_absence` tells why there is none."""
         if tenant_id not in self._tenants:
             tenant_id = 0
-        best = self._best.get((provider, model, service_tier, region, tenant_id))
+        kind = self._kinds.get((provider, model, service_tier, region, tenant_id))
+        if kind is None:
+            kind = self._remember(provider, model, service_tier, region, tenant_id)
+        best = kind.best
         if best is not None and best.start <= time < best.end:
             return best
-        names = self._list_names(provider, model, service_tier, region, tenant_id)
-        if names and names[0].starts:
-            # However many versions a name has, one is asked; and the next call is of about the same time.
-            number = bisect_right(names[0].starts, time) - 1
-            if number >= 0 and time < names[0].rates[number].end:
-                best = self._best[provider, model, service_tier, region, tenant_id] = names[0].rates[number]
-                return best
-        found = _search(names, time)
+        best = kind.rates[bisect_right(kind.turns, time)]  # however many versions there are, one is asked
+        if best is not None:
+            kind.best = best
+            return best
+        found = _search(kind.names, time)
         return None if isinstance(found, str) else found
 
     def tell_absence(
         self, provider: str, model: str, time: datetime, service_tier: str, region: str, tenant_id: int
     ) -> str:
         """Why `find` finds nothing: a code, and what is missing behind a colon."""
-        found = _search(self._list_names(provider, model, service_tier, region, tenant_id), time)
+        if tenant_id not in self._tenants:
+            tenant_id = 0
+        found = _search(self._remember(provider, model, service_tier, region, tenant_id).names, time)
         return found if isinstance(found, str) else ""
 
     def may_price(self, rate_version_id: int, provider: str, model: str, tenant_id: int) -> bool:
@@ -103,24 +119,20 @@ class RateBook:
             for rate in rates
         )
 
-    def _list_names(
-        self, provider: str, model: str, service_tier: str, region: str, tenant_id: int
-    ) -> tuple[_Name, ...]:
-        """What may price such a call, the most specific name first; remembered, for the latest callers."""
-        call = (provider, model, service_tier, region, tenant_id if tenant_id in self._tenants else 0)
-        names = self._names.get(call)
-        if names is not None:
-            return names
+    def _remember(self, provider: str, model: str, service_tier: str, region: str, tenant_id: int) -> _Kind:
+        """What may price such a call; kept for the latest kinds of calls."""
+        call = (provider, model, service_tier, region, tenant_id)
+        kind = self._kinds.get(call)
+        if kind is not None:
+            return kind
         matches = self._match_names(provider, model, tenant_id)
         tier, place = canonical_tier(service_tier), region.strip().lower()
         with self._lock:
             names = tuple(self._narrow(owner, rates, tier, place) for owner, rates in matches)
-            if len(self._names) >= CALLS_MAX:
-                oldest = next(iter(self._names))
-                del self._names[oldest]
-                self._best.pop(oldest, None)
-            self._names[call] = names
-        return names
+            if len(self._kinds) >= CALLS_MAX:
+                del self._kinds[next(iter(self._kinds))]
+            kind = self._kinds[call] = _Kind(names)
+        return kind
 
     def _match_names(self, provider: str, model: str, tenant_id: int) -> list[tuple[int, list[PublishedRate]]]:
         """The lists of each matching name with their owner's rank, most specific name first."""
@@ -162,7 +174,7 @@ class RateBook:
             tuple(self._compile(rate) for rate in of_region),
             tuple((rate.effective_from, rate.effective_to or ALWAYS) for rate in rates),
             reason,
-            tuple(rate.effective_from for rate in of_region) if is_one_line else (),
+            is_one_line,
         )
 
     def _compile(self, rate: PublishedRate) -> CompiledRate:
@@ -170,6 +182,22 @@ class RateBook:
         if compiled is None:
             compiled = self._compiled[rate.rate_version_id] = compile_rate(rate)
         return compiled
+
+
+def _line_up(names: Sequence[_Name]) -> tuple[tuple[datetime, ...], tuple[CompiledRate | None, ...]]:
+    """The turns and rates of a kind: none, where several lists of the first name may be in force at once."""
+    turns: list[datetime] = []
+    rates: list[CompiledRate | None] = [None]
+    for rate in names[0].rates if names and names[0].is_one_line else ():
+        if turns and turns[-1] == rate.start:
+            rates[-1] = rate
+        else:
+            turns.append(rate.start)
+            rates.append(rate)
+        if rate.end < ALWAYS:
+            turns.append(rate.end)
+            rates.append(None)
+    return tuple(turns), tuple(rates)
 
 
 def _search(names: Sequence[_Name], time: datetime) -> CompiledRate | str:

@@ -396,8 +396,7 @@ def test_the_book_remembers_a_bounded_number_of_calls():
     book = make_rate_book(make_rate(model="gpt", match="prefix"))
     for number in range(CALLS_MAX + 100):
         find(book, f"gpt-{number}")
-    assert len(book._names) == CALLS_MAX
-    assert len(book._best) == CALLS_MAX
+    assert len(book._kinds) == CALLS_MAX
     assert find(book, "gpt-0") == 1
 
 
