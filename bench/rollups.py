@@ -269,24 +269,31 @@ def slice_all() -> None:
     from psycopg.sql import SQL
 
     from billing.rollups.batches import SET_WORK_MEMORY_SQL
-    from billing.rollups.tables import COST_SLICE, clear_rows_of, list_names, sum_slices
+    from billing.rollups.tables import (
+        COST_SLICE,
+        HISTOGRAM_SLICE,
+        clear_rows_of,
+        list_names,
+        sum_histogram_slices,
+        sum_slices,
+    )
     from tenants.scope import tenant_scope
     from tenants.selectors import list_tenants
 
-    columns = list_names(COST_SLICE.columns)
-    fill = SQL(
-        "INSERT INTO cost_slice (tenant_id, {}) SELECT %(tenant_id)s, {} FROM ({}) AS summed ORDER BY {}"
-    ).format(
-        columns,
-        columns,
-        sum_slices(SQL("SELECT * FROM cost_day WHERE tenant_id = %(tenant_id)s")),
-        list_names(COST_SLICE.keys),
-    )
-    for tenant in list_tenants():
-        with tenant_scope(tenant.id), connection.cursor() as cursor:
-            cursor.execute(SET_WORK_MEMORY_SQL)
-            for statement in (clear_rows_of(COST_SLICE), fill):
-                cursor.execute(statement, {"tenant_id": tenant.id})
+    days = SQL("SELECT * FROM {} WHERE tenant_id = %(tenant_id)s")
+    for table, sums in (
+        (COST_SLICE, sum_slices(days.format(SQL("cost_day")))),
+        (HISTOGRAM_SLICE, sum_histogram_slices(days.format(SQL("histogram")))),
+    ):
+        columns = list_names(table.columns)
+        fill = SQL("INSERT INTO {} (tenant_id, {}) SELECT %(tenant_id)s, {} FROM ({}) AS summed ORDER BY {}").format(
+            SQL(table.name), columns, columns, sums, list_names(table.keys)
+        )
+        for tenant in list_tenants():
+            with tenant_scope(tenant.id), connection.cursor() as cursor:
+                cursor.execute(SET_WORK_MEMORY_SQL)
+                for statement in (clear_rows_of(table), fill):
+                    cursor.execute(statement, {"tenant_id": tenant.id})
 
 
 def sign_in() -> str:
@@ -333,7 +340,7 @@ def _sum_bare(tenant_id: int, batch_ids: Sequence[object], first: datetime, last
 
     from billing.rollups.batches import SET_WORK_MEMORY_SQL
     from billing.rollups.retention import first_minute_kept
-    from billing.rollups.tables import COST_SLICE, TABLES
+    from billing.rollups.tables import COST_SLICE, HISTOGRAM_SLICE, TABLES
     from tenants.scope import tenant_scope
 
     bare = SQL("""
@@ -353,7 +360,7 @@ def _sum_bare(tenant_id: int, batch_ids: Sequence[object], first: datetime, last
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(SET_WORK_MEMORY_SQL)
         for table in TABLES:
-            if table is not COST_SLICE:
+            if table not in (COST_SLICE, HISTOGRAM_SLICE):
                 cursor.execute(bare.format(sums=table.sums), values)
 
 

@@ -311,6 +311,25 @@ class Histogram(models.Model):
         db_table = "histogram"
 
 
+class HistogramSlice(models.Model):
+    """Histograms of days and weeks by few dimensions, the other columns ''; `slice` says which: `HISTOGRAM_SLICES`."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "slice", "span", "day", "environment", "feature", "model", "measure")
+    tenant_id = models.BigIntegerField()
+    slice = models.TextField()
+    span = models.TextField()  # day, week
+    day = models.DateField()  # the first, in the tenant's reporting time zone; a week's is a Monday
+    environment = models.TextField()
+    feature = models.TextField()
+    model = models.TextField()
+    measure = models.TextField()
+    buckets = ArrayField(models.SmallIntegerField())
+    calls = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        db_table = "histogram_slice"
+
+
 class IntakeTally(models.Model):
     """What became of one request's events, until the rollup adds it to its hour."""
 

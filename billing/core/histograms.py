@@ -5,7 +5,6 @@ The rollups fill it in SQL, `billing.rollups.tables.bucket_of`, by the same form
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 GAMMA = 1.01 / 0.99
@@ -24,22 +23,3 @@ def estimate_value(bucket: int) -> Decimal:
     if bucket == ZERO_BUCKET:
         return Decimal(0)
     return Decimal(f"{2 * GAMMA**bucket / (GAMMA + 1):.6g}")
-
-
-def find_percentiles(counts: Mapping[int, int], percents: Sequence[int]) -> dict[int, Decimal]:
-    """The nearest-rank percentiles of the values that were counted, by percent; nothing of nothing.
-
-    counts: how many values by bucket, already net of reversals.
-    percents: each from 1 to 100.
-    """
-    total = sum(counts.values())
-    if total <= 0:
-        return {}
-    percentiles: dict[int, Decimal] = {}
-    wanted = sorted(percents)
-    seen = 0
-    for bucket in sorted(counts):
-        seen += counts[bucket]
-        while len(percentiles) < len(wanted) and seen * 100 >= wanted[len(percentiles)] * total:
-            percentiles[wanted[len(percentiles)]] = estimate_value(bucket)
-    return percentiles

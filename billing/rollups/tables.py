@@ -4,6 +4,7 @@ A sum is written once, over a relation named `entry`, and used three times: over
 they are added, and over all settled entries when a rollup is compared with the ledger or made again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
@@ -44,6 +45,9 @@ SLICES = {
 WEEKLY_SLICE = "all"
 SLICED = SLICES[WEEKLY_SLICE]
 MEASURES = ("billed_cost", "input_tokens", "output_tokens", "latency_ms")
+# The same of histograms: sets of the columns that these have besides the environment.
+HISTOGRAM_SLICES = {"total": (), "feature": ("feature",), "model": ("model",), "feature_model": ("feature", "model")}
+HISTOGRAM_SLICED = HISTOGRAM_SLICES["feature_model"]
 
 ENTRY_COLUMNS = (
     "charge_period_start", *DIMENSIONS, "user_ref", "calls", "pricing_status", "status", *TOKENS, *MONEY, "latency_ms",
@@ -133,25 +137,37 @@ COST_DAY = RollupTable(
 def sum_slices(days: Composable) -> Composed:
     """Sums by slice and span over sums that have a day and every dimension; what a slice leaves out is ''."""
     return SQL("""
-        SELECT CASE grouping({sliced}) {names} END AS slice,
-               CASE grouping(day) WHEN 0 THEN 'day' ELSE 'week' END AS span, coalesce(day, week) AS day,
-               environment, {columns}, {totals}
+        SELECT {columns}, environment, {totals}
         FROM (SELECT *, date_trunc('week', day::timestamp)::date AS week FROM ({days}) AS cost) AS cost
-        GROUP BY environment, GROUPING SETS ((day), (week)), GROUPING SETS ({sets})
-        HAVING grouping(day) = 1 OR grouping({sliced}) <> {weekly}""").format(
-        sliced=list_names(SLICED),
-        names=SQL(" ").join(SQL("WHEN {} THEN {}").format(_number(kept), name) for name, kept in SLICES.items()),
-        columns=SQL(", ").join(SQL("coalesce({0}, '') AS {0}").format(Identifier(column)) for column in SLICED),
-        totals=ADD_UP,
-        days=days,
-        sets=SQL(", ").join(SQL("({})").format(list_names(kept)) for kept in SLICES.values()),
-        weekly=_number(SLICED),
+        GROUP BY environment, {sets}""").format(
+        columns=_write_slice(SLICES, SLICED), totals=ADD_UP, days=days, sets=_write_sets(SLICES, SLICED)
     )
 
 
-def _number(kept: tuple[str, ...]) -> int:
+def _write_slice(slices: Mapping[str, tuple[str, ...]], sliced: tuple[str, ...]) -> Composed:
+    """The columns that tell a row's slice: its name, its span, the first day of it, and what it is sliced by."""
+    return SQL("""CASE grouping({sliced}) {names} END AS slice,
+               CASE grouping(day) WHEN 0 THEN 'day' ELSE 'week' END AS span, coalesce(day, week) AS day, {columns}
+        """).format(
+        sliced=list_names(sliced),
+        names=SQL(" ").join(
+            SQL("WHEN {} THEN {}").format(_number(kept, sliced), name) for name, kept in slices.items()
+        ),
+        columns=SQL(", ").join(SQL("coalesce({0}, '') AS {0}").format(Identifier(column)) for column in sliced),
+    )
+
+
+def _write_sets(slices: Mapping[str, tuple[str, ...]], sliced: tuple[str, ...]) -> Composed:
+    """The sets of `day` or `week` and a slice's columns; of all columns the weeks only, for their days are a rollup."""
+    return SQL("""GROUPING SETS ((day), (week)), GROUPING SETS ({sets})
+        HAVING grouping(day) = 1 OR grouping({sliced}) <> 0""").format(
+        sets=SQL(", ").join(SQL("({})").format(list_names(kept)) for kept in slices.values()), sliced=list_names(sliced)
+    )
+
+
+def _number(kept: tuple[str, ...], sliced: tuple[str, ...]) -> int:
     """What grouping() says of a set: a bit for each column that it leaves out, that of the last one the lowest."""
-    return sum(1 << place for place, column in enumerate(reversed(SLICED)) if column not in kept)
+    return sum(1 << place for place, column in enumerate(reversed(sliced)) if column not in kept)
 
 
 COST_SLICE = RollupTable(
@@ -186,6 +202,17 @@ CALLS_MINUTE = RollupTable(
     kept=SQL("minute >= %(minutes_from)s"),
 )
 
+
+def _merge_buckets(number: str) -> Composed:
+    """A histogram plus what is new of it; `number` is the type of its counts."""
+    return SQL("""(buckets, calls) = (
+            SELECT array_agg(bucket), array_agg(calls)
+            FROM (SELECT bucket, sum(calls)::{} AS calls
+                  FROM unnest(stored.buckets || excluded.buckets, stored.calls || excluded.calls)
+                           AS count (bucket, calls)
+                  GROUP BY bucket ORDER BY bucket) AS merged)""").format(SQL(number))
+
+
 # Entries are grouped by their long text keys once, with an array for each measure; counting small numbers within
 # these arrays is then cheap.
 HISTOGRAM = RollupTable(
@@ -212,12 +239,34 @@ HISTOGRAM = RollupTable(
             SQL("({}, {})").format(measure, Identifier(f"{measure}_buckets")) for measure in MEASURES
         ),
     ),
-    addition=SQL("""(buckets, calls) = (
-            SELECT array_agg(bucket), array_agg(calls)
-            FROM (SELECT bucket, sum(calls)::integer AS calls
-                  FROM unnest(stored.buckets || excluded.buckets, stored.calls || excluded.calls)
-                           AS count (bucket, calls)
-                  GROUP BY bucket ORDER BY bucket) AS merged)"""),
+    addition=_merge_buckets("integer"),
+)
+
+
+def sum_histogram_slices(days: Composable) -> Composed:
+    """The histograms of each slice and span over histograms that have a day, a feature and a model."""
+    return SQL("""
+        SELECT slice, span, day, environment, {sliced}, measure,
+               array_agg(bucket ORDER BY bucket) AS buckets, array_agg(calls ORDER BY bucket) AS calls
+        FROM (SELECT {columns}, environment, measure, bucket, sum(calls)::bigint AS calls
+              FROM (SELECT day, date_trunc('week', day::timestamp)::date AS week, environment, {sliced}, measure,
+                           unnest(buckets) AS bucket, unnest(calls) AS calls
+                    FROM ({days}) AS histogram) AS count
+              GROUP BY environment, measure, bucket, {sets}) AS counted
+        GROUP BY slice, span, day, environment, {sliced}, measure""").format(
+        sliced=list_names(HISTOGRAM_SLICED),
+        columns=_write_slice(HISTOGRAM_SLICES, HISTOGRAM_SLICED),
+        days=days,
+        sets=_write_sets(HISTOGRAM_SLICES, HISTOGRAM_SLICED),
+    )
+
+
+HISTOGRAM_SLICE = RollupTable(
+    "histogram_slice",
+    keys=("slice", "span", "day", "environment", *HISTOGRAM_SLICED, "measure"),
+    values=("buckets", "calls"),
+    sums=sum_histogram_slices(HISTOGRAM.sums),
+    addition=_merge_buckets("bigint"),
 )
 
 # Names that the entries of a trace have, and the column that says them. The first of the alphabet are kept: of two
@@ -265,8 +314,8 @@ TRACE_COST = RollupTable(
     ),
 )
 
-TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, TRACE_COST)
-DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM)  # what depends on the tenant's time zone
+TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, HISTOGRAM_SLICE, TRACE_COST)
+DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM, HISTOGRAM_SLICE)  # what depends on the tenant's time zone
 
 # A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from
 # turning the look-ups into one scan of the ledger. The moment tells which partition, the other two find the rows.
@@ -336,6 +385,30 @@ def add_batches_to_costs() -> Composed:
         addition=add_each(QUANTITIES),
         slice_keys=list_names(COST_SLICE.keys),
         slices=sum_slices(SQL("SELECT * FROM cost_of_day")),
+    )
+
+
+def add_batches_to_histograms() -> Composed:
+    """Add the entries of batches to the histograms of days and of slices at once, likewise."""
+    return SQL("""
+    WITH entry AS ({entries}),
+    histogram_of_day AS MATERIALIZED ({sums}),
+    add_days AS (
+        INSERT INTO histogram AS stored (tenant_id, {columns})
+        SELECT %(tenant_id)s, {columns} FROM histogram_of_day
+        ON CONFLICT (tenant_id, {keys}) DO UPDATE SET {addition})
+    INSERT INTO histogram_slice AS stored (tenant_id, {slice_columns})
+    SELECT %(tenant_id)s, {slice_columns} FROM ({slices}) AS summed
+    ON CONFLICT (tenant_id, {slice_keys}) DO UPDATE SET {slice_addition}""").format(
+        entries=ENTRIES_OF_BATCHES,
+        sums=HISTOGRAM.sums,
+        columns=list_names(HISTOGRAM.columns),
+        keys=list_names(HISTOGRAM.keys),
+        addition=HISTOGRAM.addition,
+        slice_columns=list_names(HISTOGRAM_SLICE.columns),
+        slices=sum_histogram_slices(SQL("SELECT * FROM histogram_of_day")),
+        slice_keys=list_names(HISTOGRAM_SLICE.keys),
+        slice_addition=HISTOGRAM_SLICE.addition,
     )
 
 

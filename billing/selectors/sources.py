@@ -5,7 +5,7 @@ Parameters of what is composed here: tenant_id, those of `name_period`, and `onl
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
@@ -124,7 +124,7 @@ def sum_costs(
         "sight": sight,
         "granularity": granularity,
         "groups": groups,
-        "filters": _write_filters(filters),
+        "filters": write_filters(filters),
     }
     sources = [
         _sum_hours(table="cost_user_hour" if by_users else "cost_hour", all_tenants=not by_days, **parts),
@@ -210,7 +210,7 @@ def _truncate(granularity: str, *, day: Composable, hour: Composable) -> Composa
     return SQL("date_trunc({}, ({})::timestamp)::date").format(granularity, day)
 
 
-def _write_filters(filters: tuple[str, ...]) -> Composed:
+def write_filters(filters: tuple[str, ...]) -> Composed:
     conditions = [
         write_condition(DIMENSIONS[dimension], operator, f"only_{name}")
         for name in filters
@@ -225,19 +225,16 @@ def name_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]
 
 
 def name_period(start: datetime, end: datetime, *, timezone: str) -> dict[str, object]:
-    """The period as parameters of a composed statement: its moments, its days, and the weeks that lie within."""
+    """The period as parameters of a composed statement: its moments, its days and weeks."""
     zone = ZoneInfo(timezone)
-    first_day, end_day = start.astimezone(zone).date(), end.astimezone(zone).date()
+    days = name_days(start.astimezone(zone).date(), end.astimezone(zone).date())
+    return {"start": start, "end": end, "timezone": timezone, **days}
+
+
+def name_days(first_day: date, end_day: date) -> dict[str, object]:
+    """The days from `first_day` until before `end_day`, and the weeks that lie within, as WEEKS_AND_DAYS names them."""
     first_week = first_day + timedelta(days=-first_day.weekday() % 7)
     end_week = end_day - timedelta(days=end_day.weekday())
     if first_week > end_week:
         first_week = end_week = first_day
-    return {
-        "start": start,
-        "end": end,
-        "timezone": timezone,
-        "first_day": first_day,
-        "end_day": end_day,
-        "first_week": first_week,
-        "end_week": end_week,
-    }
+    return {"first_day": first_day, "end_day": end_day, "first_week": first_week, "end_week": end_week}

@@ -141,6 +141,7 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
         for table in ("cost_hour", "cost_day", "cost_slice", "cost_user_hour", "calls_minute")
     }
     histograms: dict[tuple, Counter] = defaultdict(Counter)
+    slices: dict[tuple, Counter] = defaultdict(Counter)
     for entry in entries:
         moment = entry["charge_period_start"].astimezone(UTC)
         hour = moment.replace(minute=0, second=0, microsecond=0)
@@ -148,7 +149,7 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
         day = moment.astimezone(zone).date()
         dimensions = tuple(entry[name] for name in DIMENSIONS)
         user = (entry["environment"], entry["feature"], entry["model"], entry["user_ref"])
-        quantities = _read_quantities(entry)
+        quantities, calls = _read_quantities(entry), entry["calls"]
         _add(sums["cost_hour"][hour, *dimensions], quantities)
         _add(sums["cost_day"][day, *dimensions], quantities)
         monday = day - timedelta(days=day.weekday())
@@ -165,15 +166,25 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
             )
         for measure in ("billed_cost", "input_tokens", "output_tokens", "latency_ms"):
             if entry[measure] is not None:
-                group = (day, entry["environment"], entry["feature"], entry["model"], measure)
-                histograms[group][find_bucket(entry[measure])] += entry["calls"]
+                environment, feature, model = entry["environment"], entry["feature"], entry["model"]
+                bucket = find_bucket(entry[measure])
+                histograms[day, environment, feature, model, measure][bucket] += calls
+                for span, first in (("day", day), ("week", monday)):
+                    slices["total", span, first, environment, "", "", measure][bucket] += calls
+                    slices["feature", span, first, environment, feature, "", measure][bucket] += calls
+                    slices["model", span, first, environment, "", model, measure][bucket] += calls
+                slices["feature_model", "week", monday, environment, feature, model, measure][bucket] += calls
     return {
         **{table: {key: tuple(values.values()) for key, values in groups.items()} for table, groups in sums.items()},
-        "histogram": {
-            group: (sorted(counts), [counts[bucket] for bucket in sorted(counts)])
-            for group, counts in histograms.items()
-        },
+        "histogram": _sort_buckets(histograms),
+        "histogram_slice": _sort_buckets(slices),
         "trace_cost": _sum_traces(entries),
+    }
+
+
+def _sort_buckets(histograms: dict[tuple, Counter]) -> dict[tuple, tuple]:
+    return {
+        group: (sorted(counts), [counts[bucket] for bucket in sorted(counts)]) for group, counts in histograms.items()
     }
 
 
@@ -228,6 +239,10 @@ def read_rollups(tenant) -> dict[str, dict]:
         "cost_user_hour": (("hour", *user), quantities),
         "calls_minute": (("minute", "feature"), ("calls", "error_calls", "billed_cost")),
         "histogram": (("day", "environment", "feature", "model", "measure"), ("buckets", "calls")),
+        "histogram_slice": (
+            ("slice", "span", "day", "environment", "feature", "model", "measure"),
+            ("buckets", "calls"),
+        ),
         "trace_cost": (("trace_id", "environment"), TRACE_COLUMNS),
     }
     return {

@@ -492,7 +492,8 @@ def empty(table):
                 cursor.execute(SQL("DELETE FROM {}").format(Identifier(table)))
 
 
-def test_the_upgrade_that_brought_slices_fills_them_from_days(acme):
+@pytest.mark.parametrize(("upgrade", "table"), [("0006", "cost_slice"), ("0009", "histogram_slice")])
+def test_an_upgrade_that_brought_slices_fills_them_from_days(acme, upgrade, table):
     globex = make_tenant("globex", timezone="Asia/Tokyo")
     for number in range(12):
         entry = make_entry(
@@ -503,9 +504,9 @@ def test_the_upgrade_that_brought_slices_fills_them_from_days(acme):
         )
         book_entries(globex if number % 4 == 1 else acme, entry, api_key_id=f"key-{number % 2}")
     apply_all()
-    statements = (Path(migrations.__file__).parent / "sql" / "0006_cost_slice.up.sql").read_text()
+    statements = (Path(migrations.__file__).parent / "sql" / f"{upgrade}_{table}.up.sql").read_text()
     fill = re.search(r"DO \$\$.*?END \$\$;", statements, re.DOTALL).group()
-    empty("cost_slice")
+    empty(table)
     with connection.cursor() as cursor:
         cursor.execute(fill)
     assert_equal_to_ledger(acme)

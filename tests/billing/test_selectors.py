@@ -364,32 +364,6 @@ def test_an_unknown_time_zone_changes_nothing(acme):
     assert ask(acme, granularity="day").totals.billed_cost == 1
 
 
-def test_percentiles_are_within_one_percent_of_rolled_up_and_waiting_calls(acme):
-    book_entries(acme, *(make_entry(time=at("2026-10-05T10:00"), latency_ms=number) for number in range(1, 51)))
-    apply_all()
-    book_entries(
-        acme,
-        *(make_entry(time=at("2026-10-06T10:00"), latency_ms=number, feature="chat") for number in range(51, 101)),
-        make_entry(time=at("2026-10-06T10:00"), latency_ms=None),
-    )
-    days = {"start_day": date(2026, 10, 5), "end_day": date(2026, 10, 7)}
-    found = get_percentiles(tenant_id=acme.id, measure="latency_ms", **days)
-    for percent, exact in ((50, 50), (95, 95), (99, 99)):
-        assert abs(found[percent] - exact) <= Decimal("0.01") * exact
-    [(_, of_chat)] = get_percentiles(
-        tenant_id=acme.id, measure="latency_ms", filters={"feature": ("chat",)}, percents=(100,), **days
-    ).items()
-    assert abs(of_chat - 100) <= 1
-    only_first = {"start_day": date(2026, 10, 5), "end_day": date(2026, 10, 6)}
-    assert abs(get_percentiles(tenant_id=acme.id, measure="latency_ms", **only_first)[99] - 50) <= Decimal("0.5")
-
-
-@pytest.mark.parametrize("options", [{"measure": "colour"}, {"measure": "latency_ms", "filters": {"key": ("k",)}}])
-def test_percentiles_that_are_not_kept_are_refused(acme, options):
-    with pytest.raises(QueryRefused):
-        get_percentiles(tenant_id=acme.id, start_day=date(2026, 10, 5), end_day=date(2026, 10, 7), **options)
-
-
 def test_coverage_and_unpriced_models_say_what_a_total_leaves_out(acme):
     book_entries(
         acme,

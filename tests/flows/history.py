@@ -286,6 +286,16 @@ ROLLUP_DIFFERENCES_SQL = {
            WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment, feature, model""",
         ("calls",),
     ),
+    "histogram_slice": _differ(
+        """(SELECT tenant_id, day, environment, (SELECT sum(count) FROM unnest(calls) AS count) AS calls
+            FROM histogram_slice WHERE slice = 'total' AND span = 'week' AND measure = 'billed_cost')""",
+        "tenant_id, day, environment",
+        f"""SELECT tenant_id, date_trunc('week', charge_period_start AT TIME ZONE timezone)::date AS day, environment,
+                  sum(calls) AS calls
+           FROM {_CALLS} JOIN tenant ON tenant.id = tenant_id
+           WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment""",
+        ("calls",),
+    ),
     "trace_cost": _differ(
         "trace_cost",
         "tenant_id, trace_id, environment",

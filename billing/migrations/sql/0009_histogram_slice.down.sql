@@ -1,0 +1,1 @@
+DROP TABLE histogram_slice;
