@@ -25,16 +25,22 @@ from tenants.scope import tenant_scope
 
 FILTERS = ("environment", "feature", "model")
 
-# The nearest rank of each percent is the first bucket up to which so many calls lie. A null value is all together.
+# The nearest rank of each percent is the first bucket up to which so many calls lie.
 FIND_PERCENTILES = SQL("""
+    WITH counted AS MATERIALIZED (
+        SELECT value, bucket, sum(calls)::bigint AS calls FROM ({sources}) AS histogram GROUP BY value, bucket)
     SELECT value, percent, min(bucket)
-    FROM (SELECT value, bucket, sum(calls) OVER (PARTITION BY value ORDER BY bucket) AS seen,
-                 sum(calls) OVER (PARTITION BY value) AS total
-          FROM (SELECT {value}, bucket, sum(calls) AS calls
-                FROM ({sources}) AS counted GROUP BY bucket, GROUPING SETS ({sets})) AS counted) AS ranked
+    FROM (SELECT value, bucket, (sum(calls) OVER (PARTITION BY value ORDER BY bucket))::bigint AS seen,
+                 (sum(calls) OVER (PARTITION BY value))::bigint AS total
+          FROM ({counted}) AS counted) AS ranked
     CROSS JOIN unnest(%(percents)s::int[]) AS percent
     WHERE total > 0 AND seen * 100 >= percent * total
     GROUP BY value, percent""")
+# Sums of sums are few, where the buckets of all days would be counted twice. A null value is all values together.
+WHOLE = SQL("SELECT * FROM counted")
+VALUES_AND_WHOLE = SQL("""
+            SELECT * FROM counted
+            UNION ALL SELECT NULL, bucket, sum(calls)::bigint FROM counted GROUP BY bucket""")
 
 # Two unnests beside each other go in step, as the arrays do, and take two thirds of the time of a lateral one.
 FROM_DAYS = SQL("""
@@ -124,7 +130,8 @@ def _find(
 def find_percentiles(dimension: str | None, *, measure: str, filters: tuple[str, ...]) -> Composed:
     """The statement that finds the buckets of percentiles; see `sources` for its parameters."""
     used = {dimension, *filters} - {None, "environment"}
-    conditions, value = write_filters(filters), SQL("{} AS value").format(Identifier(dimension) if dimension else None)
+    conditions = write_filters(filters)
+    value = SQL("{} AS value").format(Identifier(dimension) if dimension else SQL("NULL::text"))
     sources = [
         FROM_DAYS.format(value=value, filters=conditions, first=SQL(first), end=SQL(end), **_find_table(used, span))
         for span, first, end in WEEKS_AND_DAYS
@@ -139,9 +146,7 @@ def find_percentiles(dimension: str | None, *, measure: str, filters: tuple[str,
         )
     )
     return FIND_PERCENTILES.format(
-        value=SQL("value") if dimension else SQL("NULL::text AS value"),
-        sources=SQL("\n            UNION ALL").join(sources),
-        sets=SQL("(value), ()") if dimension else SQL("()"),
+        sources=SQL("\n            UNION ALL").join(sources), counted=VALUES_AND_WHOLE if dimension else WHOLE
     )
 
 
