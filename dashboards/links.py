@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus, urlencode
 
 from dashboards.core.periods import Period
 from dashboards.frame import make_link
+
+_quote = lru_cache(maxsize=4096)(quote_plus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class EntryLinks:
     def make(self, *, day: date | None = None, **filters: str) -> str:
         """The entries of the page, or of one of its days, that pass `filters`; '' asks for those that say nothing."""
         dates = f"from={day}&to={day}" if day else self.dates
-        return f"{self.address}&{dates}&{urlencode(filters)}" if filters else f"{self.address}&{dates}"
+        return "&".join((self.address, dates, *(f"{name}={_quote(value)}" for name, value in filters.items())))
 
 
 def make_entry_links(base: Mapping[str, str], period: Period, *, page: str = "ledger") -> EntryLinks:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from typing import TypeVar
 
 Kind = TypeVar("Kind", bound=Hashable)
@@ -107,25 +108,25 @@ def _measure_growth(uses: Iterable[tuple[Use, Use]], names: Iterable[str]) -> Fr
 def _explain_kind(before: Use, after: Use, *, tokens_growth: Fraction, calls_growth: Fraction) -> Bridge:
     """Mix is what the rest leaves, so that nothing is lost to rounding."""
     spent = {name: getattr(before, cost) if getattr(before, name) else 0 for name, cost in COST_OF.items()}
-    again = {name: _value_again(before, after, name) for name in COST_OF}
-    price = after.cost - _add_up(again, COST_OF) - before.cost + sum(spent.values())
+    price = after.cost - before.cost + sum(spent.values()) - _value_again(before, after, COST_OF)
     volume = sum(spent[name] for name in TOKENS) * (tokens_growth - 1) + spent["calls"] * (calls_growth - 1)
     cache = Fraction(0)
     if input_before := before.count(INPUT):
         at_same_shares = Fraction(sum(spent[name] for name in INPUT) * after.count(INPUT), input_before)
-        cache = _add_up(again, INPUT) - at_same_shares
+        cache = _value_again(before, after, INPUT) - at_same_shares
     steps = {"price": round(price), "volume": round(volume), "cache": round(cache)}
     return Bridge(**steps, mix=after.cost - before.cost - sum(steps.values()))
 
 
-def _value_again(before: Use, after: Use, name: str) -> Fraction:
+def _value_again(before: Use, after: Use, names: Iterable[str]) -> Fraction:
     """What was used after, at what one cost before; at its own cost, where there was none before, so that what is
-    first used is no change of price."""
-    quantity = getattr(after, name)
-    if quantity and (first := getattr(before, name)):
-        return Fraction(getattr(before, COST_OF[name]) * quantity, first)
-    return Fraction(getattr(after, COST_OF[name]) if quantity else 0)
-
-
-def _add_up(values: Mapping[str, Fraction], names: Iterable[str]) -> Fraction:
-    return sum((values[name] for name in names if values[name]), Fraction(0))
+    first used is no change of price. Over one denominator: adding fractions up takes most of a bridge's time."""
+    values = [
+        (getattr(before, COST_OF[name]) * quantity, first)
+        if (first := getattr(before, name))
+        else (getattr(after, COST_OF[name]), 1)
+        for name in names
+        if (quantity := getattr(after, name))
+    ]
+    common = lcm(*(first for _, first in values))
+    return Fraction(sum(value * (common // first) for value, first in values), common)

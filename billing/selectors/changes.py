@@ -81,6 +81,8 @@ def get_cost_changes(query: CostQuery, *, before: tuple[datetime, datetime], usi
 def add_up_changes(changes: Iterable[CostChange], *, group: tuple[str, ...] = ()) -> CostChange:
     """The exact sum of changes, named `group`."""
     parts = list(changes)
+    if len(parts) == 1:
+        return replace(parts[0], group=group)
     return CostChange(
         group,
         sum_quantities(part.before for part in parts),

@@ -1,10 +1,12 @@
 """Figures as elements: what is shown is rounded, what is copied and tested is exact."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from html import escape
 
 from django import template
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from dashboards.core.changes import Change
@@ -19,6 +21,7 @@ from dashboards.core.figures import (
     write_quantity,
     write_signed,
 )
+from dashboards.overview.days import Amount
 
 register = template.Library()
 
@@ -39,6 +42,12 @@ def money(amount: Decimal | None, currency: str = "USD") -> SafeString:
 def linked(shown: SafeString, href: str) -> SafeString:
     """A figure as a link to what it is made of; as it is where there is no address."""
     return SafeString(f'<a href="{escape(href)}">{shown}</a>') if href else shown
+
+
+@register.filter
+def money_cells(amounts: Sequence[Amount]) -> SafeString:
+    """The cells of a row whose figures are links: a table of days has hundreds."""
+    return SafeString("".join(f'<td class="n">{linked(money(amount.cost), amount.href)}</td>' for amount in amounts))
 
 
 @register.filter
