@@ -311,23 +311,21 @@ class Histogram(models.Model):
         db_table = "histogram"
 
 
-class HistogramSlice(models.Model):
-    """Histograms of days and weeks by few dimensions, the other columns ''; `slice` says which: `HISTOGRAM_SLICES`."""
+class CostHistogramWeek(models.Model):
+    """What a call costs, by week and few dimensions, the other columns ''; `slice` says which: `HISTOGRAM_SLICES`."""
 
-    pk = models.CompositePrimaryKey("tenant_id", "slice", "span", "day", "environment", "feature", "model", "measure")
+    pk = models.CompositePrimaryKey("tenant_id", "slice", "week", "environment", "feature", "model")
     tenant_id = models.BigIntegerField()
     slice = models.TextField()
-    span = models.TextField()  # day, week
-    day = models.DateField()  # the first, in the tenant's reporting time zone; a week's is a Monday
+    week = models.DateField()  # its Monday, in the tenant's reporting time zone
     environment = models.TextField()
     feature = models.TextField()
     model = models.TextField()
-    measure = models.TextField()
     buckets = ArrayField(models.SmallIntegerField())
     calls = ArrayField(models.BigIntegerField())
 
     class Meta:
-        db_table = "histogram_slice"
+        db_table = "cost_histogram_week"
 
 
 class IntakeTally(models.Model):

@@ -4,7 +4,6 @@ A sum is written once, over a relation named `entry`, and used three times: over
 they are added, and over all settled entries when a rollup is compared with the ledger or made again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
@@ -45,9 +44,8 @@ SLICES = {
 WEEKLY_SLICE = "all"
 SLICED = SLICES[WEEKLY_SLICE]
 MEASURES = ("billed_cost", "input_tokens", "output_tokens", "latency_ms")
-# The same of histograms: sets of the columns that these have besides the environment.
-HISTOGRAM_SLICES = {"total": (), "feature": ("feature",), "model": ("model",), "feature_model": ("feature", "model")}
-HISTOGRAM_SLICED = HISTOGRAM_SLICES["feature_model"]
+# What a call costs is asked for by these, over months: so their weeks are counted too.
+HISTOGRAM_SLICES = {"total": (), "feature": ("feature",), "model": ("model",)}
 
 ENTRY_COLUMNS = (
     "charge_period_start", *DIMENSIONS, "user_ref", "calls", "pricing_status", "status", *TOKENS, *MONEY, "latency_ms",
@@ -137,37 +135,25 @@ COST_DAY = RollupTable(
 def sum_slices(days: Composable) -> Composed:
     """Sums by slice and span over sums that have a day and every dimension; what a slice leaves out is ''."""
     return SQL("""
-        SELECT {columns}, environment, {totals}
+        SELECT CASE grouping({sliced}) {names} END AS slice,
+               CASE grouping(day) WHEN 0 THEN 'day' ELSE 'week' END AS span, coalesce(day, week) AS day,
+               environment, {columns}, {totals}
         FROM (SELECT *, date_trunc('week', day::timestamp)::date AS week FROM ({days}) AS cost) AS cost
-        GROUP BY environment, {sets}""").format(
-        columns=_write_slice(SLICES, SLICED), totals=ADD_UP, days=days, sets=_write_sets(SLICES, SLICED)
+        GROUP BY environment, GROUPING SETS ((day), (week)), GROUPING SETS ({sets})
+        HAVING grouping(day) = 1 OR grouping({sliced}) <> {weekly}""").format(
+        sliced=list_names(SLICED),
+        names=SQL(" ").join(SQL("WHEN {} THEN {}").format(_number(kept), name) for name, kept in SLICES.items()),
+        columns=SQL(", ").join(SQL("coalesce({0}, '') AS {0}").format(Identifier(column)) for column in SLICED),
+        totals=ADD_UP,
+        days=days,
+        sets=SQL(", ").join(SQL("({})").format(list_names(kept)) for kept in SLICES.values()),
+        weekly=_number(SLICED),
     )
 
 
-def _write_slice(slices: Mapping[str, tuple[str, ...]], sliced: tuple[str, ...]) -> Composed:
-    """The columns that tell a row's slice: its name, its span, the first day of it, and what it is sliced by."""
-    return SQL("""CASE grouping({sliced}) {names} END AS slice,
-               CASE grouping(day) WHEN 0 THEN 'day' ELSE 'week' END AS span, coalesce(day, week) AS day, {columns}
-        """).format(
-        sliced=list_names(sliced),
-        names=SQL(" ").join(
-            SQL("WHEN {} THEN {}").format(_number(kept, sliced), name) for name, kept in slices.items()
-        ),
-        columns=SQL(", ").join(SQL("coalesce({0}, '') AS {0}").format(Identifier(column)) for column in sliced),
-    )
-
-
-def _write_sets(slices: Mapping[str, tuple[str, ...]], sliced: tuple[str, ...]) -> Composed:
-    """The sets of `day` or `week` and a slice's columns; of all columns the weeks only, for their days are a rollup."""
-    return SQL("""GROUPING SETS ((day), (week)), GROUPING SETS ({sets})
-        HAVING grouping(day) = 1 OR grouping({sliced}) <> 0""").format(
-        sets=SQL(", ").join(SQL("({})").format(list_names(kept)) for kept in slices.values()), sliced=list_names(sliced)
-    )
-
-
-def _number(kept: tuple[str, ...], sliced: tuple[str, ...]) -> int:
+def _number(kept: tuple[str, ...]) -> int:
     """What grouping() says of a set: a bit for each column that it leaves out, that of the last one the lowest."""
-    return sum(1 << place for place, column in enumerate(reversed(sliced)) if column not in kept)
+    return sum(1 << place for place, column in enumerate(reversed(SLICED)) if column not in kept)
 
 
 COST_SLICE = RollupTable(
@@ -243,29 +229,30 @@ HISTOGRAM = RollupTable(
 )
 
 
-def sum_histogram_slices(days: Composable) -> Composed:
-    """The histograms of each slice and span over histograms that have a day, a feature and a model."""
+def sum_cost_histograms(days: Composable) -> Composed:
+    """The histograms of a call's cost by week and slice over histograms that have a day, a feature and a model."""
     return SQL("""
-        SELECT slice, span, day, environment, {sliced}, measure,
-               array_agg(bucket ORDER BY bucket) AS buckets, array_agg(calls ORDER BY bucket) AS calls
-        FROM (SELECT {columns}, environment, measure, bucket, sum(calls)::bigint AS calls
-              FROM (SELECT day, date_trunc('week', day::timestamp)::date AS week, environment, {sliced}, measure,
+        SELECT slice, week, environment, feature, model, counted.buckets, counted.calls
+        FROM (SELECT CASE grouping(feature, model) WHEN 3 THEN 'total' WHEN 1 THEN 'feature' WHEN 2 THEN 'model' END
+                         AS slice,
+                     week, environment, coalesce(feature, '') AS feature, coalesce(model, '') AS model,
+                     array_agg(bucket) AS buckets, array_agg(calls) AS calls
+              FROM (SELECT date_trunc('week', day::timestamp)::date AS week, environment, feature, model,
                            unnest(buckets) AS bucket, unnest(calls) AS calls
-                    FROM ({days}) AS histogram) AS count
-              GROUP BY environment, measure, bucket, {sets}) AS counted
-        GROUP BY slice, span, day, environment, {sliced}, measure""").format(
-        sliced=list_names(HISTOGRAM_SLICED),
-        columns=_write_slice(HISTOGRAM_SLICES, HISTOGRAM_SLICED),
-        days=days,
-        sets=_write_sets(HISTOGRAM_SLICES, HISTOGRAM_SLICED),
-    )
+                    FROM ({days}) AS histogram WHERE measure = 'billed_cost') AS call
+              GROUP BY week, environment, GROUPING SETS ((), (feature), (model))) AS grouped
+        CROSS JOIN LATERAL (
+            SELECT array_agg(bucket) AS buckets, array_agg(calls) AS calls
+            FROM (SELECT bucket, sum(calls)::bigint AS calls
+                  FROM unnest(grouped.buckets, grouped.calls) AS call (bucket, calls)
+                  GROUP BY bucket ORDER BY bucket) AS count) AS counted""").format(days=days)
 
 
-HISTOGRAM_SLICE = RollupTable(
-    "histogram_slice",
-    keys=("slice", "span", "day", "environment", *HISTOGRAM_SLICED, "measure"),
+COST_HISTOGRAM_WEEK = RollupTable(
+    "cost_histogram_week",
+    keys=("slice", "week", "environment", "feature", "model"),
     values=("buckets", "calls"),
-    sums=sum_histogram_slices(HISTOGRAM.sums),
+    sums=sum_cost_histograms(HISTOGRAM.sums),
     addition=_merge_buckets("bigint"),
 )
 
@@ -314,8 +301,8 @@ TRACE_COST = RollupTable(
     ),
 )
 
-TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, HISTOGRAM_SLICE, TRACE_COST)
-DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM, HISTOGRAM_SLICE)  # what depends on the tenant's time zone
+TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, COST_HISTOGRAM_WEEK, TRACE_COST)
+DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM, COST_HISTOGRAM_WEEK)  # what depends on the tenant's time zone
 
 # A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from
 # turning the look-ups into one scan of the ledger. The moment tells which partition, the other two find the rows.
@@ -389,7 +376,7 @@ def add_batches_to_costs() -> Composed:
 
 
 def add_batches_to_histograms() -> Composed:
-    """Add the entries of batches to the histograms of days and of slices at once, likewise."""
+    """Add the entries of batches to the histograms of days and of weeks at once, likewise."""
     return SQL("""
     WITH entry AS ({entries}),
     histogram_of_day AS MATERIALIZED ({sums}),
@@ -397,18 +384,18 @@ def add_batches_to_histograms() -> Composed:
         INSERT INTO histogram AS stored (tenant_id, {columns})
         SELECT %(tenant_id)s, {columns} FROM histogram_of_day
         ON CONFLICT (tenant_id, {keys}) DO UPDATE SET {addition})
-    INSERT INTO histogram_slice AS stored (tenant_id, {slice_columns})
-    SELECT %(tenant_id)s, {slice_columns} FROM ({slices}) AS summed
-    ON CONFLICT (tenant_id, {slice_keys}) DO UPDATE SET {slice_addition}""").format(
+    INSERT INTO cost_histogram_week AS stored (tenant_id, {week_columns})
+    SELECT %(tenant_id)s, {week_columns} FROM ({weeks}) AS summed
+    ON CONFLICT (tenant_id, {week_keys}) DO UPDATE SET {week_addition}""").format(
         entries=ENTRIES_OF_BATCHES,
         sums=HISTOGRAM.sums,
         columns=list_names(HISTOGRAM.columns),
         keys=list_names(HISTOGRAM.keys),
         addition=HISTOGRAM.addition,
-        slice_columns=list_names(HISTOGRAM_SLICE.columns),
-        slices=sum_histogram_slices(SQL("SELECT * FROM histogram_of_day")),
-        slice_keys=list_names(HISTOGRAM_SLICE.keys),
-        slice_addition=HISTOGRAM_SLICE.addition,
+        week_columns=list_names(COST_HISTOGRAM_WEEK.columns),
+        weeks=sum_cost_histograms(SQL("SELECT * FROM histogram_of_day")),
+        week_keys=list_names(COST_HISTOGRAM_WEEK.keys),
+        week_addition=COST_HISTOGRAM_WEEK.addition,
     )
 
 

@@ -126,9 +126,13 @@ YEAR = "environment=all&from=2026-01-01&to=2026-12-31"
 SHOWN = tuple(f"{YEAR}&by={by}" for by in ("feature", "cost_center", "user", "model"))
 PEOPLES_ROUTES = {
     "": Route("/", ("tenant={slug}", PERIOD, "from=2026-01-01&to=2026-12-31", "environment=all")),
-    "overview.csv": Route(
-        "/overview.csv",
-        ("tenant={slug}", *(f"table={table}" for table in ("feature", "model", "cost_center", "days", "savings"))),
+    "overview/file": Route(
+        "/overview/file",
+        (
+            "tenant={slug}",
+            *(f"table={table}" for table in ("feature", "model", "cost_center", "days", "savings")),
+            *(f"{YEAR}&table={table}&format=xlsx" for table in ("feature", "model", "cost_center", "days")),
+        ),
     ),
     "explore": Route("/explore", ("tenant={slug}", *EXPLORED)),
     "explore/file": Route("/explore/file", (*EXPLORED, *(f"{asked}&table=groups&format=xlsx" for asked in EXPLORED))),
@@ -151,9 +155,11 @@ PEOPLES_ROUTES = {
     "showback/drivers": Route("/showback/drivers", ("tenant={slug}",)),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
     "tenants": Route("/tenants", operators_only=True),
-    "tenants.csv": Route("/tenants.csv", operators_only=True),
+    "tenants/file": Route("/tenants/file", operators_only=True),
     "ledger": Route("/ledger", ("tenant={slug}", *EVERY_FILTER)),
-    "ledger.csv": Route("/ledger.csv", ("tenant={slug}", *EVERY_FILTER)),
+    "ledger/file": Route(
+        "/ledger/file", ("tenant={slug}", *EVERY_FILTER, *(f"{asked}&format=xlsx" for asked in EVERY_FILTER))
+    ),
     "ledger/newer": Route("/ledger/newer", ("tenant={slug}", f"than={NOBODYS_BATCH}.0"), shows=False),
     "ledger/<entry_id:entry_id>": Route("/ledger/{entry_id}", ("tenant={slug}",)),
     "ledger/<entry_id:entry_id>.json": Route("/ledger/{entry_id}.json", ("tenant={slug}",)),
@@ -161,7 +167,10 @@ PEOPLES_ROUTES = {
     "traces": Route(
         "/traces", ("q={trace_id}", "user={user}", "feature={feature}", "tenant={slug}", "period=90d&environment=all")
     ),
-    "traces.csv": Route("/traces.csv", ("q={trace_id}", "tenant={slug}", "period=90d&environment=all")),
+    "traces/list/file": Route(
+        "/traces/list/file",
+        ("q={trace_id}", "tenant={slug}", "period=90d&environment=all", "period=90d&environment=all&format=xlsx"),
+    ),
     "traces/<name:trace_id>": Route("/traces/{trace_id}", ("under={entry_id}", "tenant={slug}")),
     "traces/<name:trace_id>/json": Route("/traces/{trace_id}/json", ("tenant={slug}",)),
     "find": Route("/find", ("q={entry_id}", "q={event_id}", "q={feature}", "q={slug}", "tenant={slug}")),
@@ -172,7 +181,7 @@ PEOPLES_ROUTES = {
     ),
     "rejected/<uuid:rejected_id>": Route("/rejected/{rejected_id}", ("tenant={slug}",)),
     "rates": Route("/rates", ("tenant={slug}", "q={feature}", PERIOD)),
-    "rates.csv": Route("/rates.csv", ("tenant={slug}", PERIOD)),
+    "rates/file": Route("/rates/file", ("tenant={slug}", PERIOD, f"{PERIOD}&format=xlsx")),
     "rates.json": Route("/rates.json", ("tenant={slug}", PERIOD)),
     "rates/try": Route("/rates/try", ("tenant={slug}", "provider=openai&model=gpt-4o-2024-08-06&input_tokens=1")),
     "rates/aliases": Route("/rates/aliases", ("tenant={slug}", PERIOD)),

@@ -100,7 +100,8 @@ def test_percentiles_of_nothing_are_nothing(acme):
     ) == {}  # fmt: skip
 
 
-def test_percentiles_of_any_days_by_any_dimension_are_those_of_the_entries():
+@pytest.mark.parametrize("measure", ["billed_cost", "latency_ms"])
+def test_percentiles_of_any_days_by_any_dimension_are_those_of_the_entries(measure):
     chance = random.Random(11)
     acme = make_tenant("acme", timezone=BERLIN.key)
     first = at("2026-10-01T00:00")  # a Thursday; summer time ends on the 25th
@@ -114,7 +115,7 @@ def test_percentiles_of_any_days_by_any_dimension_are_those_of_the_entries():
                     feature=chance.choice(("chat", "search", "")),
                     model=chance.choice(("small", "large")),
                     latency_ms=round(chance.lognormvariate(6, 1)),
-                    cost=None,
+                    cost=f"{chance.lognormvariate(-5, 2):.12f}",
                 )
                 for _ in range(200)
             ),
@@ -136,22 +137,21 @@ def test_percentiles_of_any_days_by_any_dimension_are_those_of_the_entries():
             ]
             for dimension in DIMENSIONS:
                 found = get_percentiles_by(
-                    dimension, tenant_id=acme.id, measure="latency_ms", filters=filters, percents=(1, 50, 99), **days
+                    dimension, tenant_id=acme.id, measure=measure, filters=filters, percents=(1, 50, 99), **days
                 )
-                assert_nearest_ranks(found.whole, calls)
+                assert_nearest_ranks(found.whole, [entry[measure] for entry in calls])
                 groups = defaultdict(list)
                 for entry in calls:
-                    groups[entry[dimension]].append(entry)
+                    groups[entry[dimension]].append(entry[measure])
                 assert set(found.values) == set(groups)
                 for value, group in groups.items():
                     assert_nearest_ranks(found.values[value], group)
             assert found.whole == get_percentiles(
-                tenant_id=acme.id, measure="latency_ms", filters=filters, percents=(1, 50, 99), **days
+                tenant_id=acme.id, measure=measure, filters=filters, percents=(1, 50, 99), **days
             )
 
 
-def assert_nearest_ranks(found, calls):
-    assert sorted(found) == ([1, 50, 99] if calls else [])
-    latencies = sorted(entry["latency_ms"] for entry in calls)
+def assert_nearest_ranks(found, values):
+    assert sorted(found) == ([1, 50, 99] if values else [])
     for percent, estimate in found.items():
-        assert is_near(estimate, latencies[math.ceil(percent * len(latencies) / 100) - 1])
+        assert is_near(estimate, sorted(values)[math.ceil(percent * len(values) / 100) - 1])

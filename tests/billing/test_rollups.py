@@ -492,7 +492,7 @@ def empty(table):
                 cursor.execute(SQL("DELETE FROM {}").format(Identifier(table)))
 
 
-@pytest.mark.parametrize(("upgrade", "table"), [("0006", "cost_slice"), ("0009", "histogram_slice")])
+@pytest.mark.parametrize(("upgrade", "table"), [("0006", "cost_slice"), ("0009", "cost_histogram_week")])
 def test_an_upgrade_that_brought_slices_fills_them_from_days(acme, upgrade, table):
     globex = make_tenant("globex", timezone="Asia/Tokyo")
     for number in range(12):

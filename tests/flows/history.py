@@ -286,14 +286,14 @@ ROLLUP_DIFFERENCES_SQL = {
            WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment, feature, model""",
         ("calls",),
     ),
-    "histogram_slice": _differ(
-        """(SELECT tenant_id, day, environment, (SELECT sum(count) FROM unnest(calls) AS count) AS calls
-            FROM histogram_slice WHERE slice = 'total' AND span = 'week' AND measure = 'billed_cost')""",
-        "tenant_id, day, environment",
-        f"""SELECT tenant_id, date_trunc('week', charge_period_start AT TIME ZONE timezone)::date AS day, environment,
+    "cost_histogram_week": _differ(
+        """(SELECT tenant_id, week, environment, (SELECT sum(count) FROM unnest(calls) AS count) AS calls
+            FROM cost_histogram_week WHERE slice = 'total')""",
+        "tenant_id, week, environment",
+        f"""SELECT tenant_id, date_trunc('week', charge_period_start AT TIME ZONE timezone)::date AS week, environment,
                   sum(calls) AS calls
            FROM {_CALLS} JOIN tenant ON tenant.id = tenant_id
-           WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment""",
+           WHERE billed_cost IS NOT NULL GROUP BY tenant_id, week, environment""",
         ("calls",),
     ),
     "trace_cost": _differ(

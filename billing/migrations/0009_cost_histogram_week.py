@@ -10,22 +10,20 @@ class Migration(migrations.Migration):
     operations = [
         run_sql_file(
             __file__,
-            "0009_histogram_slice",
+            "0009_cost_histogram_week",
             state_operations=[
                 migrations.CreateModel(
-                    name="HistogramSlice",
+                    name="CostHistogramWeek",
                     fields=[
                         (
                             "pk",
                             models.CompositePrimaryKey(
                                 "tenant_id",
                                 "slice",
-                                "span",
-                                "day",
+                                "week",
                                 "environment",
                                 "feature",
                                 "model",
-                                "measure",
                                 blank=True,
                                 editable=False,
                                 primary_key=True,
@@ -34,16 +32,14 @@ class Migration(migrations.Migration):
                         ),
                         ("tenant_id", models.BigIntegerField()),
                         ("slice", models.TextField()),
-                        ("span", models.TextField()),
-                        ("day", models.DateField()),
+                        ("week", models.DateField()),
                         ("environment", models.TextField()),
                         ("feature", models.TextField()),
                         ("model", models.TextField()),
-                        ("measure", models.TextField()),
                         ("buckets", ArrayField(models.SmallIntegerField())),
                         ("calls", ArrayField(models.BigIntegerField())),
                     ],
-                    options={"db_table": "histogram_slice"},
+                    options={"db_table": "cost_histogram_week"},
                 ),
             ],
         ),

@@ -1,0 +1,1 @@
+DROP TABLE cost_histogram_week;
