@@ -6,12 +6,53 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.http import HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from dashboards.core.periods import Period
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 COLUMN_WIDTH = 18  # characters
 SHEET_CELL_MAX = 32_767  # characters of a text, by the format
+SHEET_CELLS_MAX = 250_000  # what a request has time for, some 5 s
+FILE_PARAMETERS = ("table", "format")  # of a file, and not of the page that it was taken from
+
+
+def answer_file(
+    request: HttpRequest,
+    name: str,
+    *,
+    page: str,
+    heading: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    facts: Mapping[str, str],
+) -> HttpResponse:
+    """A table of the page whose URL is called `page`: as CSV, or where the address says `format=xlsx` as a workbook
+    with the facts about it and the page's address.
+    """
+    if request.GET.get("format") != "xlsx":
+        return answer_csv(f"{name}.csv", heading=heading, rows=rows)
+    query = request.GET.copy()
+    for parameter in FILE_PARAMETERS:
+        query.pop(parameter, None)
+    address = request.build_absolute_uri(f"{reverse(page)}?{query.urlencode()}")
+    return answer_xlsx(f"{name}.xlsx", heading=heading, rows=rows, facts={**facts, "Address": address})
+
+
+def make_facts(*, tenant: str, timezone: str, environment: str, period: Period | None) -> dict[str, str]:
+    """What every workbook says first: whose figures, of which environment ('' for all) and days (None for any)."""
+    return {
+        "Tenant": tenant,
+        "Environment": environment or "all",
+        "Period": f"{period.first} to {period.last}, days of {timezone}" if period else "any time",
+    }
+
+
+def write_filters(filters: Mapping[str, Sequence[str]]) -> str:
+    """A fact: the filters in force, as the address names them."""
+    return ", ".join(f"{name}={value}" for name, values in filters.items() for value in values) or "none"
 
 
 def answer_csv(filename: str, *, heading: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponse:
@@ -28,12 +69,19 @@ def answer_xlsx(
     filename: str, *, heading: Sequence[str], rows: Iterable[Sequence[object]], facts: Mapping[str, str]
 ) -> HttpResponse:
     """A workbook of three sheets: the figures as numbers to reckon with, the same with every digit as text (a
-    spreadsheet's number has 15), and what the file is about. No cell is a formula.
+    spreadsheet's number has 15), and what the file is about. No cell is a formula. Raises BadRequest for more cells
+    than SHEET_CELLS_MAX.
     """
     import xlsxwriter  # 40 ms that no other page should wait for
 
     buffer = io.BytesIO()
     rows = list(rows)
+    rows_max = SHEET_CELLS_MAX // len(heading)
+    if len(rows) > rows_max:
+        raise BadRequest(
+            f"a workbook of {len(heading)} columns holds at most {rows_max:,} rows, and this table has {len(rows):,}; "
+            "take the CSV, or narrow the filter"
+        )
     with xlsxwriter.Workbook(
         buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     ) as book:

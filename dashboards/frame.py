@@ -19,7 +19,7 @@ ALL_ENVIRONMENTS = "all"
 ANY_TIME = "any"
 NUMBER_DIGITS_MAX = 12
 TEXT_LENGTH_MAX = 512
-PLACE_PARAMETERS = ("cursor", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
+PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
 
 @dataclass(frozen=True, slots=True)

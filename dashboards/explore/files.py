@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dashboards.explore.lines import Line
 from dashboards.explore.page import Exploration
+from dashboards.exports import make_facts, write_filters
 
 
 def list_table(answer: Exploration, name: str) -> tuple[list[str], list[Sequence[object]]]:
@@ -11,20 +12,20 @@ def list_table(answer: Exploration, name: str) -> tuple[list[str], list[Sequence
     return _list_by_time(answer) if name == "time" else _list_by_group(answer)
 
 
-def list_facts(answer: Exploration, *, address: str) -> dict[str, str]:
+def list_facts(answer: Exploration) -> dict[str, str]:
     """What a file is about, for whoever finds it without its page."""
     question = answer.question
-    filters = [f"{name}={value}" for name, value in question.list_parameters()]
-    return {
-        "Tenant": question.tenant.slug,
-        "Environment": question.environment or "all",
-        "Period": f"{question.period.first} to {question.period.last}, days of {question.tenant.timezone}",
+    return make_facts(
+        tenant=question.tenant.slug,
+        timezone=question.tenant.timezone,
+        environment=question.environment,
+        period=question.period,
+    ) | {
         "Compared with": f"{answer.previous.first} to {answer.previous.last}",
-        "Filters": ", ".join(filters) or "none",
+        "Filters": write_filters(question.filters),
         "Measure": f"{question.measure.word}, {question.measure.unit}",
         "Calls without a price": str(answer.totals.unpriced_calls),
         "Complete to": answer.complete_to.isoformat(),
-        "Address": address,
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from dashboards.exports import make_facts
 from dashboards.showback.drivers import DriverCost
 from dashboards.showback.question import Question
 from dashboards.showback.subject import Part, Split, Subject
@@ -55,21 +56,20 @@ def list_subject(page: Subject, table: str) -> Table:
     return _list_split(split)
 
 
-def list_facts(
-    question: Question, *, value: str | None, complete_to: str, unpriced: int, address: str
-) -> dict[str, str]:
+def list_facts(question: Question, *, value: str | None, complete_to: str, unpriced: int) -> dict[str, str]:
     """What a file is about, for whoever finds it without its page."""
     of = {} if value is None else {question.word: value or "none"}
-    return {
-        "Tenant": question.tenant.slug,
-        "Environment": question.environment or "all",
-        "Period": f"{question.period.first} to {question.period.last}, days of {question.tenant.timezone}",
+    return make_facts(
+        tenant=question.tenant.slug,
+        timezone=question.tenant.timezone,
+        environment=question.environment,
+        period=question.period,
+    ) | {
         "Compared with": f"{question.previous.first} to {question.previous.last}",
         **of,
         "Measure": "Cost, USD",
         "Calls without a price": str(unpriced),
         "Complete to": complete_to,
-        "Address": address,
     }
 
 

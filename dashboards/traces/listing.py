@@ -22,7 +22,7 @@ LENGTH_MAX = 512
 DEFAULT_PERIOD = "7d"
 FILTER_WORDS = {"feature": "Feature", "model": "Model", "user": "User", "q": "Trace or session"}
 NAMES_SHOWN = 2
-CSV_COLUMNS = (
+FILE_COLUMNS = (
     "trace_id", "environment", "first_at", "last_at", "name", "features", "models", "users", "sessions", "spans",
     "calls", "error_calls", "unpriced_calls", "tokens", "duration_ms", "currency", "billed_cost",
 )  # fmt: skip
@@ -156,7 +156,7 @@ def shorten_names(names: Sequence[str]) -> str:
 
 
 def list_rows_for_file(answer: TraceList) -> list[Sequence[object]]:
-    """The page's rows as CSV_COLUMNS."""
+    """The page's rows as FILE_COLUMNS."""
     return [
         (
             line.trace_id, line.environment, line.first_at, line.last_at, line.name, "; ".join(line.features),

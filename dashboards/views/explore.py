@@ -22,7 +22,7 @@ from dashboards.explore.controls import list_chips, list_controls
 from dashboards.explore.files import list_facts, list_table
 from dashboards.explore.page import Exploration, read_exploration
 from dashboards.explore.question import OPERATOR_WORDS, Question, read_question
-from dashboards.exports import answer_csv, answer_xlsx
+from dashboards.exports import answer_file
 from dashboards.frame import list_hidden_fields, make_frame
 from dashboards.saved_views import list_views
 from ledger.matches import IS
@@ -90,10 +90,7 @@ def export_explore(request: HttpRequest, seat: Seat) -> HttpResponse:
         raise BadRequest("the page has the tables time and groups")
     heading, rows = list_table(answer, table)
     name = f"explore-{table}-{seat.tenant.slug}-{question.period.first}-{question.period.last}"
-    if request.GET.get("format") == "xlsx":
-        address = request.build_absolute_uri(_go_back(request))
-        return answer_xlsx(f"{name}.xlsx", heading=heading, rows=rows, facts=list_facts(answer, address=address))
-    return answer_csv(f"{name}.csv", heading=heading, rows=rows)
+    return answer_file(request, name, page="explore", heading=heading, rows=rows, facts=list_facts(answer))
 
 
 @require_safe
@@ -128,14 +125,6 @@ def _read_bridge(question: Question, seat: Seat) -> Bridge | None:
         return read_bridge(question, link_query=seat.link_query)
     except QueryRefused:
         return None
-
-
-def _go_back(request: HttpRequest) -> str:
-    """The address of the page that a file was taken from."""
-    query = request.GET.copy()
-    for name in ("table", "format"):
-        query.pop(name, None)
-    return f"{reverse('explore')}?{query.urlencode()}"
 
 
 def _add_filter(request: HttpRequest) -> str:

@@ -20,7 +20,7 @@ from dashboards.entries import (
     list_chips,
     read_entry_query,
 )
-from dashboards.exports import answer_csv
+from dashboards.exports import answer_file, make_facts, write_filters
 from dashboards.frame import (
     ALL_ENVIRONMENTS,
     list_environment_options,
@@ -33,7 +33,7 @@ from dashboards.saved_views import list_views
 from ledger.selectors import EntryCursor, EntryIdInvalid, list_entries
 
 NEWER_MAX = 100
-CSV_COLUMNS = (
+COLUMNS = (
     "id", "charge_period_start", "recorded_at", "environment", "feature", "cost_center", "provider", "model",
     "operation", "service_tier", "status", "calls", "input_tokens", "cache_read_tokens", "cache_write_tokens",
     "cache_write_1h_tokens", "output_tokens", "reasoning_tokens", "pricing_status", "pricing_reason", "currency",
@@ -83,13 +83,24 @@ def show_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
 @require_safe
 @member_required
 def export_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """The same page as CSV, with every digit."""
+    """The entries of the page as a file, `format` csv or xlsx."""
     asked = _read_query(request, seat)
     page = list_entries(tenant_id=seat.tenant.id, filters=asked.filters, before=asked.before, limit=asked.limit)
-    return answer_csv(
-        f"ledger-{seat.tenant.slug}.csv",
-        heading=CSV_COLUMNS,
-        rows=([entry[column] for column in CSV_COLUMNS] for entry in page.entries),
+    sums, batch_id = add_up_entries(page.entries), asked.filters.batch_id
+    facts = make_facts(
+        tenant=seat.tenant.slug, timezone=seat.tenant.timezone, environment=asked.environment, period=asked.period
+    ) | {
+        "Filters": write_filters({**asked.texts, **({"batch_id": [str(batch_id)]} if batch_id else {})}),
+        "Entries": f"{sums.count}, booked before others that are in no row" if page.next else str(sums.count),
+        "Entries without a price": str(sums.unpriced),
+    }
+    return answer_file(
+        request,
+        f"ledger-{seat.tenant.slug}",
+        page="ledger",
+        heading=COLUMNS,
+        rows=([entry[column] for column in COLUMNS] for entry in page.entries),
+        facts=facts,
     )
 
 

@@ -16,7 +16,7 @@ from billing.selectors import CHANGE_STEPS
 from dashboards.access import Seat, member_required
 from dashboards.core.periods import ONE_DAY, PERIOD_NAMES, Period
 from dashboards.dateline import make_dateline
-from dashboards.exports import answer_csv
+from dashboards.exports import answer_file, make_facts
 from dashboards.frame import (
     ALL_ENVIRONMENTS,
     make_frame,
@@ -101,16 +101,27 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
 @require_safe
 @member_required
 def export_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """One table of the page as CSV, with every digit: `table` is a dimension, days, changes or savings."""
+    """A table of the page as a file: `table` is a dimension, days, changes or savings, `format` csv or xlsx."""
     now = timezone.now()
     period, environment, _ = _read_address(request, seat, now=now)
     overview = _read_overview(request, seat, period, environment)
     name = request.GET.get("table", "")
     heading, rows = _list_table(overview, name)
-    return answer_csv(
-        f"{name}-{seat.tenant.slug}-{period.first}-{period.last}.csv",
+    facts = make_facts(
+        tenant=seat.tenant.slug, timezone=seat.tenant.timezone, environment=environment, period=period
+    ) | {
+        "Compared with": f"{overview.previous.first} to {overview.previous.last}",
+        "Measure": "Cost, USD",
+        "Calls without a price": str(overview.totals.unpriced_calls),
+        "Complete to": overview.complete_to.isoformat(),
+    }
+    return answer_file(
+        request,
+        f"{name}-{seat.tenant.slug}-{period.first}-{period.last}",
+        page="overview",
         heading=heading,
         rows=rows,
+        facts=facts,
     )
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from dashboards.access import Seat, member_required
 from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
-from dashboards.exports import answer_csv
+from dashboards.exports import answer_file, make_facts, write_filters
 from dashboards.frame import (
     ALL_ENVIRONMENTS,
     list_environment_options,
@@ -83,8 +83,10 @@ def show_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
 @require_safe
 @member_required
 def export_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """The rows of the page as CSV, every digit of them."""
+    """The rows of the page as a file, `format` csv or xlsx."""
     period, table = _read_export(request, seat)
+    filters = _read_filters(request.GET)
+    asked = {"q": filters.text, "provider": filters.provider, "state": filters.state, "source": filters.origin}
     total = dict.fromkeys(COLUMNS) | {
         "provider": "Total",
         "calls": table.total.calls,
@@ -92,10 +94,23 @@ def export_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
         "cost": table.total_cost,
         "estimated_cost": table.estimated,
     }
-    return answer_csv(
-        f"rates-{seat.tenant.slug}-{period.first}-{period.last}.csv",
+    facts = make_facts(
+        tenant=seat.tenant.slug,
+        timezone=seat.tenant.timezone,
+        environment=read_rates_environment(request.GET),
+        period=period,
+    ) | {
+        "Filters": write_filters({name: [value] for name, value in asked.items() if value}),
+        "Prices": "USD per 1,000,000 tokens",
+        "Usage complete to": table.complete_to.isoformat(),
+    }
+    return answer_file(
+        request,
+        f"rates-{seat.tenant.slug}-{period.first}-{period.last}",
+        page="rates",
         heading=COLUMNS,
         rows=[list(fields.values()) for fields in (*map(_list_fields, table.rows), total)],
+        facts=facts,
     )
 
 

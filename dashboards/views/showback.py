@@ -16,7 +16,7 @@ from dashboards.access import Seat, member_required
 from dashboards.core.figures import write_exact
 from dashboards.dateline import make_dateline
 from dashboards.explore.chart import TICKS_MAX
-from dashboards.exports import answer_csv, answer_xlsx
+from dashboards.exports import answer_file
 from dashboards.frame import PLACE_PARAMETERS, Option, make_frame, make_link
 from dashboards.saved_views import list_views
 from dashboards.showback.drivers import DriverCost, may_keep_drivers, read_driver_costs
@@ -218,16 +218,10 @@ def _answer(
 ) -> HttpResponse:
     heading, rows = table
     name = f"{name}-{question.tenant.slug}-{question.period.first}-{question.period.last}"
-    if request.GET.get("format") != "xlsx":
-        return answer_csv(f"{name}.csv", heading=heading, rows=rows)
-    query = request.GET.copy()
-    for parameter in ("table", "format"):
-        query.pop(parameter, None)
     facts = list_facts(
         question,
         value=page.name if isinstance(page, Subject) else None,
         complete_to=page.complete_to.isoformat(),
         unpriced=page.totals.unpriced_calls,
-        address=request.build_absolute_uri(f"{reverse(back)}?{query.urlencode()}"),
     )
-    return answer_xlsx(f"{name}.xlsx", heading=heading, rows=rows, facts=facts)
+    return answer_file(request, name, page=back, heading=heading, rows=rows, facts=facts)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from dashboards.access import operator_required
 from dashboards.charges import TenantCharges, add_up_charges, list_charges
 from dashboards.core.periods import find_previous_period
-from dashboards.exports import answer_csv
+from dashboards.exports import answer_file, make_facts
 from dashboards.frame import (
     list_environment_options,
     list_hidden_fields,
@@ -62,13 +62,17 @@ def show_tenants(request: HttpRequest) -> HttpResponse:
 @require_safe
 @operator_required
 def export_tenants(request: HttpRequest) -> HttpResponse:
-    """The same table as CSV, with every digit."""
+    """The same table as a file, `format` csv or xlsx."""
     period, _ = read_page_period(request.GET, today=_get_today(timezone.now()))
-    charges = list_charges(period=period, environment=read_environment(request.GET))
-    return answer_csv(
-        f"tenants-{period.first}-{period.last}.csv",
+    environment = read_environment(request.GET)
+    charges = list_charges(period=period, environment=environment)
+    return answer_file(
+        request,
+        f"tenants-{period.first}-{period.last}",
+        page="tenants",
         heading=["tenant", "calls", "unpriced_calls", "cost", "share", "before", "difference"],
         rows=[_list_fields(charge) for charge in (*charges, add_up_charges(charges))],
+        facts=make_facts(tenant="all", timezone="UTC", environment=environment, period=period),
     )
 
 

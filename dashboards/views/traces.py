@@ -6,11 +6,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from billing.selectors import CostQuery, Quantities, Trace, get_costs, get_trace
 from dashboards.access import Seat, member_required
-from dashboards.exports import answer_csv
+from dashboards.exports import answer_file, make_facts, write_filters
 from dashboards.frame import (
     list_environment_options,
     list_hidden_fields,
@@ -19,8 +20,9 @@ from dashboards.frame import (
     make_link,
     read_environment,
 )
+from dashboards.saved_views import list_views
 from dashboards.traces.listing import (
-    CSV_COLUMNS,
+    FILE_COLUMNS,
     FILTER_WORDS,
     TraceQuestion,
     list_rows_for_file,
@@ -55,6 +57,8 @@ def show_traces(request: HttpRequest, seat: Seat) -> HttpResponse:
         ),
         "period_options": list_period_options(request.path, request.GET, current=question.period),
         "period_fields": list_hidden_fields(request.GET, without=("period", "from", "to", "page")),
+        "views": list_views(seat, page="traces"),
+        "link_query": urlencode(seat.link_query),
     }
     return render(request, "traces/list.html", context)
 
@@ -62,12 +66,26 @@ def show_traces(request: HttpRequest, seat: Seat) -> HttpResponse:
 @require_safe
 @member_required
 def export_traces(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """The same page of traces as CSV, with every digit."""
+    """The traces of the page as a file, `format` csv or xlsx."""
     question = read_trace_question(request.GET, tenant=seat.tenant, today=seat.get_today(timezone.now()))
-    return answer_csv(
-        f"traces-{seat.tenant.slug}-{question.period.first}-{question.period.last}.csv",
-        heading=CSV_COLUMNS,
-        rows=list_rows_for_file(read_trace_list(question, seat)),
+    answer = read_trace_list(question, seat)
+    facts = make_facts(
+        tenant=seat.tenant.slug,
+        timezone=seat.tenant.timezone,
+        environment=question.environment,
+        period=question.period,
+    ) | {
+        "Filters": write_filters(question.texts),
+        "Traces": f"{answer.shown.traces} of {answer.totals.traces}",
+        "Calls without a price": str(answer.shown.unpriced_calls),
+    }
+    return answer_file(
+        request,
+        f"traces-{seat.tenant.slug}-{question.period.first}-{question.period.last}",
+        page="traces",
+        heading=FILE_COLUMNS,
+        rows=list_rows_for_file(answer),
+        facts=facts,
     )
 
 

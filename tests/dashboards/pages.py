@@ -1,7 +1,9 @@
 """Reading a page as a person does: its tables as rows of text, its figures by their exact values."""
 
+import io
 from html.parser import HTMLParser
 
+import openpyxl
 from django.test import Client
 
 from tenants.models import User
@@ -25,6 +27,15 @@ def get_page(client, path):
     answer = client.get(path)
     assert answer.status_code == 200, (path, answer.status_code, answer.get("Location"))
     return answer.content.decode()
+
+
+def read_workbook(client, path):
+    """The workbook at the address, without anything that a spreadsheet would run."""
+    answer = client.get(path)
+    assert answer.status_code == 200, (path, answer.content)
+    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+    assert not [cell for sheet in book for row in sheet for cell in row if cell.data_type == "f"]
+    return book
 
 
 class _Tables(HTMLParser):

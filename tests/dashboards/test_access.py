@@ -12,7 +12,7 @@ from tests.dashboards.pages import get_page, sign_in
 from tests.factories import make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.django_db(databases=["default", "reader"])
-TENANT_PAGES = ("/", "/ledger", "/rejected", "/settings/keys", "/overview.csv?table=days", "/ledger.csv", "/find?q=x")
+TENANT_PAGES = ("/", "/ledger", "/rejected", "/settings/keys", "/overview/file?table=days", "/ledger/file", "/find?q=x")
 FORM_PAGES = ("/rejected", "/settings/keys")
 
 
@@ -23,7 +23,7 @@ def tenants():
 
 
 def test_who_is_not_signed_in_is_sent_to_sign_in():
-    for path in (*TENANT_PAGES, "/tenants", "/tenants.csv", "/first-entry", "/ledger/newer"):
+    for path in (*TENANT_PAGES, "/tenants", "/tenants/file", "/first-entry", "/ledger/newer"):
         answer = Client().get(path)
         assert answer.status_code == 302, path
         assert answer["Location"].startswith("/sign-in?next=/") or path == "/"
@@ -39,7 +39,7 @@ def test_a_tenants_person_sees_that_tenant_alone(tenants):
         assert client.get(f"{path}{joint}tenant=nobody").status_code == 404
         assert acme.slug not in client.get(path).content.decode()
     assert client.get(f"/ledger?tenant={globex.slug}").status_code == 200
-    for path in ("/tenants", "/tenants.csv"):
+    for path in ("/tenants", "/tenants/file"):
         assert client.get(path).status_code == 404
     assert "All tenants" not in get_page(client, "/")
 

@@ -138,7 +138,7 @@ def test_the_form_adds_a_filter_to_the_address_and_the_chip_takes_it_away(acme):
 
 def test_the_csv_holds_the_rows_of_the_page_with_every_digit_and_no_formula(acme):
     book(acme, {"time": on(3), "feature": "=1+1", "event_id": "@x"}, {"time": on(4), "model": "no-such-model"})
-    answer = sign_in(acme).get("/ledger.csv?environment=all")
+    answer = sign_in(acme).get("/ledger/file?environment=all")
     assert answer["Content-Disposition"] == f'attachment; filename="ledger-{acme.slug}.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
     assert [row["billed_cost"] for row in rows] == ["", "0.004750000000"]

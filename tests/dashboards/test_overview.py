@@ -91,7 +91,7 @@ def test_what_changed_is_told_in_steps_that_add_up(november):
         ["search", "0.00", "0.00475", "▲ +0.00475", "–", "–", "–", "–", "+0.00475", "–"],
         ["Total 1 unpriced", "0.00475", "0.0190", "▲ +0.0142", "–", "+0.00950", "–", "–", "+0.00475", "–"],
     ]
-    table = sign_in(november).get(f"/overview.csv?{NOVEMBER}&table=changes").content.decode().split("\r\n")
+    table = sign_in(november).get(f"/overview/file?{NOVEMBER}&table=changes").content.decode().split("\r\n")
     assert table[0] == "feature,before,after,unpriced_calls,difference,price,volume,mix,cache,new,ended"
     zero = "0.000000000000"
     assert table[1].split(",") == [
@@ -312,7 +312,7 @@ def test_a_period_that_cannot_be_read_is_said_and_the_month_shown(november):
 def test_a_table_as_csv_has_every_digit_and_no_formula(november):
     book(november, {"feature": "=cmd()", "cost_center": "+1", "time": on(3)})
     client = sign_in(november)
-    answer = client.get(f"/overview.csv?{NOVEMBER}&table=feature")
+    answer = client.get(f"/overview/file?{NOVEMBER}&table=feature")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"].startswith('attachment; filename="feature-acme-')
     assert answer.content.decode().split("\r\n") == [
@@ -324,10 +324,10 @@ def test_a_table_as_csv_has_every_digit_and_no_formula(november):
         "Total,,6,1,0.023750000000,100,0.004750000000,0.019000000000",
         "",
     ]
-    days = client.get(f"/overview.csv?{NOVEMBER}&table=days").content.decode().split("\r\n")
+    days = client.get(f"/overview/file?{NOVEMBER}&table=days").content.decode().split("\r\n")
     assert days[0] == "day,retail,'+1,Unallocated,total"
     assert days[3] == "2026-11-03,0.004750000000,0.004750000000,0,0.009500000000"
-    assert client.get(f"/overview.csv?{NOVEMBER}&table=secrets").status_code == 400
+    assert client.get(f"/overview/file?{NOVEMBER}&table=secrets").status_code == 400
 
 
 def test_a_name_is_text_wherever_it_stands(acme):

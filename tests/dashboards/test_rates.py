@@ -114,7 +114,7 @@ def test_the_search_asks_for_the_table_alone(acme):
 def test_csv_and_json_hold_what_is_shown_and_no_formula(acme):
     book(acme, {"time": timezone.now()}, {"time": timezone.now(), "model": "=cmd()", "provider": "+x"})
     client = sign_in(acme)
-    rows = list(csv.DictReader(io.StringIO(client.get("/rates.csv").content.decode())))
+    rows = list(csv.DictReader(io.StringIO(client.get("/rates/file").content.decode())))
     assert [(row["provider"], row["model"], row["state"], row["cost"]) for row in rows] == [
         ("'+x", "'=cmd()", "unpriced", ""),
         ("openai", "gpt-4o-2024-08-06", "priced", "0.004750000000"),
@@ -125,7 +125,7 @@ def test_csv_and_json_hold_what_is_shown_and_no_formula(acme):
     [rate] = document["rates"]
     assert (rate["model"], rate["cache_read"], rate["cost"]) == ("gpt-4o-2024-08-06", "1.25", "0.00475")
     assert document["total"]["cost"] == "0.00475"
-    assert client.get("/rates.csv?q=gpt").content.decode().count("\r\n") == 3
+    assert client.get("/rates/file?q=gpt").content.decode().count("\r\n") == 3
 
 
 def test_nothing_called_is_said_and_why(acme):

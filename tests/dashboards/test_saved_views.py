@@ -1,9 +1,12 @@
 """Views that people named: whose they are, and where they lead."""
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from dashboards.models import SavedView
 from tenants.scope import tenant_scope
+from tests.dashboards.bookings import book
 from tests.dashboards.pages import get_page, sign_in
 from tests.factories import make_tenant
 
@@ -31,6 +34,20 @@ def test_a_view_keeps_the_question_and_leaves_out_whose_page_and_which_place_it_
     assert answer["Location"] == "/explore?period=month&by=feature&feature.not=chat"
     assert "Chat aside" in get_page(client, "/explore")
     assert client.get(f"/views/{get_id(acme)}")["Location"] == answer["Location"]
+
+
+@pytest.mark.parametrize("page", ["overview", "explore", "showback", "ledger", "traces"])
+def test_every_page_of_figures_keeps_its_own_views(acme, page):
+    book(acme, {"time": timezone.now()})
+    client = sign_in(acme)
+    path = reverse(page)
+    answer = save(client, page=page, query="period=90d&environment=all&sort=calls&q=checkout&page=2")
+    assert answer["Location"] == f"{path}?period=90d&environment=all&sort=calls&q=checkout"
+    html = get_page(client, path)
+    assert 'action="/views"' in html and f'name="page" value="{page}"' in html
+    assert f'<a href="{answer["Location"].replace("&", "&amp;")}">Chat aside</a>' in html
+    other = "/explore" if page != "explore" else "/ledger"
+    assert "Chat aside" not in get_page(client, other)
 
 
 def test_a_colleague_opens_a_view_that_is_shared_and_no_other(acme):

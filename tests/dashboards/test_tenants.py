@@ -23,7 +23,7 @@ def test_all_tenants_stand_in_one_table_that_adds_up(committed_db):
     assert ours[globex.slug][1] == "0.00475"
     assert ours[globex.slug][4:] == ["2", "1", "0.00475", "0.00", "no change"]
     assert ours[initech.slug][4:] == ["0", "0", "0.00", "0.00", "no calls"]
-    rows = list(csv.DictReader(io.StringIO(client.get(f"/tenants.csv?{NOVEMBER}").content.decode())))
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/tenants/file?{NOVEMBER}").content.decode())))
     exact = {row["tenant"]: row["cost"] for row in rows}
     assert exact[acme.slug] == "0.014250000000"
     assert Decimal(exact.pop("Total")) == sum(Decimal(cost or 0) for cost in exact.values())

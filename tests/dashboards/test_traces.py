@@ -148,7 +148,7 @@ def test_pages_say_what_is_on_the_others(acme):
 def test_the_file_has_every_digit_of_the_page(acme):
     book(acme, {"trace_id": "=1+1", "time": NOW, "user": "ann", "latency_ms": 1500})
     client = sign_in(acme)
-    heading, row = csv.reader(io.StringIO(client.get("/traces.csv").content.decode()))
+    heading, row = csv.reader(io.StringIO(client.get("/traces/list/file").content.decode()))
     told = dict(zip(heading, row, strict=True))
     assert (told["trace_id"], told["billed_cost"], told["duration_ms"]) == ("'=1+1", "0.004750000000", "1500")
 
