@@ -91,7 +91,7 @@ def export_ledger(request: HttpRequest, seat: Seat) -> HttpResponse:
         tenant=seat.tenant.slug, timezone=seat.tenant.timezone, environment=asked.environment, period=asked.period
     ) | {
         "Filters": write_filters({**asked.texts, **({"batch_id": [str(batch_id)]} if batch_id else {})}),
-        "Entries": f"{sums.count}, booked before others that are in no row" if page.next else str(sums.count),
+        "Entries": f"{sums.count}; more were booked before them" if page.next else str(sums.count),
         "Entries without a price": str(sums.unpriced),
     }
     return answer_file(

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from ledger.selectors import EntryFilters, list_entries
 from tests.dashboards.bookings import book, on
-from tests.dashboards.pages import get_page, read_tables, sign_in
+from tests.dashboards.pages import get_page, read_tables, read_workbook, sign_in
 from tests.factories import make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.django_db
@@ -146,6 +146,15 @@ def test_the_csv_holds_the_rows_of_the_page_with_every_digit_and_no_formula(acme
     assert rows[1]["charge_period_start"] == "2026-11-03T12:00:00+00:00"
     stored = list_entries(tenant_id=acme.id, filters=EntryFilters()).entries
     assert [row["id"] for row in rows] == [entry["id"] for entry in stored]
+
+
+def test_a_workbook_tells_that_its_page_is_not_the_whole(acme):
+    book(acme, *({"time": on(3)} for _ in range(51)))
+    client = sign_in(acme)
+    cells = list(read_workbook(client, "/ledger/file?environment=all&format=xlsx")["About"].values)
+    assert ("Entries", "50; more were booked before them") in cells
+    cells = list(read_workbook(client, "/ledger/file?environment=all&limit=200&status=ok&format=xlsx")["About"].values)
+    assert ("Entries", "51") in cells and ("Filters", "status=ok") in cells
 
 
 def test_the_page_hears_of_newer_entries(acme):
