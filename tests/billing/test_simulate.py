@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 
@@ -162,6 +163,7 @@ def test_ctrl_c_ends_it_with_its_totals(acme, live_server_url):
     process = subprocess.Popen(
         [*command, f"--key={make_key(acme, 'ingest,read')}"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored below a shell's background job
     )  # fmt: skip
     process.stdout.readline()
     time.sleep(2)
