@@ -127,7 +127,7 @@ def submit_draft(page: Page, password: str) -> str:
     """Finance's contract for one tenant, with a slip that is asked about; the number of the version in review."""
     sign_in(page, OPERATOR, password)
     page.goto("/rates/new?tenant=acme&provider=anthropic&model=claude-sonnet-4-6")
-    for meter, price in (("input", "2.7"), ("cache_read", "0.27"), ("cache_write", "3.375"), ("output", "13.5")):
+    for meter, price in (("input", "2.7"), ("cache_read", "0.027"), ("cache_write", "3.375"), ("output", "13.5")):
         page.get_by_label(f"List price of {meter}", exact=True).fill(
             page.get_by_label(f"Price of {meter}", exact=True).input_value()
         )
