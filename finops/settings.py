@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "ledger",
     "content",
     "billing",
+    "alerts",
     "api",
     "dashboards",
     "finops",
