@@ -1,0 +1,158 @@
+"""What is out of the ordinary about a day or a row of weeks. Days are those of the tenant's zone, whole ones. Pure."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.core.anomalies.anomaly import ORDINARY, Anomaly, Verdict, lack
+from alerts.core.anomalies.thresholds import DEFAULTS, DailySpike, SustainedGrowth
+
+Floats = NDArray[np.float64]
+
+WEEK = 7
+WEEKS_OF_INDEX_MAX = 8
+DAYS_MAX = WEEK * WEEKS_OF_INDEX_MAX
+DAYS_OF_AVERAGE = 28
+# A day without cost has no logarithm; it counts as this part of an average one.
+LEAST_DAY = 0.05
+ROUNDING = 1 + 1e-9  # what just reaches the bound is not above it, in whatever unit of money
+HORIZON_DAYS = 366
+
+
+def find_budget_overrun(*, cost: int, budget: int, when: datetime) -> Verdict:
+    """A day that costs more than its budget. It may still be going on. In pico-USD."""
+    if cost <= budget:
+        return ORDINARY
+    over = cost - budget
+    return Verdict(Anomaly("daily_budget", "alert", when, "cost", cost, budget, 0, budget, over))
+
+
+def find_daily_spike(costs: Sequence[int], *, when: datetime, thresholds: DailySpike = DEFAULTS.daily_spike) -> Verdict:
+    """Whether the last of some consecutive days rose out of proportion to the days before.
+
+    costs: in pico-USD, the oldest first; up to 56 days before the last are used. Each is divided by what its weekday
+    usually is of a week, and compared with the day before, or with the median of the week where that is higher: the way
+    back from a dip is no rise. The spread is the MAD of such one-day changes, as logarithms.
+    """
+    *before, last = costs
+    if len(before) < thresholds.days_min:
+        return lack("days", needed=thresholds.days_min, given=len(before))
+    days = np.array(before[-DAYS_MAX:], dtype=np.float64)
+    mean = days.mean()
+    if mean <= 0:
+        return Verdict(unjudged="needs a day that cost something")
+    index = _index_weekdays(days)
+    levels = np.log(np.maximum(days, LEAST_DAY * mean) / index[np.arange(-len(days), 0) % WEEK])
+    changes = np.diff(levels)
+    mad = 1.4826 * float(np.median(np.abs(changes - np.median(changes))))
+    factor = exp(thresholds.mads * max(mad, thresholds.mad_min))
+    expected = exp(max(levels[-1], float(np.median(levels[-WEEK:])))) * index[0]
+    average = float(days[-DAYS_OF_AVERAGE:].mean())
+    upper = max(expected * factor, expected + thresholds.impact_min * average)
+    if last <= upper * ROUNDING:
+        return ORDINARY
+    return Verdict(
+        Anomaly(
+            kind="daily_spike",
+            level="alert",
+            when=when,
+            unit="cost",
+            actual=last,
+            expected=round(expected),
+            lower=round(expected / factor),
+            upper=round(upper),
+            impact=last - round(expected),
+            facts={"days": len(days)},
+        )
+    )
+
+
+def _index_weekdays(days: Floats) -> Floats:
+    """What a weekday usually is of its week, beginning with the weekday of the day after the last; mean 1.
+
+    The median over whole weeks, drawn towards 1 as if two weeks more had had none: few weeks say little.
+    """
+    weeks = len(days) // WEEK
+    table = days[-weeks * WEEK :].reshape(weeks, WEEK)
+    means = table.mean(axis=1, keepdims=True)
+    shares = np.where(means > 0, table / np.where(means > 0, means, 1), 1)
+    index = np.maximum((weeks * np.median(shares, axis=0) + 2) / (weeks + 2), LEAST_DAY)
+    return np.asarray(index / index.mean())
+
+
+def find_daily_rise(
+    *, last_day: int, week_before: int, when: datetime, thresholds: DailySpike = DEFAULTS.daily_spike
+) -> Verdict:
+    """At watch level: the last 24 hours beside the mean day of the seven days before them, all in pico-USD.
+
+    It sees steps that a daily spike lets pass, in half again as many episodes.
+    """
+    if week_before <= 0:
+        return Verdict(unjudged="needs a week that cost something")
+    expected, upper = Fraction(week_before, WEEK), thresholds.rise_max * week_before / WEEK
+    if last_day <= upper:
+        return ORDINARY
+    usual = round(expected)
+    anomaly = Anomaly(
+        "daily_spike", "watch", when, "cost", last_day, usual, 0, round(upper), last_day - usual, {"days": WEEK}
+    )
+    return Verdict(anomaly)
+
+
+def find_sustained_growth(
+    weeks: Sequence[int],
+    *,
+    when: datetime,
+    budget: int | None = None,
+    spent: int = 0,
+    today: date | None = None,
+    thresholds: SustainedGrowth = DEFAULTS.sustained_growth,
+) -> Verdict:
+    """Growth from each of the last weeks to the next.
+
+    weeks: costs of whole weeks in pico-USD, the oldest first, the last ended at `when`. The fact `budget_ends` is the
+    day on which a budget of which so much is spent before `today` is used up if it goes on like this; None without a
+    budget, or where it lasts a year. The fact `growth` is that of a week, as a share.
+    """
+    needed = thresholds.weeks + 1
+    if len(weeks) < needed:
+        return lack("weeks", needed=needed, given=len(weeks))
+    last = weeks[-needed:]
+    if min(last) <= 0:
+        return Verdict(unjudged=f"needs {needed} weeks that cost something")
+    least = 1 + thresholds.growth_max
+    if any(after <= before * least for before, after in zip(last, last[1:], strict=False)):
+        return ORDINARY
+    growth = exp(log(last[-1] / last[0]) / thresholds.weeks)
+    ends = None
+    if budget is not None and today is not None:
+        ends = _find_end(budget - spent, today=today, pace=last[-1] / WEEK, growth=growth)
+    return Verdict(
+        Anomaly(
+            kind="sustained_growth",
+            level="alert",
+            when=when,
+            unit="cost",
+            actual=last[-1],
+            expected=last[-2],
+            lower=0,
+            upper=round(least * last[-2]),
+            impact=last[-1] - last[0],
+            facts={"weeks": thresholds.weeks, "growth": growth - 1, "budget_ends": ends},
+        )
+    )
+
+
+def _find_end(left: int, *, today: date, pace: float, growth: float) -> date | None:
+    """The day on which the rest is used up by days that each cost growth^(1/7) times the one before."""
+    daily = growth ** (1 / WEEK)
+    for ahead in range(HORIZON_DAYS):
+        pace *= daily
+        left -= round(pace)
+        if left < 0:
+            return today + timedelta(days=ahead)
+    return None
