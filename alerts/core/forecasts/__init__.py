@@ -6,6 +6,7 @@ they are worth.
 """
 
 from alerts.core.forecasts.forecasting import (
+    MEAN_OF_FOUR_WEEKS,
     MEAN_OF_SEVEN,
     WEEKDAY_LEVEL,
     Forecast,
@@ -17,6 +18,6 @@ from alerts.core.forecasts.histories import History, KnownEvent
 from alerts.core.forecasts.track_records import DayRecord, PastForecast, TrackRecord, measure_track_record
 
 __all__ = [
-    "MEAN_OF_SEVEN", "WEEKDAY_LEVEL", "DayRecord", "Forecast", "History", "KnownEvent", "NoForecast", "PastForecast",
-    "TrackRecord", "find_day_used_up", "forecast_cost", "measure_track_record",
+    "MEAN_OF_FOUR_WEEKS", "MEAN_OF_SEVEN", "WEEKDAY_LEVEL", "DayRecord", "Forecast", "History", "KnownEvent",
+    "NoForecast", "PastForecast", "TrackRecord", "find_day_used_up", "forecast_cost", "measure_track_record",
 ]  # fmt: skip

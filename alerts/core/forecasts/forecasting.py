@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 
 from alerts.core.forecasts.histories import History, KnownEvent, Marks, Numbers
-from alerts.core.forecasts.levels import WEEK, expect_mean, expect_weekdays
+from alerts.core.forecasts.levels import WEEK, Outlook, expect_mean, expect_seldom, expect_weekdays, is_seldom
 from alerts.core.forecasts.ranges import find_range
 from alerts.core.forecasts.track_records import PastForecast
 
@@ -14,7 +14,7 @@ DAYS_MIN = 3
 WEEKDAYS_DAYS_MIN = 14
 STRESS_PERCENTILE = 95
 # How a forecast was made.
-MEAN_OF_SEVEN, WEEKDAY_LEVEL = "mean_of_seven", "weekday_level"
+MEAN_OF_SEVEN, MEAN_OF_FOUR_WEEKS, WEEKDAY_LEVEL = "mean_of_seven", "mean_of_four_weeks", "weekday_level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,13 @@ def forecast_cost(
     complete_days = kept.sum().item()
     if complete_days < DAYS_MIN:
         return NoForecast(complete_days)
-    expect = expect_weekdays if complete_days >= WEEKDAYS_DAYS_MIN else expect_mean
-    outlook = expect(values, kept, days=days)
+    method, outlook = _expect_days(values, kept, days=days)
     known = _place_events(events, first_day=history.end, days=days)
     daily = [round(value) for value in outlook.daily.tolist()]
     low, high = find_range(days=days, volatility=outlook.volatility, past=past)
     last_week = values[kept][-WEEK:]
     return Forecast(
-        method=MEAN_OF_SEVEN if expect is expect_mean else WEEKDAY_LEVEL,
+        method=method,
         first_day=history.end,
         daily=tuple(usual + extra for usual, extra in zip(daily, known, strict=True)),
         low=round(sum(daily) * low) + sum(known),
@@ -108,6 +107,14 @@ def find_day_used_up(forecast: Forecast, *, remaining: int) -> date | None:
         if spent >= remaining or remaining <= 0:
             return forecast.first_day + timedelta(days=place)
     return None
+
+
+def _expect_days(values: Numbers, kept: Marks, *, days: int) -> tuple[str, Outlook]:
+    if kept.sum() < WEEKDAYS_DAYS_MIN:
+        return MEAN_OF_SEVEN, expect_mean(values, kept, days=days)
+    if is_seldom(values, kept):
+        return MEAN_OF_FOUR_WEEKS, expect_seldom(values, kept, days=days)
+    return WEEKDAY_LEVEL, expect_weekdays(values, kept, days=days)
 
 
 def _place_events(events: Sequence[KnownEvent], *, first_day: date, days: int) -> list[int]:

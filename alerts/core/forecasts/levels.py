@@ -5,6 +5,7 @@ weekday is counted from the end: 6 is the last day's, 0 the next day's.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from alerts.core.forecasts.histories import Marks, Numbers
 
 WEEK = 7
 WEEKS_MAX = 8
-SHRINKAGE_WEEKS = 2  # as many weeks of equal weekdays are added to those that were seen
+VARIANCE_OF_MEDIAN = 1.57  # pi / 2: of normal values, in variances of their mean
+NOISE_WEIGHT = 2
+SHARE_MIN = 0.05  # of a mean day: a weekday that costs less says nothing of the level
 MEDIAN_REACH = 7  # days on either side
 CLIP_DEVIATIONS = 3
 DEVIATION_MIN = 0.10
@@ -20,14 +23,15 @@ NORMAL = 1.4826  # a normal deviation, in median absolute deviations
 SMOOTHING = 0.3
 PULL_DAYS = 28
 KEPT_EACH_DAY = 0.98  # of the level's distance from the median of PULL_DAYS, for each day ahead
-VOLATILITY_MIN = 0.05
-VOLATILITY_MAX = 1.0
-LEAST_SHARE = 0.05  # of a mean day: what a day at zero counts as where a logarithm is taken
+WEEKS_COMPARED = 4
+DAY_CHANGE_MIN, WEEK_CHANGE_MIN, CHANGE_MAX = 0.05, 0.02, 1.0
+LEAST_SHARE = 0.05  # of the mean: what a day at zero counts as where a logarithm is taken
+ZEROS_MAX = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What the next days cost, and the robust deviation of a day's weekday-adjusted logarithm from the day before."""
+    """What the next days cost, and how much days and weeks differ from those before them, in logarithms."""
 
     daily: Numbers
     volatility: float
@@ -38,22 +42,35 @@ def expect_mean(values: Numbers, kept: Marks, *, days: int) -> Outlook:
     last = values[kept][-WEEK:]
     middle = _median(last)
     level = np.clip(last, middle / 2, middle * 2).mean() if middle > 0 else last.mean()
-    return Outlook(np.full(days, level), _measure_volatility(values[kept]))
+    return Outlook(np.full(days, level), _measure_volatility(last, np.ones_like(last)))
 
 
 def expect_weekdays(values: Numbers, kept: Marks, *, days: int) -> Outlook:
-    """Exponential smoothing of winsorised, weekday-adjusted days, drawn to the median of four weeks; by weekday.
-
-    values: at least 14 days.
-    """
+    """Exponential smoothing of winsorised days, drawn to the median of four weeks, by weekday. At least 14 days."""
     filled = _fill_gaps(values, kept)
     clipped, weekdays = _winsorise(filled)
-    adjusted = clipped / _repeat(weekdays, len(clipped))
-    level = _smooth(adjusted, kept)
-    middle = _median(adjusted[-PULL_DAYS:][kept[-PULL_DAYS:]]) if kept[-PULL_DAYS:].any() else level
+    shares = _repeat(weekdays, len(filled))
+    level = _smooth(clipped, shares, kept)
+    recent = _adjust(clipped, shares)[-PULL_DAYS:][kept[-PULL_DAYS:]]
+    middle = _median(recent) if len(recent) else level
     ahead = np.arange(days)
     daily = (middle + (level - middle) * KEPT_EACH_DAY ** (ahead + 1)) * weekdays[ahead % WEEK]
-    return Outlook(daily, _measure_volatility(filled / _repeat(weekdays, len(filled))))
+    return Outlook(daily, _measure_volatility(filled, shares))
+
+
+def expect_seldom(values: Numbers, kept: Marks, *, days: int) -> Outlook:
+    """The mean of four weeks, by weekday: for days that mostly cost nothing, of which a median knows nothing."""
+    filled = _fill_gaps(values, kept)
+    weekdays = _share_weekdays(filled)
+    level = values[kept][-PULL_DAYS:].mean()
+    return Outlook(
+        level * weekdays[np.arange(days) % WEEK], _measure_volatility(filled, _repeat(weekdays, len(filled)))
+    )
+
+
+def is_seldom(values: Numbers, kept: Marks) -> bool:
+    """Whether most days cost nothing."""
+    return _median(values[kept]) == 0
 
 
 def _fill_gaps(values: Numbers, kept: Marks) -> Numbers:
@@ -63,8 +80,8 @@ def _fill_gaps(values: Numbers, kept: Marks) -> Numbers:
     filled = values.copy()
     fallback = _median(values[kept])
     for gap in np.flatnonzero(~kept).tolist():
-        before, after = values[gap % WEEK : gap : WEEK], values[gap + WEEK :: WEEK]
-        near = [*before[kept[gap % WEEK : gap : WEEK]][-1:], *after[kept[gap + WEEK :: WEEK]][:1]]
+        before, after = slice(gap % WEEK, gap, WEEK), slice(gap + WEEK, None, WEEK)
+        near = [*values[before][kept[before]][-1:], *values[after][kept[after]][:1]]
         filled[gap] = sum(near) / len(near) if near else fallback
     return filled
 
@@ -72,24 +89,43 @@ def _fill_gaps(values: Numbers, kept: Marks) -> Numbers:
 def _winsorise(values: Numbers) -> tuple[Numbers, Numbers]:
     """The days, clipped to some deviations from the centred median of their neighbours, and the weekdays' shares."""
     shares = _repeat(_share_weekdays(values), len(values))
-    adjusted = values / shares
+    adjusted = _adjust(values, shares)
     middle = _centre_median(adjusted)
     seen = (adjusted > 0) & (middle > 0)
     deviation = max(_measure_deviation(np.log(adjusted[seen] / middle[seen])), DEVIATION_MIN)
     reach = np.exp(CLIP_DEVIATIONS * deviation)
-    clipped = np.clip(adjusted, middle / reach, middle * reach) * shares
+    clipped = np.clip(values, middle / reach * shares, middle * reach * shares)
     return clipped, _share_weekdays(clipped)
 
 
 def _share_weekdays(values: Numbers) -> Numbers:
-    """What each weekday costs in mean days, over whole weeks up to the last day; shrunk towards equal days."""
+    """What each weekday costs in mean days, over whole weeks up to the last day: the median of its share of each week.
+
+    Drawn to equal days as far as the medians differ by no more than their noise would have it (James and Stein's
+    shrinkage): not at all where all weeks are alike.
+    """
     weeks = min(len(values) // WEEK, WEEKS_MAX)
     days = values[len(values) - weeks * WEEK :].reshape(weeks, WEEK)
     means = days.mean(axis=1, keepdims=True)
-    ratios = np.divide(days, means, out=np.ones_like(days), where=means > 0)
-    shares = (weeks * _sort_middle(ratios.T) + SHRINKAGE_WEEKS) / (weeks + SHRINKAGE_WEEKS)
-    scaled: Numbers = shares / shares.mean()
-    return scaled
+    ratios = np.divide(days, means, out=np.ones_like(days), where=means > 0).T
+    middles = _sort_middle(ratios)
+    deviations = NORMAL * _sort_middle(np.abs(ratios - middles[:, None]))
+    noise = (deviations**2).mean() * VARIANCE_OF_MEDIAN / weeks
+    spread, mean = middles.var(), middles.mean()
+    if spread <= NOISE_WEIGHT * noise or mean == 0:
+        return np.ones(WEEK)
+    trusted = 1 - NOISE_WEIGHT * noise / spread
+    shares: Numbers = 1 + trusted * (middles / mean - 1)
+    return shares
+
+
+def _adjust(values: Numbers, shares: Numbers) -> Numbers:
+    """Each day as if its weekday were like the others; of a weekday that hardly counts, the median of the others."""
+    counts = shares > SHARE_MIN
+    adjusted = np.divide(values, shares, out=np.zeros_like(values), where=counts)
+    if not counts.all():
+        adjusted[~counts] = _median(adjusted[counts])
+    return adjusted
 
 
 def _repeat(weekdays: Numbers, count: int) -> Numbers:
@@ -104,24 +140,48 @@ def _centre_median(values: Numbers) -> Numbers:
     return _sort_middle(np.lib.stride_tricks.sliding_window_view(padded, 2 * MEDIAN_REACH + 1))
 
 
-def _smooth(values: Numbers, kept: Marks) -> float:
-    """The level after the last day: l += SMOOTHING (v - l) for each kept day, from the median of the first week."""
-    seen = values[kept]
-    weights = SMOOTHING * (1 - SMOOTHING) ** np.arange(len(seen))[::-1]
-    level: float = (weights * seen).sum().item() + (1 - SMOOTHING) ** len(seen) * _median(values[:WEEK])
+def _smooth(values: Numbers, shares: Numbers, kept: Marks) -> float:
+    """The level after the last day, from the median of the first week; the latest days weigh most.
+
+    What the days cost by what their weekdays count, both smoothed: the mean of single days' ratios would let a weekday
+    that costs next to nothing weigh as much as the others.
+    """
+    weights = SMOOTHING * (1 - SMOOTHING) ** np.arange(kept.sum())[::-1]
+    start = (1 - SMOOTHING) ** len(weights)
+    cost = (weights * values[kept]).sum().item() + start * _median(_adjust(values, shares)[:WEEK])
+    level: float = cost / ((weights * shares[kept]).sum().item() + start)
     return level
 
 
-def _measure_volatility(adjusted: Numbers) -> float:
-    """Between VOLATILITY_MIN and VOLATILITY_MAX. Where most days are alike the plain deviation counts: the robust one
-    would see none of the others."""
-    if len(adjusted) < 3 or not adjusted.any():
-        return VOLATILITY_MIN
-    changes = np.diff(np.log(np.maximum(adjusted, LEAST_SHARE * adjusted.mean())))
+def _measure_volatility(values: Numbers, shares: Numbers) -> float:
+    """How far days lie from the day before and weeks from the week before: the geometric mean of the two deviations.
+
+    Days alone would take noise, of which little is left in a month, for change. They stand alone below four weeks.
+    """
+    counts = shares > SHARE_MIN
+    days = _measure_day_changes(values[counts] / shares[counts])
+    if len(values) < WEEKS_COMPARED * WEEK:
+        return days
+    sums = np.cumsum(np.concatenate(((0.0,), values)))
+    weeks = _take_logarithm(sums[WEEK:] - sums[:-WEEK])
+    squared: float = ((weeks[WEEK:] - weeks[:-WEEK]) ** 2).mean().item()
+    return sqrt(days * min(max(sqrt(squared), WEEK_CHANGE_MIN), CHANGE_MAX))
+
+
+def _measure_day_changes(adjusted: Numbers) -> float:
+    """The robust deviation of the logarithms' changes. Where many days cost nothing the plain one counts as well: the
+    robust one would not see the others."""
+    changes = np.diff(_take_logarithm(adjusted))
     deviation = _measure_deviation(changes)
-    if (adjusted == 0).mean() > 0.25:
+    if (adjusted == 0).mean() > ZEROS_MAX:
         deviation = max(deviation, changes.std().item())
-    return min(max(deviation, VOLATILITY_MIN), VOLATILITY_MAX)
+    return min(max(deviation, DAY_CHANGE_MIN), CHANGE_MAX)
+
+
+def _take_logarithm(values: Numbers) -> Numbers:
+    """Of what is at least LEAST_SHARE of the mean; 0 throughout where all is zero."""
+    mean = values.mean()
+    return np.log(np.maximum(values / mean, LEAST_SHARE)) if mean > 0 else np.zeros_like(values)
 
 
 def _measure_deviation(values: Numbers) -> float:

@@ -1,7 +1,8 @@
 """The 80 % range of a forecast: how far off forecasts of so many days ahead were elsewhere, and how far one's own were.
 
-Quantiles of ln(actual / forecast) in volatilities, by rolling origin on public bills and traffic up to 25 days ahead,
-beyond it on those that are long enough; see docs/benchmarks.md. Between the days stands what lies between.
+Quantiles of ln(actual / forecast) in volatilities: the means of five groups of public series (a cloud bill in total, by
+project and by category, page views of a calm and of a bursty page), of a forecast every day. Between the days stands
+what lies between. See docs/benchmarks.md.
 """
 
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ from alerts.core.forecasts.histories import Numbers
 from alerts.core.forecasts.track_records import PastForecast
 
 DAYS_AHEAD = (3, 7, 15, 20, 25, 45, 90)
-LOW_TENTHS = (-1.64, -1.49, -1.80, -1.94, -1.92, -2.06, -2.19)
-HIGH_TENTHS = (2.11, 2.26, 2.75, 3.02, 3.19, 4.16, 5.83)
+LOW_TENTHS = (-1.18, -1.22, -1.42, -1.60, -1.67, -1.96, -2.33)
+HIGH_TENTHS = (1.40, 1.51, 1.98, 2.14, 2.26, 2.70, 3.56)
 OWN_ERRORS_MAX = 365
-# Nightly forecasts of one month share most of their future: of 60, own errors count as much as the table's.
-TABLE_WEIGHT = 60
+OWN_REACH_MAX = 2.0  # of the table's: one strange month must not make every later range useless
+# Nightly forecasts of one month share most of their future: four months of them count as much as the table.
+TABLE_WEIGHT = 120
 
 
 def find_range(*, days: int, volatility: float, past: Sequence[PastForecast]) -> tuple[float, float]:
@@ -51,4 +53,8 @@ def _weigh_own(past: Sequence[PastForecast]) -> tuple[float, float, float]:
     low, high = _find_tenths(days, volatilities)
     widths = np.where(errors > 0, errors / high, errors / -low)
     own_low, own_high = np.quantile(widths, (0.1, 0.9)).tolist()
-    return max(-own_low, 0.0), max(own_high, 0.0), len(facts) / (len(facts) + TABLE_WEIGHT)
+    return (
+        min(max(-own_low, 0.0), OWN_REACH_MAX),
+        min(max(own_high, 0.0), OWN_REACH_MAX),
+        len(facts) / (len(facts) + TABLE_WEIGHT),
+    )
