@@ -14,7 +14,7 @@ from psycopg import sql
 
 from ledger.core.merkle import is_included, make_inclusion_path
 from ledger.matches import make_values, split_match, write_condition
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 ENTRIES_PER_PAGE_MAX = 1_000
 LINE_MAX = 2**31 - 1
@@ -179,7 +179,7 @@ def list_entries(
     Pages never overlap and never miss an entry that stood when the first was read; 1 <= limit <= ENTRIES_PER_PAGE_MAX.
     """
     user_refs = find_user_refs(tenant_id=tenant_id, users=filters.users, using=using)
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         if _are_days_past(cursor, tenant_id, filters):
             statement, template = LIST_ENTRIES_OF_DAYS_SQL, _ENTRIES_OF_DAYS
         else:
@@ -249,7 +249,7 @@ def find_user_refs(*, tenant_id: int, users: Sequence[str], using: str = "defaul
     """The references that `users` mean: themselves, where they are references, and those of the people they name."""
     if not users:
         return []
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(FIND_USER_REFS_SQL, {"tenant_id": tenant_id, "external_ids": list(users)})
         return [*users, *(user_ref for (user_ref,) in cursor.fetchall())]
 
@@ -260,7 +260,7 @@ NAME_USERS_SQL = """
 
 def name_users(*, tenant_id: int, user_refs: Sequence[str], using: str = "default") -> dict[str, str]:
     """By reference, the id under which each user was sent; a person who was erased has none."""
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(NAME_USERS_SQL, {"tenant_id": tenant_id, "user_refs": list(user_refs)})
         return dict(cursor.fetchall())
 
@@ -285,7 +285,7 @@ def get_entry(*, tenant_id: int, entry_id: str, using: str = "default") -> dict[
         place = EntryCursor.read(entry_id)
     except EntryIdInvalid:
         return None
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(GET_ENTRY_SQL, {"tenant_id": tenant_id, "batch_id": place.batch_id, "line": place.line})
         row = cursor.fetchone()
     return _read_entry(row) if row else None
@@ -305,7 +305,7 @@ def get_entries(*, tenant_id: int, entry_ids: Iterable[str], using: str = "defau
     places = [EntryCursor.read(entry_id) for entry_id in set(entry_ids)]
     if not places:
         return {}
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(
             GET_ENTRIES_SQL,
             {
@@ -329,7 +329,7 @@ LIST_TRACE_ENTRIES_SQL = sql.SQL("""
 
 def list_trace_entries(*, tenant_id: int, trace_id: str, using: str = "default") -> list[dict[str, Any]]:
     """The entries that name this trace, in the order of their use; at most TRACE_ENTRIES_MAX."""
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(
             LIST_TRACE_ENTRIES_SQL,
             {"tenant_id": tenant_id, "trace_id": trace_id, "entries_max": TRACE_ENTRIES_MAX},
@@ -346,7 +346,7 @@ LIST_CORRECTIONS_SQL = sql.SQL("""
 
 def list_corrections(*, tenant_id: int, entry: Mapping[str, Any], using: str = "default") -> list[dict[str, Any]]:
     """The entries that rate, reverse or restate this one, oldest first."""
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(
             LIST_CORRECTIONS_SQL,
             {"tenant_id": tenant_id, "entry_id": entry["id"], "recorded_at": entry["recorded_at"]},
@@ -377,7 +377,7 @@ GET_BATCH_SQL = """
 
 def get_batch(*, tenant_id: int, batch_id: UUID, using: str = "default") -> Batch | None:
     """The tenant's batch of this id; None for every other id."""
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(GET_BATCH_SQL, {"tenant_id": tenant_id, "batch_id": batch_id})
         row = cursor.fetchone()
     return _read_batch(row) if row else None
@@ -415,7 +415,7 @@ LIST_BATCH_LEAVES_SQL = """
 def prove_entry(*, tenant_id: int, entry: Mapping[str, Any], using: str = "default") -> EntryProof:
     """The inclusion path of a stored entry, made from its batch's leaves as they are stored now."""
     place = {"tenant_id": tenant_id, "batch_id": entry["batch_id"], "recorded_at": entry["recorded_at"]}
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(GET_BATCH_SQL, place)
         batch = _read_batch(cursor.fetchone())
         cursor.execute(LIST_BATCH_LEAVES_SQL, place)

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connections
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
 
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 COLUMNS = {"environment": "environment", "feature": "feature", "model": "model", "cost_center": "cost_center",
            "user": "user_ref"}  # fmt: skip
@@ -44,7 +44,7 @@ def count_truncated(
         "cut_off": list(CUT_OFF),
         **{f"only_{name}": list(some) for name, some in filters.items()},
     }
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(_write_question(filters), values)
         return Truncation(*cursor.fetchone())
 

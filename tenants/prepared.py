@@ -1,20 +1,22 @@
-"""Statements of every booking: sent as they are, with their parameters apart, and planned once a connection."""
+"""Statements of every booking and page: sent as they are, their parameters apart, and planned once a connection."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 
 @contextmanager
-def prepared_cursor(*, using: str = "default") -> Iterator[psycopg.Cursor]:
-    """psycopg's own cursor on Django's connection; errors are Django's, as ever.
+def prepared_cursor(*, using: str = "default") -> Iterator[CursorWrapper]:
+    """psycopg's own cursor on Django's connection, counted and logged as Django's; errors are Django's, as ever.
 
     Django's cursor writes the parameters into the text, which the server parses and plans each time: twice the work
     on both sides.
     """
     connection = connections[using]
     connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrap(psycopg.Cursor(connection.connection)) as cursor:
         yield cursor

@@ -17,13 +17,26 @@ def tenant_scope(tenant_id: int, *, using: str = "default") -> Iterator[None]:
     Outside of any scope no tenant's row is visible. Scopes nest: the outer tenant is set again at the end,
     because PostgreSQL keeps a transaction-local setting when a savepoint is released.
     """
-    is_nested = connections[using].in_atomic_block
-    with transaction.atomic(using=using), connections[using].cursor() as cursor:
-        if not is_nested:
-            cursor.execute(SET_TENANT_SQL, {"tenant_id": str(tenant_id)})
-            yield
-            return
-        cursor.execute(SWITCH_TENANT_SQL, {"tenant_id": str(tenant_id)})
+    connection = connections[using]
+    is_nested, around = connection.in_atomic_block, getattr(connection, "scope_tenant_id", None)
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute(SWITCH_TENANT_SQL if is_nested else SET_TENANT_SQL, {"tenant_id": str(tenant_id)})
         outer = cursor.fetchone()[0]
+        connection.scope_tenant_id = tenant_id
+        try:
+            yield
+        finally:
+            connection.scope_tenant_id = around
+        if is_nested:
+            cursor.execute(SET_TENANT_SQL, {"tenant_id": outer or ""})
+
+
+@contextmanager
+def reading_scope(tenant_id: int, *, using: str = "default") -> Iterator[None]:
+    """The same for one who only reads: within a scope of the same tenant there is nothing to set and to undo."""
+    connection = connections[using]
+    if connection.in_atomic_block and getattr(connection, "scope_tenant_id", None) == tenant_id:
         yield
-        cursor.execute(SET_TENANT_SQL, {"tenant_id": outer or ""})
+        return
+    with tenant_scope(tenant_id, using=using):
+        yield

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from math import lcm
 from typing import TypeVar
 
 Kind = TypeVar("Kind", bound=Hashable)
+Ratio = tuple[int, int]  # a numerator, and a denominator that is not zero
 
 COST_OF = {
     "input_tokens": "input_cost",
@@ -99,28 +99,31 @@ def _explain_family(uses: Mapping[Kind, tuple[Use, Use]]) -> dict[Kind, Bridge]:
     }
 
 
-def _measure_growth(uses: Iterable[tuple[Use, Use]], names: Iterable[str]) -> Fraction:
-    """How many times as much there is; once, where there was nothing to grow from."""
+def _measure_growth(uses: Iterable[tuple[Use, Use]], names: Iterable[str]) -> Ratio:
+    """How much more there is, as a part of what was; none, where there was nothing to grow from."""
     first, then = map(sum, zip(*((before.count(names), after.count(names)) for before, after in uses), strict=True))
-    return Fraction(then, first) if first else Fraction(1)
+    return (then - first, first) if first else (0, 1)
 
 
-def _explain_kind(before: Use, after: Use, *, tokens_growth: Fraction, calls_growth: Fraction) -> Bridge:
+def _explain_kind(before: Use, after: Use, *, tokens_growth: Ratio, calls_growth: Ratio) -> Bridge:
     """Mix is what the rest leaves, so that nothing is lost to rounding."""
     spent = {name: getattr(before, cost) if getattr(before, name) else 0 for name, cost in COST_OF.items()}
-    price = after.cost - before.cost + sum(spent.values()) - _value_again(before, after, COST_OF)
-    volume = sum(spent[name] for name in TOKENS) * (tokens_growth - 1) + spent["calls"] * (calls_growth - 1)
-    cache = Fraction(0)
+    again, per = _value_again(before, after, COST_OF)
+    price = _divide((after.cost - before.cost + sum(spent.values())) * per - again, per)
+    by_tokens, by_calls = sum(spent[name] for name in TOKENS), spent["calls"]
+    (tokens, of_tokens), (calls, of_calls) = tokens_growth, calls_growth
+    volume = _divide(by_tokens * tokens * of_calls + by_calls * calls * of_tokens, of_tokens * of_calls)
+    cache = 0
     if input_before := before.count(INPUT):
-        at_same_shares = Fraction(sum(spent[name] for name in INPUT) * after.count(INPUT), input_before)
-        cache = _value_again(before, after, INPUT) - at_same_shares
-    steps = {"price": round(price), "volume": round(volume), "cache": round(cache)}
-    return Bridge(**steps, mix=after.cost - before.cost - sum(steps.values()))
+        again, per = _value_again(before, after, INPUT)
+        at_same_shares = sum(spent[name] for name in INPUT) * after.count(INPUT)
+        cache = _divide(again * input_before - at_same_shares * per, per * input_before)
+    return Bridge(price, volume, mix=after.cost - before.cost - price - volume - cache, cache=cache)
 
 
-def _value_again(before: Use, after: Use, names: Iterable[str]) -> Fraction:
+def _value_again(before: Use, after: Use, names: Iterable[str]) -> Ratio:
     """What was used after, at what one cost before; at its own cost, where there was none before, so that what is
-    first used is no change of price. Over one denominator: adding fractions up takes most of a bridge's time."""
+    first used is no change of price."""
     values = [
         (getattr(before, COST_OF[name]) * quantity, first)
         if (first := getattr(before, name))
@@ -129,4 +132,15 @@ def _value_again(before: Use, after: Use, names: Iterable[str]) -> Fraction:
         if (quantity := getattr(after, name))
     ]
     common = lcm(*(first for _, first in values))
-    return Fraction(sum(value * (common // first) for value, first in values), common)
+    return sum(value * (common // first) for value, first in values), common
+
+
+def _divide(value: int, by: int) -> int:
+    """To the nearest, half to even, as `round` of a Fraction, which takes ten times as long: it reduces at each step.
+
+    What is reversed in a period alone counts below zero there.
+    """
+    if by < 0:
+        value, by = -value, -by
+    quotient, rest = divmod(value, by)
+    return quotient + (2 * rest > by or (2 * rest == by and quotient % 2))

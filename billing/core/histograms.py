@@ -5,10 +5,15 @@ The rollups fill it in SQL, `billing.rollups.tables.bucket_of`, by the same form
 """
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
 
 GAMMA = 1.01 / 0.99
 ZERO_BUCKET = -32768  # the least that a SMALLINT holds: a zero has no logarithm, and sorts below every value
+BUCKETS_MAX = 65_536  # as many as a SMALLINT tells apart
 
 
 def find_bucket(value: int | Decimal) -> int:
@@ -23,3 +28,31 @@ def estimate_value(bucket: int) -> Decimal:
     if bucket == ZERO_BUCKET:
         return Decimal(0)
     return Decimal(f"{2 * GAMMA**bucket / (GAMMA + 1):.6g}")
+
+
+def find_percentiles(
+    owners: NDArray[np.int64],
+    buckets: NDArray[np.int64],
+    calls: NDArray[np.int64],
+    *,
+    count: int,
+    percents: Sequence[int],
+) -> list[dict[int, Decimal]]:
+    """Each owner's percentiles by percent, by nearest rank, and in the end those of all calls; empty without calls.
+
+    owners, buckets, calls: what is counted, in step; an owner is a number below `count`, and a bucket may come often.
+    """
+    is_used = np.zeros(BUCKETS_MAX, dtype=bool)
+    is_used[buckets - ZERO_BUCKET] = True
+    used = np.flatnonzero(is_used)
+    columns = np.cumsum(is_used) - 1
+    counted = np.zeros((count + 1, max(len(used), 1)), dtype=np.int64)
+    np.add.at(counted, (owners, columns[buckets - ZERO_BUCKET]), calls)
+    counted[count] = counted[:count].sum(axis=0)
+    seen = counted.cumsum(axis=1)
+    found: list[dict[int, Decimal]] = [{} for _ in counted]
+    for percent in percents:
+        firsts = np.argmax(seen * 100 >= seen[:, -1:] * percent, axis=1)
+        for owner in np.flatnonzero(seen[:, -1] > 0):
+            found[owner][percent] = estimate_value(int(used[firsts[owner]]) + ZERO_BUCKET)
+    return found

@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db import connections
 from psycopg.sql import SQL
 
 from billing.core.periods import is_day_start, start_of_day
 from billing.rollups.tables import QUANTITIES, list_names
-from billing.selectors.quantities import Quantities, add_up
+from billing.selectors.quantities import Quantities, sum_quantities
 from billing.selectors.queries import DIMENSIONS, CostQuery, QueryRefused, check_query, refuse_hours
 from billing.selectors.sources import EVERY_TENANT, EVERY_TENANT_EVER, ONE_TENANT, name_filters, name_period, sum_costs
-from tenants.scope import tenant_scope
+from tenants.prepared import prepared_cursor
+from tenants.scope import reading_scope
 
 ROWS_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class CostRow:
+class CostRow(NamedTuple):
     """One group in one period; `group` has the values in the order of `group_by`."""
 
     period_start: datetime | None  # UTC; None for a total
@@ -74,7 +74,7 @@ def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
         "rows_max": ROWS_MAX + 1,
         **name_filters(query.filters),
     }
-    with tenant_scope(query.tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(query.tenant_id, using=using), prepared_cursor(using=using) as cursor:
         if not query.has_whole_hours:
             _check_zone(cursor, query)
         cursor.execute(statement, values)
@@ -85,9 +85,12 @@ def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
     periods = {period: _read_period(period, zone) for period in {row[1] for row in found}}
     width = len(query.group_by)
     # The row that stands for nothing found has no sums.
-    parts = [row for row in found if row[-1] is not None]
-    rows = [CostRow(periods[row[1]], row[2 : 2 + width], Quantities(*row[2 + width :])) for row in parts]
-    totals = add_up([row[2 + width :] for row in parts])
+    rows = [
+        CostRow(periods[row[1]], row[2 : 2 + width], Quantities._make(row[2 + width :]))
+        for row in found
+        if row[-1] is not None
+    ]
+    totals = sum_quantities(row.quantities for row in rows)
     return Costs(rows, totals, datetime.fromisoformat(found[0][0]).astimezone(UTC))
 
 
@@ -146,7 +149,7 @@ def sum_costs_by_tenant(
         filters=tuple(filters or ()),
     )
     values = {**name_period(*period, timezone=timezone), **name_filters(filters or {})}
-    with connections[using].cursor() as cursor:
+    with prepared_cursor(using=using) as cursor:
         cursor.execute(ANSWER_BY_TENANT.format(columns=list_names((*groups[1:], *QUANTITIES)), sums=sums), values)
         return [
             TenantCosts(tenant_id, slug, tuple(rest[: len(group_by)]), Quantities(*rest[len(group_by) :]))

@@ -6,7 +6,7 @@ from django.db import connections
 from psycopg.sql import SQL
 
 from billing.selectors.sources import ONE_TENANT, list_pending_entries, name_period
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 VALUES_MAX = 1_000
 LISTED = ("feature", "model", "provider", "environment", "cost_center", "operation", "service_tier", "key")
@@ -51,7 +51,7 @@ def list_dimension_values(
     around = name_period(start - BESIDE, end + 2 * BESIDE, timezone="UTC")
     values = {**around, "tenant_id": tenant_id, "start": start, "end": end}
     found: dict[str, list[str]] = {name: [] for name in LISTED}
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(LIST_DIMENSION_VALUES_SQL, values)
         for dimension, value in cursor.fetchall():
             found[dimension].append(value)

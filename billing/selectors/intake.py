@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import connections
 
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ SUM_INTAKE_SQL = """
 
 def get_intake(*, tenant_id: int, start: datetime, end: datetime, using: str = "default") -> list[IntakeRow]:
     """The intake by hour of arrival and key between two full hours, to the last request that was answered."""
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(SUM_INTAKE_SQL, {"tenant_id": tenant_id, "start": start, "end": end})
         return [IntakeRow(*row) for row in cursor.fetchall()]
 
@@ -52,7 +52,7 @@ LIST_LAST_INTAKES_SQL = """
 
 def list_last_intakes(*, tenant_id: int, using: str = "default") -> dict[str, datetime]:
     """The hour in which each key last sent something, by the key's public id; those that never did are left out."""
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(LIST_LAST_INTAKES_SQL, {"tenant_id": tenant_id})
         return dict(cursor.fetchall())
 

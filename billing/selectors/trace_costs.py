@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from billing.rollups.tables import ENTRY_COLUMNS, TRACE_COST, TRACE_NAMES, TRACE_NAMES_MAX, TRACE_SUMS, list_names
 from billing.selectors.sources import ONE_TENANT, PENDING_ENTRIES
 from ledger.selectors import find_user_refs
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 BY_COST, BY_NEWEST, BY_DURATION, BY_CALLS = TRACE_ORDERS = ("cost", "newest", "duration", "calls")
 SPANS_COUNTED_MAX = 10_000
@@ -179,7 +179,7 @@ def list_traces(query: TraceQuery, *, using: str = "default") -> TracePage:
     """
     conditions, values = _write_filters(query, using=using)
     in_period = IN_PERIOD.format(filters=conditions)
-    with tenant_scope(query.tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(query.tenant_id, using=using), connections[using].cursor() as cursor:
         values["environments"] = _list_environments(cursor, query)
         cursor.execute(_write_list(query.order, in_period), values)
         lines = [_read_line(row) for row in cursor.fetchall()]

@@ -11,7 +11,7 @@ from django.db import connections
 
 from billing.selectors.trace_costs import TraceLine, sum_trace
 from ledger.selectors import get_entries, list_trace_entries
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 SPANS_PER_TRACE_MAX = 10_000
 TOKEN_COLUMNS = (
@@ -78,7 +78,7 @@ def get_trace(*, tenant_id: int, trace_id: str, using: str = "default") -> Trace
     Entries outlive spans, and other doors book entries without any: such a one stands as a span of its own. An entry
     that was booked from another trace, because it was reported there first, is named and costs nothing here.
     """
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(LIST_SPANS_SQL, {"tenant_id": tenant_id, "trace_id": trace_id, "spans_max": SPANS_PER_TRACE_MAX})
         rows = cursor.fetchall()
         own = list_trace_entries(tenant_id=tenant_id, trace_id=trace_id, using=using)

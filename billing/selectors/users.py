@@ -8,7 +8,7 @@ from django.db import connections
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from billing.selectors.sources import ONE_TENANT, list_pending_entries
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope
 
 # A user whose calls were all reversed is none.
 _COUNT_USERS = SQL("""
@@ -51,7 +51,7 @@ def count_users_by(
     It reads every user's every hour: for a time of few calls.
     """
     values = {"tenant_id": tenant_id, "start": start, "end": end, "environment": environment or None}
-    with tenant_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(COUNTS_BY[dimension], values)
         found = dict(cursor.fetchall())
     return UsersBy(whole=found.pop(None, 0), values=found)

@@ -29,6 +29,20 @@ class Saving:
 
 
 @dataclass(frozen=True, slots=True)
+class Savings:
+    """other: the models that are not shown, added up, None where all are."""
+
+    lines: Sequence[Saving]
+    other: Saving | None
+    total: Saving
+
+    @property
+    def rows(self) -> list[Saving]:
+        """The table from top to bottom."""
+        return [*self.lines, *([self.other] if self.other else []), self.total]
+
+
+@dataclass(frozen=True, slots=True)
 class Unpriced:
     """A model some of whose calls have no price."""
 
@@ -38,8 +52,8 @@ class Unpriced:
     href: str
 
 
-def list_savings(models: Groups, links: EntryLinks) -> list[Saving]:
-    """The models that read or wrote a cache, the most saved first. models: by (model, provider)."""
+def list_savings(models: Groups, links: EntryLinks, *, lines_max: int | None) -> Savings | None:
+    """What models that read or wrote a cache saved, the most first; None where none did. models: by model, provider."""
     savings = [
         Saving(
             name=model,
@@ -53,14 +67,20 @@ def list_savings(models: Groups, links: EntryLinks) -> list[Saving]:
         for (model, provider), q in models.items()
         if q.cache_read_tokens or q.cache_write_tokens or q.cache_write_1h_tokens or q.saved_cost
     ]
-    return sorted(savings, key=lambda saving: (-(saving.saved or 0), saving.name))
+    if not savings:
+        return None
+    savings.sort(key=lambda saving: (-(saving.saved or 0), saving.name))
+    shown, rest = savings, []
+    if lines_max is not None and len(savings) > lines_max + 1:  # one line alone is not worth an Other
+        shown, rest = savings[:lines_max], savings[lines_max:]
+    other = _add_up(f"Other, {len(rest)} more", rest) if rest else None
+    return Savings(shown, other, _add_up("Total", savings))
 
 
-def add_up_savings(savings: Sequence[Saving]) -> Saving:
-    """The total of the table; None where all of it is unknown."""
+def _add_up(name: str, savings: Sequence[Saving]) -> Saving:
     known = [saving for saving in savings if saving.saved is not None]
     return Saving(
-        name="Total",
+        name=name,
         provider="",
         href="",
         cache_read_tokens=sum(saving.cache_read_tokens for saving in savings),

@@ -25,7 +25,7 @@ from dashboards.frame import ALL_ENVIRONMENTS
 from dashboards.links import EntryLinks, make_entry_links
 from dashboards.overview.changes import ChangeTable, make_change_table
 from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
-from dashboards.overview.findings import Saving, Unpriced, add_up_savings, list_savings, list_unpriced
+from dashboards.overview.findings import Savings, Unpriced, list_savings, list_unpriced
 from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
 from dashboards.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
 from tenants.selectors import TenantInfo
@@ -51,8 +51,7 @@ class Overview:
     daily: DailyCosts
     changes: ChangeTable | None  # None where calls are of too many kinds to be compared
     tables: Sequence[Table]
-    savings: Sequence[Saving]
-    saved: Saving
+    savings: Savings | None  # None where no call read or wrote a cache
     unpriced: Sequence[Unpriced]
     environment_costs: Mapping[str, Decimal | None]
     links: EntryLinks
@@ -111,7 +110,7 @@ def read_overview(
     changed = [line for line in lines["feature"] if line.group != ("",) and line.change]
     changes = sorted(changed, key=lambda line: line.change.difference)
     unallocated = next((line for line in lines["cost_center"] if line.group == ("",)), None)
-    savings = list_savings(now["model"], links)
+    lines_max = None if all_lines else LINES_MAX
     return Overview(
         period=period,
         previous=previous,
@@ -131,13 +130,10 @@ def read_overview(
         if kinds is None
         else _compare_features(kinds, links=make_entry_links(base, period, page="explore")),
         tables=[
-            make_table(
-                dimension, lines[dimension], sort=sort, lines_max=None if all_lines else LINES_MAX, proof=daily.total
-            )
+            make_table(dimension, lines[dimension], sort=sort, lines_max=lines_max, proof=daily.total)
             for dimension in DIMENSIONS
         ],
-        savings=savings,
-        saved=add_up_savings(savings),
+        savings=list_savings(now["model"], links, lines_max=lines_max),
         unpriced=list_unpriced(now["model"], links),
         environment_costs={name: get_known_cost(sums) for (name,), sums in now["environment"].items()},
         links=links,

@@ -14,6 +14,7 @@ from billing.selectors import (
     UsersBy,
     count_users_by,
     get_costs,
+    get_percentiles,
     get_percentiles_by,
 )
 from billing.selectors.quantities import sum_quantities
@@ -115,7 +116,7 @@ def read_subjects(question: Question, *, sort: str = "cost", all_lines: bool = F
     # One line alone is not worth an Other.
     shown = ordered if all_lines or len(ordered) <= LINES_MAX + 1 else ordered[:LINES_MAX]
     rest = ordered[len(shown) :]
-    percentiles, users = _read_spread(question), _count_users(question, totals)
+    percentiles, users = _read_spread(question, shown, has_rest=bool(rest)), _count_users(question, totals)
     names = _name_values(question, shown)
     sparks = _read_days_of(question, shown)
     lines = [
@@ -192,18 +193,23 @@ def _read_days_of(question: Question, values: Sequence[str]) -> dict[str, list[D
     return {value: [found[value].get(day, Decimal(0)) for day in days] for value in some}
 
 
-def _read_spread(question: Question) -> PercentilesBy:
+def _read_spread(question: Question, shown: Sequence[str], *, has_rest: bool) -> PercentilesBy:
+    """Of a call's cost, by subject and of all; where there are more, only those that are shown are ranked by subject,
+    for that takes a time in proportion."""
     if question.by not in MEASURED:
         return PercentilesBy({}, {})
-    return get_percentiles_by(
-        question.by,
-        tenant_id=question.tenant.id,
-        start_day=question.period.first,
-        end_day=question.period.after,
-        measure="billed_cost",
-        filters=question.environment_filter,
-        percents=(50, 95),
-    )
+    asked = {
+        "tenant_id": question.tenant.id,
+        "start_day": question.period.first,
+        "end_day": question.period.after,
+        "measure": "billed_cost",
+        "percents": (50, 95),
+    }
+    place = question.environment_filter
+    if not has_rest:
+        return get_percentiles_by(question.by, **asked, filters=place)
+    of_shown = get_percentiles_by(question.by, **asked, filters={**place, question.by: tuple(shown)})
+    return PercentilesBy(get_percentiles(**asked, filters=place), of_shown.values)
 
 
 def _count_users(question: Question, totals: Quantities) -> UsersBy | None:

@@ -171,11 +171,10 @@ def _list_table(overview: Overview, name: str) -> tuple[list[str], Iterable[list
         changes = overview.changes
         lines = [*changes.lines, *([changes.other] if changes.other else []), changes.total]
         return heading, [[c.name, c.before, c.after, c.unpriced_calls, c.difference, *c.steps] for c in lines]
-    if name == "savings":
+    if name == "savings" and overview.savings:
         heading = ["model", "provider", "cache_read_tokens", "at_full_rate", "paid", "saved"]
         return heading, [
-            [s.name, s.provider, s.cache_read_tokens, s.at_full_rate, s.paid, s.saved]
-            for s in (*overview.savings, overview.saved)
+            [s.name, s.provider, s.cache_read_tokens, s.at_full_rate, s.paid, s.saved] for s in overview.savings.rows
         ]
     for table in overview.tables:
         if table.dimension == name:
