@@ -5,9 +5,11 @@ weekday is counted from the end: 6 is the last day's, 0 the next day's.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alerts.core.forecasts.histories import Marks, Numbers
 
@@ -53,8 +55,7 @@ def expect_weekdays(values: Numbers, kept: Marks, *, days: int) -> Outlook:
     level = _smooth(clipped, shares, kept)
     recent = _adjust(clipped, shares)[-PULL_DAYS:][kept[-PULL_DAYS:]]
     middle = _median(recent) if len(recent) else level
-    ahead = np.arange(days)
-    daily = (middle + (level - middle) * KEPT_EACH_DAY ** (ahead + 1)) * weekdays[ahead % WEEK]
+    daily = (middle + (level - middle) * _weigh_ahead(days)) * weekdays[_count_weekdays(0, days)]
     return Outlook(daily, _measure_volatility(filled, shares))
 
 
@@ -64,7 +65,7 @@ def expect_seldom(values: Numbers, kept: Marks, *, days: int) -> Outlook:
     weekdays = _share_weekdays(filled)
     level = values[kept][-PULL_DAYS:].mean()
     return Outlook(
-        level * weekdays[np.arange(days) % WEEK], _measure_volatility(filled, _repeat(weekdays, len(filled)))
+        level * weekdays[_count_weekdays(0, days)], _measure_volatility(filled, _repeat(weekdays, len(filled)))
     )
 
 
@@ -106,16 +107,18 @@ def _share_weekdays(values: Numbers) -> Numbers:
     """
     weeks = min(len(values) // WEEK, WEEKS_MAX)
     days = values[len(values) - weeks * WEEK :].reshape(weeks, WEEK)
-    means = days.mean(axis=1, keepdims=True)
-    ratios = np.divide(days, means, out=np.ones_like(days), where=means > 0).T
+    sums = days.sum(axis=1, keepdims=True)
+    ratios = np.divide(days * WEEK, sums, out=np.ones_like(days), where=sums > 0).T
     middles = _sort_middle(ratios)
     deviations = NORMAL * _sort_middle(np.abs(ratios - middles[:, None]))
-    noise = (deviations**2).mean() * VARIANCE_OF_MEDIAN / weeks
-    spread, mean = middles.var(), middles.mean()
+    noise = (deviations @ deviations).item() / WEEK * VARIANCE_OF_MEDIAN / weeks
+    mean = middles.sum().item() / WEEK
+    apart = middles - mean
+    spread = (apart @ apart).item() / WEEK
     if spread <= NOISE_WEIGHT * noise or mean == 0:
         return np.ones(WEEK)
     trusted = 1 - NOISE_WEIGHT * noise / spread
-    shares: Numbers = 1 + trusted * (middles / mean - 1)
+    shares: Numbers = np.maximum(1 + apart * (trusted / mean), 0.0)
     return shares
 
 
@@ -130,7 +133,13 @@ def _adjust(values: Numbers, shares: Numbers) -> Numbers:
 
 def _repeat(weekdays: Numbers, count: int) -> Numbers:
     """Each of `count` days its weekday's figure; the last day's is the last."""
-    return weekdays[np.arange(-count, 0) % WEEK]
+    return weekdays[_count_weekdays(-count, 0)]
+
+
+@lru_cache(maxsize=512)
+def _count_weekdays(start: int, end: int) -> NDArray[np.int64]:
+    """Which weekday each day is, from the one `start` days after the last day's next on."""
+    return np.arange(start, end) % WEEK
 
 
 def _centre_median(values: Numbers) -> Numbers:
@@ -146,11 +155,23 @@ def _smooth(values: Numbers, shares: Numbers, kept: Marks) -> float:
     What the days cost by what their weekdays count, both smoothed: the mean of single days' ratios would let a weekday
     that costs next to nothing weigh as much as the others.
     """
-    weights = SMOOTHING * (1 - SMOOTHING) ** np.arange(kept.sum())[::-1]
-    start = (1 - SMOOTHING) ** len(weights)
-    cost = (weights * values[kept]).sum().item() + start * _median(_adjust(values, shares)[:WEEK])
-    level: float = cost / ((weights * shares[kept]).sum().item() + start)
+    seen, counted = values[kept], shares[kept]
+    weights, start = _weigh_behind(len(seen)), (1 - SMOOTHING) ** len(seen)
+    cost = (weights * seen).sum().item() + start * _median(_adjust(values, shares)[:WEEK])
+    level: float = cost / ((weights * counted).sum().item() + start)
     return level
+
+
+@lru_cache(maxsize=128)
+def _weigh_behind(days: int) -> Numbers:
+    weights: Numbers = SMOOTHING * (1 - SMOOTHING) ** np.arange(days, dtype=np.float64)[::-1]
+    return weights
+
+
+@lru_cache(maxsize=512)
+def _weigh_ahead(days: int) -> Numbers:
+    weights: Numbers = KEPT_EACH_DAY ** np.arange(1, days + 1, dtype=np.float64)
+    return weights
 
 
 def _measure_volatility(values: Numbers, shares: Numbers) -> float:
@@ -162,26 +183,27 @@ def _measure_volatility(values: Numbers, shares: Numbers) -> float:
     days = _measure_day_changes(values[counts] / shares[counts])
     if len(values) < WEEKS_COMPARED * WEEK:
         return days
-    sums = np.cumsum(np.concatenate(((0.0,), values)))
-    weeks = _take_logarithm(sums[WEEK:] - sums[:-WEEK])
-    squared: float = ((weeks[WEEK:] - weeks[:-WEEK]) ** 2).mean().item()
-    return sqrt(days * min(max(sqrt(squared), WEEK_CHANGE_MIN), CHANGE_MAX))
+    weeks = _take_logarithm(np.convolve(values, np.ones(WEEK), mode="valid"))
+    changes = weeks[WEEK:] - weeks[:-WEEK]
+    deviation = sqrt((changes @ changes).item() / len(changes))
+    return sqrt(days * min(max(deviation, WEEK_CHANGE_MIN), CHANGE_MAX))
 
 
 def _measure_day_changes(adjusted: Numbers) -> float:
     """The robust deviation of the logarithms' changes. Where many days cost nothing the plain one counts as well: the
     robust one would not see the others."""
-    changes = np.diff(_take_logarithm(adjusted))
+    logarithms = _take_logarithm(adjusted)
+    changes = logarithms[1:] - logarithms[:-1]
     deviation = _measure_deviation(changes)
-    if (adjusted == 0).mean() > ZEROS_MAX:
+    if np.count_nonzero(adjusted) < (1 - ZEROS_MAX) * len(adjusted):
         deviation = max(deviation, changes.std().item())
     return min(max(deviation, DAY_CHANGE_MIN), CHANGE_MAX)
 
 
 def _take_logarithm(values: Numbers) -> Numbers:
     """Of what is at least LEAST_SHARE of the mean; 0 throughout where all is zero."""
-    mean = values.mean()
-    return np.log(np.maximum(values / mean, LEAST_SHARE)) if mean > 0 else np.zeros_like(values)
+    total = values.sum().item()
+    return np.log(np.maximum(values * (len(values) / total), LEAST_SHARE)) if total > 0 else np.zeros_like(values)
 
 
 def _measure_deviation(values: Numbers) -> float:
@@ -199,7 +221,8 @@ def _median(values: Numbers) -> float:
 
 def _sort_middle(values: Numbers) -> Numbers:
     """The median over the last axis."""
-    ordered, half = np.sort(values, axis=-1), values.shape[-1] // 2
+    ordered, half = values.copy(), values.shape[-1] // 2
+    ordered.sort(axis=-1)
     if values.shape[-1] % 2:
         return ordered[..., half]
     return (ordered[..., half - 1] + ordered[..., half]) / 2
