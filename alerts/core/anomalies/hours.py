@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 
 DAYS = 14
 HOURS = DAYS * 24
-SAME_HOURS = np.array([hour for hour in range(HOURS) if hour % 24 in (23, 0, 1)])  # the judged one is hour 336
+# The judged hour is hour 336; the one just before it is none of the days before.
+SAME_HOURS = np.array([hour for hour in range(HOURS - 1) if hour % 24 in (23, 0, 1)])
 ROWS_AT_ONCE = 2_048  # what the processor's cache can hold, and no more memory than that
 ROUNDING = 1 + 1e-9  # what just reaches the bound is not above it, in whatever unit of money
 SPENT_NOTHING = (
@@ -91,7 +92,7 @@ def measure_hours(
     known = np.ones(costs.shape, dtype=bool) if known is None else known
     expected, lower, upper = (np.zeros(len(costs)) for _ in range(3))
     known_hours = np.asarray(known[:, :-1].sum(axis=1), dtype=np.int64)
-    is_judged: NDArray[np.bool_] = np.asarray((known_hours >= thresholds.hours_min) & known[:, -1])
+    is_judged = np.asarray((known_hours >= thresholds.hours_min) & known[:, -1])
     is_whole = known_hours == HOURS
     for rows in (np.flatnonzero(is_judged & is_whole), np.flatnonzero(is_judged & ~is_whole)):
         for first in range(0, len(rows), ROWS_AT_ONCE):
@@ -129,7 +130,8 @@ def _measure(
 
 def _fill(same_hours: Floats, mean: Floats) -> Floats:
     """With the mean of all hours, where none of the same hours is known."""
-    return np.where(np.isnan(same_hours).all(axis=1)[:, None], mean[:, None], same_hours)
+    is_unknown = np.isnan(same_hours).all(axis=1, keepdims=True)
+    return np.where(is_unknown, mean[:, None], same_hours)
 
 
 def _find_familiar_height(hours: Floats, familiar_days: int) -> Floats:
