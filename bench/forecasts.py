@@ -31,6 +31,7 @@ GROUPS = (TOTAL, PROJECTS, CATEGORIES, SESSIONS, CALM, BURSTY)
 ORIGIN_DAYS = (5, 10, 15, 20)
 HISTORY_DAYS_MIN = 56  # what the method uses; BEGINNING_DAYS_MIN is when it begins to tell weekdays apart
 BEGINNING_DAYS_MIN = 14
+SHORT_HISTORIES = (3, 5, 7, 14, 28, 56)
 TIMED_FORECASTS, TIMED_DAYS = 20_000, 90  # 1,000 tenants of 20 series
 MILLISECONDS_AIM = 0.5
 NEAR = 0.10
@@ -55,16 +56,20 @@ class Series:
     def find_place(self, day: date) -> int:
         return (day - self.first_day).days
 
+    def find_day(self, place: int) -> date:
+        return self.first_day + timedelta(days=place)
+
     def sum_days(self, start: int, end: int) -> int:
         return sum(value or 0 for value in self.values[max(start, 0) : end])
 
     def count_days(self, start: int, end: int) -> int:
         return sum(value is not None for value in self.values[max(start, 0) : end])
 
-    def read_history(self, end: int) -> History:
-        values = self.values[:end]
-        left_out = {self.first_day + timedelta(days=place) for place, value in enumerate(values) if value is None}
-        return History(self.first_day, [value or 0 for value in values], frozenset(left_out))
+    def read_history(self, start: int, end: int) -> History:
+        values = self.values[start:end]
+        first = self.find_day(start)
+        left_out = {first + timedelta(days=place) for place, value in enumerate(values) if value is None}
+        return History(first, [value or 0 for value in values], frozenset(left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Origin:
     """What was forecast of the rest of a month, by each method, and what came."""
 
     series: Series
+    day: date  # the first one that was forecast
     days_elapsed: int
     spent: int
     actual: int
@@ -144,13 +150,16 @@ def list_months(series: Series) -> Iterator[tuple[date, date]]:
 # --- what is compared ---
 
 
-def walk_origins(series: Series, *, history_days_min: int) -> Iterator[Origin]:
-    """Day after day through all months; the origins are those of ORIGIN_DAYS."""
+def walk_origins(series: Series, *, history_days_min: int, known_days: int | None = None) -> Iterator[Origin]:
+    """Night after night through all months; the origins are those of ORIGIN_DAYS.
+
+    known_days: as if the series had begun so many days before each origin. Then nobody forecast on the nights between.
+    """
     past: list[PastForecast] = []
     for start, end in list_months(series):
         made = []
-        for days_elapsed in range(1, (end - start).days):
-            forecast = _forecast(series, start, end, days_elapsed, past)
+        for days_elapsed in ORIGIN_DAYS if known_days else range(1, (end - start).days):
+            forecast = _forecast(series, start, end, days_elapsed, past, known_days)
             if forecast is None:
                 continue
             one = _settle(series, forecast, start, end, days_elapsed)
@@ -159,6 +168,7 @@ def walk_origins(series: Series, *, history_days_min: int) -> Iterator[Origin]:
             if days_elapsed in ORIGIN_DAYS and series.count_days(0, place) >= history_days_min and one.actual > 0:
                 yield Origin(
                     series=series,
+                    day=start + timedelta(days=days_elapsed),
                     days_elapsed=days_elapsed,
                     spent=one.spent,
                     actual=one.actual,
@@ -166,16 +176,17 @@ def walk_origins(series: Series, *, history_days_min: int) -> Iterator[Origin]:
                     low=one.low,
                     high=one.high,
                 )
-        past += made
+        past += [] if known_days else made
 
 
 def _forecast(
-    series: Series, start: date, end: date, days_elapsed: int, past: Sequence[PastForecast]
+    series: Series, start: date, end: date, days_elapsed: int, past: Sequence[PastForecast], known_days: int | None
 ) -> Forecast | None:
     place = series.find_place(start) + days_elapsed
     if place < 1:
         return None
-    forecast = forecast_cost(series.read_history(place), period_start=start, period_end=end, past=past)
+    history = series.read_history(max(place - known_days, 0) if known_days else 0, place)
+    forecast = forecast_cost(history, period_start=start, period_end=end, past=past)
     return forecast if isinstance(forecast, Forecast) else None
 
 
@@ -241,10 +252,12 @@ def measure_near(origins: Sequence[Origin], method: str = OURS) -> list[float]:
     return [fmean(origin.is_near(method) for origin in origins if origin.days_elapsed == days) for days in ORIGIN_DAYS]
 
 
-def group_origins(*, history_days_min: int = HISTORY_DAYS_MIN) -> dict[str, list[Origin]]:
+def group_origins(
+    *, history_days_min: int = HISTORY_DAYS_MIN, known_days: int | None = None
+) -> dict[str, list[Origin]]:
     groups: dict[str, list[Origin]] = {group: [] for group in GROUPS}
     for series in read_series():
-        groups[series.group] += walk_origins(series, history_days_min=history_days_min)
+        groups[series.group] += walk_origins(series, history_days_min=history_days_min, known_days=known_days)
     return groups
 
 
@@ -274,6 +287,7 @@ def run() -> list[dict[str, Any]]:
     groups = group_origins()
     print_tables(groups, f"{HISTORY_DAYS_MIN} days of history")
     print_tables(group_origins(history_days_min=BEGINNING_DAYS_MIN), f"{BEGINNING_DAYS_MIN} days of history")
+    print_short_histories()
     seconds = time_forecasts()
     print(f"{TIMED_FORECASTS:,} forecasts: {seconds:.1f} s of processor", file=sys.stderr)
     return [
@@ -338,6 +352,17 @@ def print_tables(groups: dict[str, list[Origin]], heading: str) -> None:
     print(f"\n{TOTAL}: months whose total was within 10 % on day {ORIGIN_DAYS}, %\n", file=sys.stderr)
     for method in METHODS:
         _print_row(method, *(f"{100 * near:.0f}" for near in measure_near(groups[TOTAL], method)))
+
+
+def print_short_histories() -> None:
+    """The errors and ranges at the same origins, had each series begun shortly before."""
+    print("\nas if only so many days were known: error, % (within the range by the table alone, %)\n", file=sys.stderr)
+    for days in SHORT_HISTORIES:
+        groups = group_origins(known_days=days)
+        cells = [
+            f"{100 * measure_error(origins):.1f} ({100 * measure_coverage(origins):.0f})" for origins in groups.values()
+        ]
+        _print_row(str(days), *cells, f"{100 * measure_macro(groups):.1f}")
 
 
 def _say_range(origins: Sequence[Origin]) -> str:

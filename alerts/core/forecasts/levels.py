@@ -144,9 +144,15 @@ def _count_weekdays(start: int, end: int) -> NDArray[np.int64]:
 
 def _centre_median(values: Numbers) -> Numbers:
     """Of each day and MEDIAN_REACH on either side, the ends reflected."""
-    mirrored = values[::-1]
-    padded = np.concatenate((mirrored[-MEDIAN_REACH - 1 : -1], values, mirrored[1 : MEDIAN_REACH + 1]))
-    return _sort_middle(np.lib.stride_tricks.sliding_window_view(padded, 2 * MEDIAN_REACH + 1))
+    return _sort_middle(values[_find_neighbours(len(values))])
+
+
+@lru_cache(maxsize=128)
+def _find_neighbours(count: int) -> NDArray[np.int64]:
+    """The places of each day and those around it, a line a day."""
+    places = np.abs(np.arange(count)[:, None] + np.arange(-MEDIAN_REACH, MEDIAN_REACH + 1))
+    neighbours: NDArray[np.int64] = np.minimum(places, 2 * (count - 1) - places)
+    return neighbours
 
 
 def _smooth(values: Numbers, shares: Numbers, kept: Marks) -> float:

@@ -66,8 +66,8 @@ def test_days_that_are_alike_go_on():
     assert forecast.method == "weekday_level"
     assert forecast.first_day == FIRST
     assert [say_dollars(cost) for cost in forecast.daily] == [100] * 20
-    # Days differ by 0.05 at least and weeks by 0.02: exp(-1.60 × √0.001) and exp(2.14 × √0.001).
-    assert (say_dollars(forecast.low), say_dollars(forecast.high)) == (1901.32, 2140.03)
+    # Days differ by 0.05 at least and weeks by 0.02: exp(-1.60 × √0.001) and exp(2.26 × √0.001).
+    assert (say_dollars(forecast.low), say_dollars(forecast.high)) == (1901.32, 2148.17)
 
 
 def test_weeks_that_are_alike_go_on_weekday_by_weekday():
