@@ -35,8 +35,9 @@ def find_daily_spike(costs: Sequence[int], *, when: datetime, thresholds: DailyS
     """Whether the last of some consecutive days rose out of proportion to the days before.
 
     costs: in pico-USD, the oldest first; up to 56 days before the last are used. Each is divided by what its weekday
-    usually is of a week, and compared with the day before, or with the median of the week where that is higher: the way
-    back from a dip is no rise. The spread is the MAD of such one-day changes, as logarithms.
+    usually is of a week, and compared with the day before; with the median of the week, where that is higher, for the
+    way back from a dip is no rise; with the least that this weekday had in four weeks, for the night of a weekly batch
+    is none either. The spread is the MAD of one-day changes, as logarithms.
     """
     *before, last = costs
     if len(before) < thresholds.days_min:
@@ -50,7 +51,9 @@ def find_daily_spike(costs: Sequence[int], *, when: datetime, thresholds: DailyS
     changes = np.diff(levels)
     mad = 1.4826 * float(np.median(np.abs(changes - np.median(changes))))
     factor = exp(thresholds.mads * max(mad, thresholds.mad_min))
-    expected = exp(max(levels[-1], float(np.median(levels[-WEEK:])))) * index[0]
+    same_days = days[-WEEK : -DAYS_OF_AVERAGE - 1 : -WEEK]
+    adjusted = exp(max(levels[-1], float(np.median(levels[-WEEK:])))) * index[0]
+    expected = max(adjusted, float(np.min(same_days)))
     average = float(days[-DAYS_OF_AVERAGE:].mean())
     upper = max(expected * factor, expected + thresholds.impact_min * average)
     if last <= upper * ROUNDING:
