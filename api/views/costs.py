@@ -33,6 +33,9 @@ from billing.selectors import Costs as CostAnswer
 from ledger.selectors import find_user_refs, name_users
 
 CURRENCY = "USD"
+# What the answer calls Quantities, in their order.
+COUNT_NAMES = ("events", "unpriced_events", "error_events", *USAGE_COLUMNS)
+QUANTITY_NAMES = (*COUNT_NAMES, *COST_COLUMNS)
 DIMENSIONS_PER_QUESTION_MAX = 3
 SHORTEST = {"hour": timedelta(hours=1), "day": timedelta(hours=23), "week": timedelta(days=6), "month": timedelta(27)}
 
@@ -145,10 +148,11 @@ def _write_costs(costs: CostAnswer, query: CostQuery) -> dict[str, Any]:
     if "user" in query.group_by:
         place = query.group_by.index("user")
         user_names = name_users(tenant_id=query.tenant_id, user_refs=sorted({row.group[place] for row in costs.rows}))
+    times = {start: write_time(start) for start in {row.period_start for row in costs.rows}}
     return {
         "rows": [
             {
-                "period_start": write_time(row.period_start),
+                "period_start": times[row.period_start],
                 **{
                     name: user_names.get(value, value) if name == "user" else value
                     for name, value in zip(query.group_by, row.group, strict=True)
@@ -167,10 +171,5 @@ def _write_costs(costs: CostAnswer, query: CostQuery) -> dict[str, Any]:
 
 def write_quantities(quantities: Quantities) -> dict[str, Any]:
     """Counts as numbers, money as text. An event is a call of a model; a reversal counts as one less."""
-    return {
-        "events": quantities.calls,
-        "unpriced_events": quantities.unpriced_calls,
-        "error_events": quantities.error_calls,
-        **{name: getattr(quantities, name) for name in USAGE_COLUMNS},
-        **{name: write_money(getattr(quantities, name)) for name in COST_COLUMNS},
-    }
+    counts, costs = quantities[: len(COUNT_NAMES)], quantities[len(COUNT_NAMES) :]
+    return dict(zip(QUANTITY_NAMES, (*counts, *map(write_money, costs)), strict=True))

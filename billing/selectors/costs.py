@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -40,6 +41,22 @@ class Costs:
     complete_to: datetime
 
 
+class BilledCost(NamedTuple):
+    """The billed cost of one group in one period, as in CostRow; zero where no call has a price."""
+
+    period_start: datetime | None
+    group: tuple[str, ...]
+    billed_cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BilledCosts:
+    """As Costs, without totals."""
+
+    rows: list[BilledCost]
+    complete_to: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class TenantCosts:
     """One tenant's sums, or those of one group of them."""
@@ -60,6 +77,21 @@ READ_TIMEZONE_SQL = "SELECT timezone FROM tenant WHERE id = %(tenant_id)s"
 
 def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
     """Answer the query: equal to the sum over the ledger's entries, to the last digit. Raises QueryRefused."""
+    found, complete_to = _read_sums(query, QUANTITIES, using=using)
+    rows = [CostRow(period_start, group, Quantities._make(sums)) for period_start, group, sums in found]
+    return Costs(rows, sum_quantities(row.quantities for row in rows), complete_to)
+
+
+def get_billed_costs(query: CostQuery, *, using: str = "default") -> BilledCosts:
+    """The same of the billed cost alone, in a third of the time. Raises QueryRefused."""
+    found, complete_to = _read_sums(query, ("billed_cost",), using=using)
+    return BilledCosts([BilledCost(period_start, group, cost) for period_start, group, (cost,) in found], complete_to)
+
+
+def _read_sums(
+    query: CostQuery, quantities: tuple[str, ...], *, using: str
+) -> tuple[list[tuple[datetime | None, tuple[str, ...], tuple[int | Decimal, ...]]], datetime]:
+    """The sums of each period and group, and up to when all is in them."""
     check_query(query)
     statement = _write_question(
         granularity=query.granularity,
@@ -67,6 +99,7 @@ def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
         by_users=query.is_about_users,
         group_by=tuple(query.group_by),
         filters=tuple(query.filters),
+        quantities=quantities,
     )
     values = {
         "tenant_id": query.tenant_id,
@@ -83,25 +116,32 @@ def get_costs(query: CostQuery, *, using: str = "default") -> Costs:
         raise QueryRefused(f"more than {ROWS_MAX:,} rows: ask for a shorter time, longer periods or fewer groups")
     zone = ZoneInfo(query.timezone)
     periods = {period: _read_period(period, zone) for period in {row[1] for row in found}}
-    width = len(query.group_by)
+    width = 2 + len(query.group_by)
     # The row that stands for nothing found has no sums.
-    rows = [
-        CostRow(periods[row[1]], row[2 : 2 + width], Quantities._make(row[2 + width :]))
-        for row in found
-        if row[-1] is not None
-    ]
-    totals = sum_quantities(row.quantities for row in rows)
-    return Costs(rows, totals, datetime.fromisoformat(found[0][0]).astimezone(UTC))
+    sums = [(periods[row[1]], row[2:width], row[width:]) for row in found if row[-1] is not None]
+    return sums, datetime.fromisoformat(found[0][0]).astimezone(UTC)
 
 
 # Putting a statement together takes as long as a short one runs.
 @lru_cache(maxsize=500)
 def _write_question(
-    *, granularity: str, by_days: bool, by_users: bool, group_by: tuple[str, ...], filters: tuple[str, ...]
+    *,
+    granularity: str,
+    by_days: bool,
+    by_users: bool,
+    group_by: tuple[str, ...],
+    filters: tuple[str, ...],
+    quantities: tuple[str, ...],
 ) -> str:
     columns = tuple(DIMENSIONS[name] for name in group_by)
     sums = sum_costs(
-        ONE_TENANT, granularity=granularity, by_days=by_days, by_users=by_users, groups=columns, filters=filters
+        ONE_TENANT,
+        granularity=granularity,
+        by_days=by_days,
+        by_users=by_users,
+        groups=columns,
+        filters=filters,
+        quantities=quantities,
     )
     return ANSWER_QUERY.format(sums=sums, order=list_names(("period", *columns))).as_string()
 

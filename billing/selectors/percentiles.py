@@ -104,7 +104,7 @@ def _find(
     if {dimension, *filters} - {None, *FILTERS}:
         raise QueryRefused(f"percentiles are kept by {', '.join(FILTERS)} only")
     values = {"tenant_id": tenant_id, "measure": measure, **name_days(*days), **name_filters(filters)}
-    with reading_scope(tenant_id, using=using), prepared_cursor(using=using) as cursor:
+    with reading_scope(tenant_id, using=using), prepared_cursor(using=using, binary=True) as cursor:
         cursor.execute(read_histograms(dimension, measure=measure, filters=tuple(filters)), values)
         rows = cursor.fetchall()
     names = sorted({value for value, _, _ in rows if value is not None})

@@ -45,10 +45,7 @@ EVERY_TENANT_EVER = Sight(all=SQL("true"), in_zone=SQL("true"), elsewhere=SQL("f
 
 SUM_SOURCES = SQL("""
         SELECT {groups}, {sums} FROM ({sources}) AS cost GROUP BY {groups}""")
-SUMS = SQL(", ").join(
-    SQL("sum({0})::{1} AS {0}").format(Identifier(name), SQL("numeric" if name in MONEY else "bigint"))
-    for name in QUANTITIES
-)
+SUM_QUANTITY = SQL("sum({0})::{1} AS {0}")
 
 FROM_DAYS = SQL("""
             SELECT {columns} FROM {table}
@@ -79,15 +76,13 @@ ENTRY_COLUMNS = (
 )  # fmt: skip
 
 # An entry's quantities, as a rollup would hold them if it were alone.
-ENTRY_QUANTITIES = SQL(", ").join(
-    [
-        SQL("calls::bigint AS calls"),
-        SQL("CASE WHEN pricing_status = 'unpriced' THEN calls ELSE 0 END::bigint AS unpriced_calls"),
-        SQL("CASE WHEN status = 'error' THEN calls ELSE 0 END::bigint AS error_calls"),
-        *(Identifier(name) for name in TOKENS),
-        *(SQL("coalesce({0}, 0) AS {0}").format(Identifier(name)) for name in MONEY),
-    ]
-)
+ENTRY_QUANTITIES = {
+    "calls": SQL("calls::bigint AS calls"),
+    "unpriced_calls": SQL("CASE WHEN pricing_status = 'unpriced' THEN calls ELSE 0 END::bigint AS unpriced_calls"),
+    "error_calls": SQL("CASE WHEN status = 'error' THEN calls ELSE 0 END::bigint AS error_calls"),
+    **{name: Identifier(name) for name in TOKENS},
+    **{name: SQL("coalesce({0}, 0) AS {0}").format(Identifier(name)) for name in MONEY},
+}
 
 
 # The spans that make up a period of whole days, each with the parameters that say from when to when.
@@ -112,8 +107,9 @@ def sum_costs(
     by_users: bool,
     groups: tuple[str, ...],
     filters: tuple[str, ...],
+    quantities: tuple[str, ...] = QUANTITIES,
 ) -> Composed:
-    """Sum every quantity by `period` and the columns `groups`, of what passes the filters that are named.
+    """Sum `quantities` by `period` and the columns `groups`, of what passes the filters that are named.
 
     `period` is null for the granularity `total`, a moment for `hour`, else the first day as a date of `timezone`.
     by_days: start and end are beginnings of days in `timezone`, so days are enough where they are the tenant's own,
@@ -124,6 +120,7 @@ def sum_costs(
         "sight": sight,
         "granularity": granularity,
         "groups": groups,
+        "quantities": quantities,
         "filters": write_filters(filters),
     }
     sources = [
@@ -134,8 +131,11 @@ def sum_costs(
         whole = granularity in ("total", "week")
         spans = WEEKS_AND_DAYS if whole else DAYS
         sources += [_sum_days(span=span, first=first, end=end, used=columns, **parts) for span, first, end in spans]
+    sums = SQL(", ").join(
+        SUM_QUANTITY.format(Identifier(name), SQL("numeric" if name in MONEY else "bigint")) for name in quantities
+    )
     return SUM_SOURCES.format(
-        groups=list_names(("period", *groups)), sums=SUMS, sources=SQL("\n            UNION ALL").join(sources)
+        groups=list_names(("period", *groups)), sums=sums, sources=SQL("\n            UNION ALL").join(sources)
     )
 
 
@@ -148,12 +148,13 @@ def _sum_days(
     sight: Sight,
     granularity: str,
     groups: tuple[str, ...],
+    quantities: tuple[str, ...],
     filters: Composable,
 ) -> Composed:
     period = _truncate(granularity, day=SQL("day"), hour=SQL("NULL"))
     slice_name = _find_slice(used, span=span)
     return FROM_DAYS.format(
-        columns=_write_columns(period, groups, list_names(QUANTITIES)),
+        columns=_write_columns(period, groups, list_names(quantities)),
         table=Identifier("cost_slice" if slice_name else "cost_day"),
         tenant=SQL("{} AND {}").format(sight.in_zone, OF_SLICE.format(slice_name, span))
         if slice_name
@@ -174,25 +175,36 @@ def _find_slice(columns: set[str], *, span: str) -> str | None:
 
 
 def _sum_hours(
-    *, table: str, all_tenants: bool, sight: Sight, granularity: str, groups: tuple[str, ...], filters: Composable
+    *,
+    table: str,
+    all_tenants: bool,
+    sight: Sight,
+    granularity: str,
+    groups: tuple[str, ...],
+    quantities: tuple[str, ...],
+    filters: Composable,
 ) -> Composed:
     period = _truncate(granularity, day=SQL("(hour AT TIME ZONE %(timezone)s)::date"), hour=SQL("hour"))
     return FROM_HOURS.format(
-        columns=_write_columns(period, groups, list_names(QUANTITIES)),
+        columns=_write_columns(period, groups, list_names(quantities)),
         table=Identifier(table),
         tenant=sight.all if all_tenants else sight.elsewhere,
         filters=filters,
     )
 
 
-def _sum_pending(*, sight: Sight, granularity: str, groups: tuple[str, ...], filters: Composable) -> Composed:
+def _sum_pending(
+    *, sight: Sight, granularity: str, groups: tuple[str, ...], quantities: tuple[str, ...], filters: Composable
+) -> Composed:
     period = _truncate(
         granularity,
         day=SQL("(charge_period_start AT TIME ZONE %(timezone)s)::date"),
         hour=SQL("date_trunc('hour', charge_period_start, 'UTC')"),
     )
     return FROM_PENDING.format(
-        columns=_write_columns(period, groups, ENTRY_QUANTITIES), entries=list_pending_entries(sight), filters=filters
+        columns=_write_columns(period, groups, SQL(", ").join(ENTRY_QUANTITIES[name] for name in quantities)),
+        entries=list_pending_entries(sight),
+        filters=filters,
     )
 
 

@@ -168,30 +168,35 @@ class Writer:
             for name, value in zip(self.question.groups, group, strict=True)
         ]
 
-    def make_lines(
-        self, now: Mapping[Group, Quantities], before: Mapping[Group, Quantities], colors: Mapping[Group, str]
-    ) -> list[tuple[Group, Line]]:
-        """A line for every group of either period, the most of what is measured first."""
+    def order_groups(self, now: Mapping[Group, Quantities], before: Mapping[Group, Quantities]) -> list[Group]:
+        """The groups of either period, the most of what is measured first."""
         read = self.question.measure.read
-        groups = sorted(
+        return sorted(
             {**now, **before},
             key=lambda group: (-(read(now.get(group, NOTHING)) or 0), -(read(before.get(group, NOTHING)) or 0), group),
         )
-        costs = [now.get(group, NOTHING).billed_cost for group in groups]
-        shares = split_shares(costs) if costs else []
+
+    def make_lines(
+        self,
+        groups: Sequence[Group],
+        now: Mapping[Group, Quantities],
+        before: Mapping[Group, Quantities],
+        colors: Mapping[Group, str],
+        *,
+        count: int,
+    ) -> list[Line]:
+        """A line for each of the first `count` of all groups; shares are of all."""
+        shares = split_shares([now.get(group, NOTHING).billed_cost for group in groups]) if groups else []
         return [
-            (
+            self.make_line(
                 group,
-                self.make_line(
-                    group,
-                    now.get(group, NOTHING),
-                    before.get(group, NOTHING),
-                    share=shares[i],
-                    color=colors.get(group, ""),
-                    href=self.link(self._get_values(group)),
-                ),
+                now.get(group, NOTHING),
+                before.get(group, NOTHING),
+                share=share,
+                color=colors.get(group, ""),
+                href=self.link(self._get_values(group)),
             )
-            for i, group in enumerate(groups)
+            for group, share in zip(groups[:count], shares, strict=False)
         ]
 
     def make_line(

@@ -71,9 +71,9 @@ def read_exploration(question: Question, *, link_query: Mapping[str, str], all_l
         for bucket in list_buckets(question.period, question.granularity, ZoneInfo(question.tenant.timezone))
     ]
     colors = _choose_colors(chosen)
-    lines = writer.make_lines(groups_now, groups_before, colors) if question.groups else []
-    shown = lines if all_lines or len(lines) <= LINES_MAX + 1 else lines[:LINES_MAX]
-    other = _get_rest(lines[len(shown) :], groups_now, groups_before)
+    groups = writer.order_groups(groups_now, groups_before) if question.groups else []
+    count = len(groups) if all_lines or len(groups) <= LINES_MAX + 1 else LINES_MAX
+    other = _get_rest(groups[count:], groups_now, groups_before)
     read = question.measure.read
     return Exploration(
         question=question,
@@ -84,10 +84,10 @@ def read_exploration(question: Question, *, link_query: Mapping[str, str], all_l
         before=read(totals_before) if totals_before.calls else None,
         change=compare(read(totals), read(totals_before)),
         totals=totals,
-        lines=[line for _, line in shown],
-        other=writer.make_line(None, *other, name=f"Other, {len(lines) - len(shown)} more") if other else None,
+        lines=writer.make_lines(groups, groups_now, groups_before, colors, count=count),
+        other=writer.make_line(None, *other, name=f"Other, {len(groups) - count} more") if other else None,
         line_total=writer.make_line(None, totals, totals_before, name="Total", share=Decimal(100), href=writer.link({}))
-        if lines
+        if groups
         else None,
         percentiles=_read_percentiles(question),
         is_cast=sum_quantities(wholes.values()) == totals,
@@ -151,11 +151,10 @@ def _read_buckets(
 
 
 def _get_rest(
-    hidden: Sequence[tuple[Group, Line]], now: Mapping[Group, Quantities], before: Mapping[Group, Quantities]
+    groups: Sequence[Group], now: Mapping[Group, Quantities], before: Mapping[Group, Quantities]
 ) -> tuple[Quantities, Quantities] | None:
-    if not hidden:
+    if not groups:
         return None
-    groups = [group for group, _ in hidden]
     return tuple(sum_quantities(sums.get(group, NOTHING) for group in groups) for sums in (now, before))
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing.selectors import CostRow, Costs
+from billing.selectors import BilledCost, BilledCosts
 from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.dimensions import NAMELESS
@@ -75,8 +75,8 @@ def choose_series(totals: Mapping[str, Decimal]) -> tuple[list[str], list[str]]:
 
 def make_daily_costs(
     *,
-    chosen_costs: Costs,
-    all_costs: Costs,
+    chosen_costs: BilledCosts,
+    all_costs: BilledCosts,
     totals: Mapping[str, Decimal],
     by: str,
     period: Period,
@@ -99,15 +99,15 @@ def make_daily_costs(
         series.append(Series(NAMELESS[by], NONE, "", totals[""], links.make(**{by: ""})))
 
     zone = ZoneInfo(timezone)
-    cells = {(_find_day(row, zone), row.group[0]): row.quantities.billed_cost for row in chosen_costs.rows}
+    cells = {(_find_day(row, zone), row.group[0]): row.billed_cost for row in chosen_costs.rows}
     whole: dict[date, Decimal] = defaultdict(Decimal)
     for row in all_costs.rows:
-        whole[_find_day(row, zone)] += row.quantities.billed_cost
+        whole[_find_day(row, zone)] += row.billed_cost
     days = [_make_day(day, cells, whole[day], series, by, links) for day in period.list_days()]
     return DailyCosts(by, series, days, sum((day.total.cost for day in days), Decimal(0)), all_costs.complete_to)
 
 
-def _find_day(row: CostRow, zone: ZoneInfo) -> date:
+def _find_day(row: BilledCost, zone: ZoneInfo) -> date:
     return row.period_start.astimezone(zone).date()
 
 

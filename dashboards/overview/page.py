@@ -14,6 +14,7 @@ from billing.selectors import (
     Quantities,
     QueryRefused,
     add_up_changes,
+    get_billed_costs,
     get_cost_changes,
     get_costs,
 )
@@ -220,11 +221,11 @@ def _read_daily(
         costs[value] += sums.billed_cost
     chosen, _ = choose_series(costs)
     if len(costs) * period.days <= ROWS_MAX:
-        chosen_costs = all_costs = get_costs(_ask(tenant, period, (by,), in_environment, granularity="day"))
+        chosen_costs = all_costs = get_billed_costs(_ask(tenant, period, (by,), in_environment, granularity="day"))
     else:
         some = {**in_environment, by: (*chosen, "")}
-        chosen_costs = get_costs(_ask(tenant, period, (by,), some, granularity="day"))
-        all_costs = get_costs(_ask(tenant, period, (), in_environment, granularity="day"))
+        chosen_costs = get_billed_costs(_ask(tenant, period, (by,), some, granularity="day"))
+        all_costs = get_billed_costs(_ask(tenant, period, (), in_environment, granularity="day"))
     return make_daily_costs(
         chosen_costs=chosen_costs,
         all_costs=all_costs,

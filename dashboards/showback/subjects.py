@@ -13,6 +13,7 @@ from billing.selectors import (
     Quantities,
     UsersBy,
     count_users_by,
+    get_billed_costs,
     get_costs,
     get_percentiles,
     get_percentiles_by,
@@ -116,7 +117,7 @@ def read_subjects(question: Question, *, sort: str = "cost", all_lines: bool = F
     # One line alone is not worth an Other.
     shown = ordered if all_lines or len(ordered) <= LINES_MAX + 1 else ordered[:LINES_MAX]
     rest = ordered[len(shown) :]
-    percentiles, users = _read_spread(question, shown, has_rest=bool(rest)), _count_users(question, totals)
+    percentiles, users = _read_spread(question, shown), _count_users(question, totals)
     names = _name_values(question, shown)
     sparks = _read_days_of(question, shown)
     lines = [
@@ -187,15 +188,14 @@ def _read_days_of(question: Question, values: Sequence[str]) -> dict[str, list[D
     zone = ZoneInfo(question.tenant.timezone)
     found: dict[str, dict[date, Decimal]] = defaultdict(dict)
     query = question.ask(question.period, granularity="day", groups=(question.by,), filters={question.by: some})
-    for row in get_costs(query).rows:
+    for row in get_billed_costs(query).rows:
         if row.period_start:
-            found[row.group[0]][row.period_start.astimezone(zone).date()] = row.quantities.billed_cost
+            found[row.group[0]][row.period_start.astimezone(zone).date()] = row.billed_cost
     return {value: [found[value].get(day, Decimal(0)) for day in days] for value in some}
 
 
-def _read_spread(question: Question, shown: Sequence[str], *, has_rest: bool) -> PercentilesBy:
-    """Of a call's cost, by subject and of all; where there are more, only those that are shown are ranked by subject,
-    for that takes a time in proportion."""
+def _read_spread(question: Question, shown: Sequence[str]) -> PercentilesBy:
+    """Of a call's cost: of all calls, and of those of each subject that is shown, for each takes its time."""
     if question.by not in MEASURED:
         return PercentilesBy({}, {})
     asked = {
@@ -206,8 +206,6 @@ def _read_spread(question: Question, shown: Sequence[str], *, has_rest: bool) ->
         "percents": (50, 95),
     }
     place = question.environment_filter
-    if not has_rest:
-        return get_percentiles_by(question.by, **asked, filters=place)
     of_shown = get_percentiles_by(question.by, **asked, filters={**place, question.by: tuple(shown)})
     return PercentilesBy(get_percentiles(**asked, filters=place), of_shown.values)
 
