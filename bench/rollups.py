@@ -3,7 +3,7 @@
 The yardstick of the first is the same sums as bare queries over the same rows, run just after and answered to nobody
 (EXPLAIN ANALYZE), but for the slices, which are sums of sums: so the ratio is the price of claiming, of looking rows
 up, of slicing and of writing. Both run as the application role, under row security, and are committed with fsync on.
-Costs, changes and the Overview are asked for over HTTP from the product's own web server, with as much in the 90 days
+Costs, changes and pages are asked for over HTTP from the product's own web server, with as much in the 90 days
 before; in the end they are asked for again with as many rollup rows as 100 million entries would make. Takes half an
 hour. Alone: `python -m bench.rollups [ROWS …]`.
 """
@@ -33,8 +33,10 @@ SLUGS = ("acme", "globex", "initech")
 BERLIN = ZoneInfo("Europe/Berlin")
 DAYS = 90
 READS = 50  # of each question
-# Of the last 90 days, by what they are reported under. `Overview` and changes read the 90 days before as well.
-COSTS, CHANGES, OVERVIEW = "GET /v1/costs", "GET /v1/costs/changes", "Overview"
+# Of the last 90 days, by what they are reported under. Pages and changes read the 90 days before as well.
+COSTS, CHANGES = "GET /v1/costs", "GET /v1/costs/changes"
+PAGES = {"Overview": "/", "Explore": "/explore", "Showback": "/showback", "Showback of one": "/showback/one"}
+OVERVIEW, EXPLORE, SHOWBACK, SUBJECT = PAGES
 QUESTIONS = {
     "total by day": (COSTS, {"granularity": "day"}),
     "by day and feature": (COSTS, {"granularity": "day", "group_by": "feature"}),
@@ -53,7 +55,13 @@ QUESTIONS = {
     "what changed in production, by model": (CHANGES, {"group_by": "model", "environment": "production"}),
     "the Overview": (OVERVIEW, {}),
     "the Overview in production": (OVERVIEW, {"environment": "production"}),
+    "Explore by feature": (EXPLORE, {"by": "feature"}),
+    "Explore by model": (EXPLORE, {"by": "model"}),
+    "Showback by feature": (SHOWBACK, {"by": "feature"}),
+    "Showback by model": (SHOWBACK, {"by": "model"}),
+    "Showback of a feature": (SUBJECT, {"by": "feature", "value": "feature-0"}),
 }
+KINDS = (COSTS, CHANGES, *PAGES)
 
 
 class RowsMissing(AssertionError):
@@ -61,7 +69,7 @@ class RowsMissing(AssertionError):
 
 
 def run(ledger_rows: Sequence[int] = LEDGER_ROWS) -> list[dict[str, Any]]:
-    """`rollup`, `rollup at … rows`, and COSTS, CHANGES and OVERVIEW each, at 100 million rows' worth of rollups too."""
+    """`rollup`, `rollup at … rows`, and each of KINDS, at 100 million rows' worth of rollups too."""
     with run_installation() as installation:
         for slug in SLUGS:
             installation.manage("create_tenant", slug, "--timezone", BERLIN.key)
@@ -128,7 +136,7 @@ def _write_results(
             "ratio": round(times[kind] / reads[0][kind], 2),
             "runs": [round(times[kind], 1)],
         }
-        for kind in (COSTS, CHANGES, OVERVIEW)
+        for kind in KINDS
         for size, times in zip(sizes, reads, strict=True)
     ]
     return results
@@ -372,11 +380,11 @@ def _measure_reads(port: int, headers: tuple[Mapping[str, str], Mapping[str, str
     today = datetime.now(BERLIN).date()
     first, after = str(today - timedelta(days=DAYS - 1)), str(today + timedelta(days=1))
     connection = http.client.HTTPConnection(HOST, port)
-    times: dict[str, list[float]] = {COSTS: [], CHANGES: [], OVERVIEW: []}
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for name, (kind, question) in QUESTIONS.items():
         # The last day of a page's address belongs to the period.
-        is_page = kind == OVERVIEW
-        to, path = (str(today), "/") if is_page else (after, kind.removeprefix("GET "))
+        is_page = kind in PAGES
+        to, path = (str(today), PAGES[kind]) if is_page else (after, kind.removeprefix("GET "))
         address = f"{path}?{urlencode({'from': first, 'to': to, **question}, doseq=True)}"
         taken = [_ask(connection, address, headers[is_page]) for _ in range(READS + 5)][5:]
         times[kind] += taken

@@ -10,6 +10,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from dashboards.access import Seat, member_required
@@ -27,6 +28,7 @@ from dashboards.frame import (
 )
 from dashboards.rates.actors import name_writers
 from dashboards.rates.table import ORIGIN_WORDS, SORTS, STATES, RateFilters, RateRow, RateTable, read_rate_table
+from dashboards.saved_views import list_views
 
 DEFAULT_PERIOD = "90d"
 COLUMNS = (
@@ -76,6 +78,8 @@ def show_rates(request: HttpRequest, seat: Seat) -> HttpResponse:
             "aliases_href": make_link("rate_aliases", seat.link_query),
             "try_href": make_link("rate_trial", seat.link_query),
             "drafts_href": make_link("rate_drafts", seat.link_query),
+            "views": list_views(seat, page="rates"),
+            "link_query": urlencode(seat.link_query),
         },
     )
 

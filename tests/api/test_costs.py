@@ -4,7 +4,9 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
+from api.views.costs import QUANTITY_NAMES
 from billing.rollups import apply_batches
+from billing.selectors import Quantities
 from tenants.scope import tenant_scope
 from tests.api.conftest import Machine
 from tests.factories import make_event, make_key, make_tenant
@@ -230,3 +232,8 @@ def test_an_answer_takes_the_same_number_of_queries_however_much_there_is(
     apply_batches(now=NOW)
     with django_assert_num_queries(6):
         ask(machine, group_by="feature")
+
+
+def test_an_answer_names_the_sums_in_the_order_in_which_they_are_kept():
+    assert QUANTITY_NAMES[:3] == ("events", "unpriced_events", "error_events")
+    assert QUANTITY_NAMES[3:] == Quantities._fields[3:]
