@@ -8,6 +8,7 @@ table that was made of the others, with own errors added as in the product.
 
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from math import log
 from statistics import fmean, quantiles
 from unittest.mock import patch
@@ -61,11 +62,9 @@ def _forecast(series: Series, place: int, days: int) -> Forecast:
 
 
 def average_tenths(groups: Sequence[Tenths]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The table: what each group has, each as heavy as the others."""
-    low, high = (
-        tuple(round(fmean(tenths[days][end] for tenths in groups), 2) for days in DAYS_AHEAD) for end in (0, 1)
-    )
-    return low, high
+    """The table: what each group has, each as heavy as the others; no narrower for more days."""
+    low, high = ([fmean(tenths[days][end] for tenths in groups) for days in DAYS_AHEAD] for end in (0, 1))
+    return tuple(round(end, 2) for end in accumulate(low, min)), tuple(round(end, 2) for end in accumulate(high, max))
 
 
 def main() -> None:

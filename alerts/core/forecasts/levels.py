@@ -25,6 +25,10 @@ NORMAL = 1.4826  # a normal deviation, in median absolute deviations
 SMOOTHING = 0.3
 PULL_DAYS = 28
 KEPT_EACH_DAY = 0.98  # of the level's distance from the median of PULL_DAYS, for each day ahead
+DRIFT_WEEKS = 6
+DRIFT_KEPT = 0.5
+DRIFT_MAX = 0.3  # a week's change in logarithms
+DRIFT_DAYS = 28  # ahead; what comes later stays as high
 WEEKS_COMPARED = 4
 DAY_CHANGE_MIN, WEEK_CHANGE_MIN, CHANGE_MAX = 0.05, 0.02, 1.0
 LEAST_SHARE = 0.05  # of the mean: what a day at zero counts as where a logarithm is taken
@@ -48,15 +52,19 @@ def expect_mean(values: Numbers, kept: Marks, *, days: int) -> Outlook:
 
 
 def expect_weekdays(values: Numbers, kept: Marks, *, days: int) -> Outlook:
-    """Exponential smoothing of winsorised days, drawn to the median of four weeks, by weekday. At least 14 days."""
+    """Exponential smoothing of winsorised days, by weekday: drawn to the median of four weeks, or, where every week for
+    long has cost more than the one before or every week less, moving on half as fast. At least 14 days."""
     filled = _fill_gaps(values, kept)
     clipped, weekdays = _winsorise(filled)
     shares = _repeat(weekdays, len(filled))
     level = _smooth(clipped, shares, kept)
-    recent = _adjust(clipped, shares)[-PULL_DAYS:][kept[-PULL_DAYS:]]
-    middle = _median(recent) if len(recent) else level
-    daily = (middle + (level - middle) * _weigh_ahead(days)) * weekdays[_count_weekdays(0, days)]
-    return Outlook(daily, _measure_volatility(filled, shares))
+    if drift := _find_drift(clipped):
+        levels = level * np.exp(drift * np.minimum(np.arange(1, days + 1), DRIFT_DAYS))
+    else:
+        recent = _adjust(clipped, shares)[-PULL_DAYS:][kept[-PULL_DAYS:]]
+        middle = _median(recent) if len(recent) else level
+        levels = middle + (level - middle) * _weigh_ahead(days)
+    return Outlook(levels * weekdays[_count_weekdays(0, days)], _measure_volatility(filled, shares))
 
 
 def expect_seldom(values: Numbers, kept: Marks, *, days: int) -> Outlook:
@@ -178,6 +186,20 @@ def _weigh_behind(days: int) -> Numbers:
 def _weigh_ahead(days: int) -> Numbers:
     weights: Numbers = KEPT_EACH_DAY ** np.arange(1, days + 1, dtype=np.float64)
     return weights
+
+
+def _find_drift(values: Numbers) -> float:
+    """By how much a day's logarithm goes on changing: half of the weeks' median change; 0 unless each of DRIFT_WEEKS
+    changed the same way."""
+    count = DRIFT_WEEKS + 1
+    if len(values) < count * WEEK:
+        return 0.0
+    weeks = values[-count * WEEK :].reshape(count, WEEK).sum(axis=1)
+    changes = weeks[1:] - weeks[:-1]
+    if not weeks.all() or not ((changes > 0).all() or (changes < 0).all()):
+        return 0.0
+    change = _median(np.log(weeks[1:] / weeks[:-1]))
+    return DRIFT_KEPT * min(max(change, -DRIFT_MAX), DRIFT_MAX) / WEEK
 
 
 def _measure_volatility(values: Numbers, shares: Numbers) -> float:

@@ -14,8 +14,8 @@ from alerts.core.forecasts.histories import Numbers
 from alerts.core.forecasts.track_records import PastForecast
 
 DAYS_AHEAD = (3, 7, 15, 20, 25, 45, 90)
-LOW_TENTHS = (-1.20, -1.22, -1.44, -1.60, -1.66, -1.90, -2.30)
-HIGH_TENTHS = (1.49, 1.63, 2.09, 2.26, 2.28, 2.72, 3.56)
+LOW_TENTHS = (-1.20, -1.23, -1.45, -1.61, -1.66, -1.98, -2.38)
+HIGH_TENTHS = (1.48, 1.61, 2.05, 2.21, 2.21, 2.49, 3.11)
 OWN_ERRORS_MAX = 365
 OWN_REACH_MAX = 2.0  # of the table's: one strange month must not make every later range useless
 # Nightly forecasts of one month share most of their future: four months of them count as much as the table.

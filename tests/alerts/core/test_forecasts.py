@@ -66,8 +66,8 @@ def test_days_that_are_alike_go_on():
     assert forecast.method == "weekday_level"
     assert forecast.first_day == FIRST
     assert [say_dollars(cost) for cost in forecast.daily] == [100] * 20
-    # Days differ by 0.05 at least and weeks by 0.02: exp(-1.60 × √0.001) and exp(2.26 × √0.001).
-    assert (say_dollars(forecast.low), say_dollars(forecast.high)) == (1901.32, 2148.17)
+    # Days differ by 0.05 at least and weeks by 0.02: exp(-1.61 × √0.001) and exp(2.21 × √0.001).
+    assert (say_dollars(forecast.low), say_dollars(forecast.high)) == (1900.72, 2144.77)
 
 
 def test_weeks_that_are_alike_go_on_weekday_by_weekday():
@@ -97,6 +97,17 @@ def test_a_step_is_followed():
     # Up from 10 to 20 three weeks ago: the median of four weeks is 20 as well.
     forecast = forecast_days(make_history(*[10] * 35, *[20] * 21), 10)
     assert 195 <= say_dollars(forecast.expected) <= 200
+
+
+def test_growth_goes_on_half_as_fast_after_six_weeks_of_it_and_not_before():
+    weeks = [100 * 1.1**number for number in range(8)]
+    steady = forecast_days(make_history(*[week / 7 for week in weeks for _ in range(7)]), 7)
+    broken = forecast_days(make_history(*[week / 7 for week in [*weeks[:3], 120, *weeks[4:]] for _ in range(7)]), 7)
+    assert say_dollars(weeks[-1] * PICO) == 194.87
+    # The level is 0.7^7 = 8 % of the way back to the weeks before, 193.3; half of ln 1.1 a week is 0.0068 a day, and
+    # the middle of the next week is four days ahead.
+    assert 193.3 * 1.026 < say_dollars(steady.expected) < 193.3 * 1.029
+    assert say_dollars(broken.expected) < 194.87
 
 
 def test_what_is_left_out_says_nothing():

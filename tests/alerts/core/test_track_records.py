@@ -80,24 +80,24 @@ def find_range(past):
 
 
 def test_own_errors_count_by_their_number():
-    # exp(∓ …) of the table: -1.60 and 2.26 times √0.001. Of 120 own errors half is theirs, and these are none.
-    assert find_range([]) == (1901.32, 2148.17)
-    assert find_range([make_past()] * 120) == (1950.04, 2072.76)
-    # Of 30 it is a fifth: -1.28 and 1.808.
-    assert find_range([make_past()] * 30) == (1920.66, 2117.68)
+    # exp(∓ …) of the table: -1.61 and 2.21 times √0.001. Of 120 own errors half is theirs, and these are none.
+    assert find_range([]) == (1900.72, 2144.77)
+    assert find_range([make_past()] * 120) == (1949.73, 2071.12)
+    # Of 30 it is a fifth: -1.288 and 1.768.
+    assert find_range([make_past()] * 30) == (1920.18, 2115.00)
 
 
 def test_own_errors_on_one_side_widen_the_range_on_that_side_to_twice_at_most():
-    # -0.80 below; 2.26 × (half + half of twice) = 3.39 above, though what came was far beyond that.
-    assert find_range([make_past(expected=100, actual=900)] * 120) == (1950.04, 2226.32)
+    # -0.805 below; 2.21 × (half + half of twice) = 3.315 above, though what came was far beyond that.
+    assert find_range([make_past(expected=100, actual=900)] * 120) == (1949.73, 2221.04)
 
 
 def test_own_errors_are_seen_in_the_widths_of_their_own_days_ahead():
-    # Ten days ahead, volatility 0.2: the table's upper tenth is ln(actual / expected) = 0.2 × (1.63 + 3/8 × 0.46).
-    exactly = 100 * 2.718281828 ** (0.2 * (1.63 + 3 / 8 * 0.46))
+    # Ten days ahead, volatility 0.2: the table's upper tenth is ln(actual / expected) = 0.2 × (1.61 + 3/8 × 0.44).
+    exactly = 100 * 2.718281828 ** (0.2 * (1.61 + 3 / 8 * 0.44))
     past = PastForecast(20, 10, 0, 100 * PICO, 0, 0, 0, 0.2, round(exactly * PICO))
     low, high = find_range([past] * 120)
-    assert high == 2148.17 and low == 1950.04
+    assert high == 2144.77 and low == 1949.73
 
 
 def test_what_never_cost_anything_tells_no_error():
