@@ -49,12 +49,12 @@ def find_daily_spike(costs: Sequence[int], *, when: datetime, thresholds: DailyS
     index = _index_weekdays(days)
     levels = np.log(np.maximum(days, LEAST_DAY * mean) / index[np.arange(-len(days), 0) % WEEK])
     changes = np.diff(levels)
-    mad = 1.4826 * float(np.median(np.abs(changes - np.median(changes))))
+    mad = 1.4826 * np.median(np.abs(changes - np.median(changes))).item()
     factor = exp(thresholds.mads * max(mad, thresholds.mad_min))
     same_days = days[-WEEK : -DAYS_OF_AVERAGE - 1 : -WEEK]
-    adjusted = exp(max(levels[-1], float(np.median(levels[-WEEK:])))) * index[0]
-    expected = max(adjusted, float(np.min(same_days)))
-    average = float(days[-DAYS_OF_AVERAGE:].mean())
+    adjusted = exp(max(levels[-1], np.median(levels[-WEEK:]).item())) * index[0]
+    expected = max(adjusted, np.min(same_days).item())
+    average = days[-DAYS_OF_AVERAGE:].mean().item()
     upper = max(expected * factor, expected + thresholds.impact_min * average)
     if last <= upper * ROUNDING:
         return ORDINARY
@@ -156,6 +156,6 @@ def _find_end(left: int, *, today: date, pace: float, growth: float) -> date | N
     for ahead in range(HORIZON_DAYS):
         pace *= daily
         left -= round(pace)
-        if left < 0:
+        if left <= 0:
             return today + timedelta(days=ahead)
     return None

@@ -65,7 +65,7 @@ def find_hourly_spikes(
 
 
 def _describe_hour(ranges: HourRanges, row: Any, *, actual: int, when: datetime) -> Anomaly:
-    expected, lower, upper = (round(float(part[row])) for part in (ranges.expected, ranges.lower, ranges.upper))
+    expected, lower, upper = (round(part[row].item()) for part in (ranges.expected, ranges.lower, ranges.upper))
     return Anomaly(
         kind="hourly_spike",
         level="alert",

@@ -151,7 +151,7 @@ def _say_share(share: Amount) -> str:
 
 def _say_count(count: Amount) -> str:
     """Whole; below ten with a decimal, where it has one."""
-    return f"{round(count):,}" if count >= 10 or count == round(count) else f"{float(count):.1f}"
+    return f"{round(count):,}" if count >= 10 or count == round(count) else f"{Decimal(round(count * 10)) / 10}"
 
 
 def _say_time(seconds: Amount) -> str:
