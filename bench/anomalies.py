@@ -36,7 +36,7 @@ from alerts.core.anomalies import (
     measure_hours,
 )
 from alerts.core.anomalies.episodes import DAY, DAYS_QUIET, HOUR, HOURS_QUIET
-from alerts.core.anomalies.hours import HOURS
+from alerts.core.anomalies.hours import HOURS, roll_hours
 from alerts.core.anomalies.thresholds import DEFAULTS, HourlySpike
 from bench.setting import describe_machine
 from ledger.core.entries import PICO
@@ -173,16 +173,8 @@ def read_traffic() -> list[Series]:
     return found
 
 
-def roll(series: Series) -> tuple[NDArray[np.int64], Flags]:
-    """A row for each hour, which is its last, after the 336 before it; those before the first are unknown."""
-    values = np.concatenate([np.zeros(HOURS, dtype=np.int64), series.values])
-    known = np.concatenate([np.zeros(HOURS, dtype=bool), series.known])
-    view = np.lib.stride_tricks.sliding_window_view
-    return view(values, HOURS + 1), view(known, HOURS + 1)
-
-
 def score_rule(rule: Rule, series: Series) -> Score:
-    hours, known = roll(series)
+    hours, known = roll_hours(series.values, series.known)
     is_judged = known[:, -1] & (known[:, :-1].sum(axis=1) >= SPIKE.hours_min)
     flagged = np.zeros(len(hours), dtype=bool)
     flagged[is_judged] = rule(hours[is_judged], known[is_judged])
@@ -240,7 +232,7 @@ def count_by_chance(rule: Rule, series: Sequence[Series]) -> float:
     """How many windows as many hours would find, were they drawn from each series at random."""
     found = 0.0
     for one in series:
-        hours, known = roll(one)
+        hours, known = roll_hours(one.values, one.known)
         is_judged = known[:, -1] & (known[:, :-1].sum(axis=1) >= SPIKE.hours_min)
         share = rule(hours[is_judged], known[is_judged]).mean()
         found += sum(1 - (1 - share) ** int(is_judged[first : last + 1].sum()) for first, last in one.windows)
@@ -253,7 +245,7 @@ def inject_hours(rule: Rule, series: Sequence[Series], *, times: int = 1, averag
     rng = np.random.default_rng(SEED)
     found = total = 0
     for one in series:
-        hours, known = roll(one)
+        hours, known = roll_hours(one.values, one.known)
         eligible = np.flatnonzero((known[:, :-1].sum(axis=1) >= SPIKE.hours_min) & (one.values > 0))
         places = rng.choice(eligible, size=min(20, len(eligible)), replace=False)
         rows = hours[places].copy()

@@ -9,7 +9,7 @@ from alerts.core.anomalies.calls import find_heavy_request, find_heavy_user, fin
 from alerts.core.anomalies.causes import Cause, find_cause
 from alerts.core.anomalies.days import find_budget_overrun, find_daily_rise, find_daily_spike, find_sustained_growth
 from alerts.core.anomalies.episodes import Episode, group_episodes
-from alerts.core.anomalies.hours import HourRanges, find_hourly_spikes, measure_hours
+from alerts.core.anomalies.hours import HourRanges, find_hourly_spikes, find_past_spikes, measure_hours
 from alerts.core.anomalies.prices import find_cache_collapse, find_price_drift, find_unpriced
 from alerts.core.anomalies.sentences import describe_anomaly, describe_cause
 from alerts.core.anomalies.sources import find_difference, find_new, find_silence, find_unsealed
@@ -35,6 +35,7 @@ __all__ = [
     "find_heavy_user",
     "find_hourly_spikes",
     "find_new",
+    "find_past_spikes",
     "find_price_drift",
     "find_rate_spike",
     "find_silence",

@@ -24,7 +24,8 @@ def find_heavy_request(
         return lack("calls of the feature", needed=thresholds.calls_min, given=calls)
     if usual_tokens <= 0:
         return Verdict(unjudged="needs calls that used tokens")
-    if tokens <= thresholds.times * usual_tokens:
+    upper = int(thresholds.times * usual_tokens)
+    if tokens <= upper:
         return ORDINARY
     return Verdict(
         Anomaly(
@@ -35,7 +36,7 @@ def find_heavy_request(
             actual=tokens,
             expected=usual_tokens,
             lower=0,
-            upper=int(thresholds.times * usual_tokens),
+            upper=upper,
             impact=_share_above(cost, actual=tokens, expected=Fraction(usual_tokens)),
         )
     )
@@ -54,7 +55,7 @@ def find_rate_spike(
     if minutes_before < thresholds.minutes_min:
         return lack("minutes", needed=thresholds.minutes_min, given=minutes_before)
     expected = Fraction(calls_before, minutes_before)
-    upper = max(thresholds.times * expected, Fraction(thresholds.calls_min - 1))
+    upper = max(Fraction(thresholds.times) * expected, Fraction(thresholds.calls_min - 1))
     if calls <= upper:
         return ORDINARY
     impact = _share_above(cost, actual=calls, expected=expected)
@@ -67,7 +68,7 @@ def find_heavy_user(
     """What one user cost within the hour that began at `when`, beside the budget of a whole day, in pico-USD."""
     if not budget:
         return Verdict(unjudged="needs a daily budget")
-    upper = thresholds.budget_share_max * budget
+    upper = Fraction(thresholds.budget_share_max) * budget
     if cost <= upper:
         return ORDINARY
     share = Fraction(cost, budget)
@@ -81,7 +82,7 @@ def find_truncation(
     """How many calls ended with finish_reason `length`, and what those cost: all of it is the impact."""
     if calls < thresholds.calls_min:
         return lack("calls", needed=thresholds.calls_min, given=calls)
-    share, upper = Fraction(truncated, calls), thresholds.share_max
+    share, upper = Fraction(truncated, calls), Fraction(thresholds.share_max)
     if share <= upper:
         return ORDINARY
     facts = {"truncated": truncated, "calls": calls}

@@ -31,18 +31,25 @@ def find_budget_overrun(*, cost: int, budget: int, when: datetime) -> Verdict:
     return Verdict(Anomaly("daily_budget", "alert", when, "cost", cost, budget, 0, budget, over))
 
 
-def find_daily_spike(costs: Sequence[int], *, when: datetime, thresholds: DailySpike = DEFAULTS.daily_spike) -> Verdict:
+def find_daily_spike(
+    costs: Sequence[int | None], *, when: datetime, thresholds: DailySpike = DEFAULTS.daily_spike
+) -> Verdict:
     """Whether the last of some consecutive days rose out of proportion to the days before.
 
     costs: in pico-USD, the oldest first; up to 56 days before the last are used. Each is divided by what its weekday
     usually is of a week, and compared with the day before; with the median of the week, where that is higher, for the
     way back from a dip is no rise; with the least that this weekday had in four weeks, for the night of a weekly batch
-    is none either. The spread is the MAD of one-day changes, as logarithms.
+    is none either. The spread is the MAD of one-day changes, as logarithms. None: a day that is not known whole; it
+    counts as its weekday's median.
     """
-    *before, last = costs
-    if len(before) < thresholds.days_min:
-        return lack("days", needed=thresholds.days_min, given=len(before))
-    days = np.array(before[-DAYS_MAX:], dtype=np.float64)
+    *before, last = costs[-DAYS_MAX - 1 :]
+    known = sum(cost is not None for cost in before)
+    needed = max(thresholds.days_min, WEEK)
+    if known < needed:
+        return lack("days", needed=needed, given=known)
+    if last is None:
+        return Verdict(unjudged="needs the whole day")
+    days = _fill_gaps(before)
     mean = days.mean()
     if mean <= 0:
         return Verdict(unjudged="needs a day that cost something")
@@ -69,9 +76,18 @@ def find_daily_spike(costs: Sequence[int], *, when: datetime, thresholds: DailyS
             lower=round(expected / factor),
             upper=round(upper),
             impact=last - round(expected),
-            facts={"days": len(days)},
+            facts={"days": known},
         )
     )
+
+
+def _fill_gaps(costs: Sequence[int | None]) -> Floats:
+    """Each unknown day as the median of its weekday's known ones; of all known ones, where its weekday has none."""
+    days = np.array([np.nan if cost is None else cost for cost in costs], dtype=np.float64)
+    for place in np.flatnonzero(np.isnan(days)).tolist():
+        same = np.array([cost for cost in costs[place % WEEK :: WEEK] if cost is not None], dtype=np.float64)
+        days[place] = np.median(same) if len(same) else np.nanmedian(days)
+    return days
 
 
 def _index_weekdays(days: Floats) -> Floats:
@@ -96,7 +112,8 @@ def find_daily_rise(
     """
     if week_before <= 0:
         return Verdict(unjudged="needs a week that cost something")
-    expected, upper = Fraction(week_before, WEEK), thresholds.rise_max * week_before / WEEK
+    expected = Fraction(week_before, WEEK)
+    upper = Fraction(thresholds.rise_max) * expected
     if last_day <= upper:
         return ORDINARY
     usual = round(expected)
@@ -121,16 +138,17 @@ def find_sustained_growth(
     day on which a budget of which so much is spent before `today` is used up if it goes on like this; None without a
     budget, or where it lasts a year. The fact `growth` is that of a week, as a share.
     """
-    needed = thresholds.weeks + 1
+    steps = max(thresholds.weeks, 1)
+    needed = steps + 1
     if len(weeks) < needed:
         return lack("weeks", needed=needed, given=len(weeks))
     last = weeks[-needed:]
     if min(last) <= 0:
         return Verdict(unjudged=f"needs {needed} weeks that cost something")
-    least = 1 + thresholds.growth_max
+    least = 1 + Fraction(thresholds.growth_max)
     if any(after <= before * least for before, after in zip(last, last[1:], strict=False)):
         return ORDINARY
-    growth = exp(log(last[-1] / last[0]) / thresholds.weeks)
+    growth = exp(log(last[-1] / last[0]) / steps)
     ends = None
     if budget is not None and today is not None:
         ends = _find_end(budget - spent, today=today, pace=last[-1] / WEEK, growth=growth)
@@ -145,7 +163,7 @@ def find_sustained_growth(
             lower=0,
             upper=round(least * last[-2]),
             impact=last[-1] - last[0],
-            facts={"weeks": thresholds.weeks, "growth": growth - 1, "budget_ends": ends},
+            facts={"weeks": steps, "growth": growth - 1, "budget_ends": ends},
         )
     )
 

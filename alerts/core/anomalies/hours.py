@@ -5,7 +5,7 @@ before is 24 hours ago, and the hour on either side of it, which counts too, is 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -57,11 +57,41 @@ def find_hourly_spikes(
     for row in np.flatnonzero(~ranges.is_judged | ranges.is_spike):
         if ranges.is_spike[row]:
             verdicts[row] = Verdict(_describe_hour(ranges, row, actual=int(costs[row, -1]), when=when))
-        elif ranges.known_hours[row] < thresholds.hours_min:
-            verdicts[row] = lack("hours", needed=thresholds.hours_min, given=int(ranges.known_hours[row]))
+        elif ranges.known_hours[row] < (needed := _need_hours(thresholds)):
+            verdicts[row] = lack("hours", needed=needed, given=int(ranges.known_hours[row]))
+        elif known is not None and not known[row, -1]:
+            verdicts[row] = Verdict(unjudged="needs the hour's cost")
         else:
             verdicts[row] = Verdict(unjudged=SPENT_NOTHING)
     return verdicts
+
+
+def find_past_spikes(
+    costs: NDArray[np.int64],
+    *,
+    start: datetime,
+    known: NDArray[np.bool_] | None = None,
+    thresholds: HourlySpike = DEFAULTS.hourly_spike,
+) -> list[Anomaly]:
+    """What would have been told of one series, hour by hour from `start` on, each judged by the hours before it."""
+    known = np.ones(costs.shape, dtype=bool) if known is None else known
+    rows, known_rows = roll_hours(costs, known)
+    ranges = measure_hours(rows, known=known_rows, thresholds=thresholds)
+    return [
+        _describe_hour(ranges, row, actual=int(costs[row]), when=start + timedelta(hours=row))
+        for row in np.flatnonzero(ranges.is_spike).tolist()
+    ]
+
+
+def roll_hours(costs: NDArray[np.int64], known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Of one series a row for each hour, which ends with it; what would lie before the first hour is not known."""
+    view = np.lib.stride_tricks.sliding_window_view
+    before = np.zeros(HOURS, dtype=np.int64)
+    return view(np.concatenate([before, costs]), HOURS + 1), view(np.concatenate([before > 0, known]), HOURS + 1)
+
+
+def _need_hours(thresholds: HourlySpike) -> int:
+    return max(thresholds.hours_min, 24)
 
 
 def _describe_hour(ranges: HourRanges, row: Any, *, actual: int, when: datetime) -> Anomaly:
@@ -92,7 +122,7 @@ def measure_hours(
     known = np.ones(costs.shape, dtype=bool) if known is None else known
     expected, lower, upper = (np.zeros(len(costs)) for _ in range(3))
     known_hours = np.asarray(known[:, :-1].sum(axis=1), dtype=np.int64)
-    is_judged = np.asarray((known_hours >= thresholds.hours_min) & known[:, -1])
+    is_judged = np.asarray((known_hours >= _need_hours(thresholds)) & known[:, -1])
     is_whole = known_hours == HOURS
     for rows in (np.flatnonzero(is_judged & is_whole), np.flatnonzero(is_judged & ~is_whole)):
         for first in range(0, len(rows), ROWS_AT_ONCE):

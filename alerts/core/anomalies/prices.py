@@ -29,11 +29,12 @@ def find_price_drift(
     if cost_before <= 0:
         return Verdict(unjudged="needs a price before")
     expected, actual = Fraction(cost_before * MILLION, tokens_before), Fraction(cost * MILLION, tokens)
-    upper = expected * (1 + thresholds.change_max)
+    change_max = Fraction(thresholds.change_max)
+    upper = expected * (1 + change_max)
     if is_rate_published or actual <= upper:
         return ORDINARY
     impact = round(cost - Fraction(cost_before * tokens, tokens_before))
-    lower = expected * (1 - thresholds.change_max)
+    lower = expected * (1 - change_max)
     return Verdict(Anomaly("unit_price_drift", "alert", when, "unit_price", actual, expected, lower, upper, impact))
 
 
@@ -54,10 +55,10 @@ def find_cache_collapse(
     if min(input_before, input_tokens) < thresholds.tokens_min:
         return lack("input tokens in each period", needed=thresholds.tokens_min, given=min(input_before, input_tokens))
     expected, actual = Fraction(cache_read_before, input_before), Fraction(cache_read, input_tokens)
-    if expected < thresholds.share_min:
+    if expected < Fraction(thresholds.share_min):
         percent = int(thresholds.share_min * 100)
         return Verdict(unjudged=f"needs a cache that gave {percent} % of the input before")
-    lower = expected * thresholds.remaining_max
+    lower = expected * Fraction(thresholds.remaining_max)
     if actual > lower:
         return ORDINARY
     impact = round((expected - actual) * input_tokens * saving)

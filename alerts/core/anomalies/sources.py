@@ -1,6 +1,7 @@
 """What comes for the first time, what comes no more, and what does not agree with what came. Pure."""
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Literal
 
 from alerts.core.anomalies.anomaly import ORDINARY, Anomaly, Verdict, lack
@@ -56,7 +57,7 @@ def find_difference(
     """What a rollup or a provider's bill says a period cost, beside the ledger, in pico-USD: more or less."""
     tolerance = 0
     if check == "bill":
-        tolerance = max(thresholds.bill_difference_max, int(thresholds.bill_share_max * abs(ledger)))
+        tolerance = max(thresholds.bill_difference_max, int(Fraction(thresholds.bill_share_max) * abs(ledger)))
     difference = cost - ledger
     if abs(difference) <= tolerance:
         return ORDINARY

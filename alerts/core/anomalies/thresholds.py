@@ -1,8 +1,8 @@
 """From where on each kind of anomaly is one: the defaults, each of which a tenant may set. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from fractions import Fraction
+from decimal import Decimal
 
 from ledger.core.entries import PICO
 
@@ -25,10 +25,6 @@ class HourlySpike:
     familiar_days: int = 2
     hours_min: int = 48
 
-    def __post_init__(self) -> None:
-        if not self.sensitivity > 0:
-            raise ValueError(f"the sensitivity {self.sensitivity} is not above 0")
-
 
 @dataclass(frozen=True, slots=True)
 class DailySpike:
@@ -39,14 +35,14 @@ class DailySpike:
     mad_min: float = 0.1
     impact_min: float = 0.5
     days_min: int = 14
-    rise_max: Fraction = Fraction(3, 2)
+    rise_max: Decimal = Decimal("1.5")
 
 
 @dataclass(frozen=True, slots=True)
 class SustainedGrowth:
     """More than `growth_max` from week to week, so many weeks running."""
 
-    growth_max: Fraction = Fraction(15, 100)
+    growth_max: Decimal = Decimal("0.15")
     weeks: int = 3
 
 
@@ -54,7 +50,7 @@ class SustainedGrowth:
 class HeavyRequest:
     """So many times the usual tokens of its feature, once that is known from `calls_min` calls."""
 
-    times: Fraction = Fraction(10)
+    times: Decimal = Decimal(10)
     calls_min: int = 20
 
 
@@ -62,7 +58,7 @@ class HeavyRequest:
 class RateSpike:
     """So many times the usual calls of a minute, and `calls_min` at least: three calls beside one are no spike."""
 
-    times: Fraction = Fraction(3)
+    times: Decimal = Decimal(3)
     calls_min: int = 30
     minutes_min: int = 24 * 60
 
@@ -71,7 +67,7 @@ class RateSpike:
 class HeavyUser:
     """More than this share of the daily budget within an hour."""
 
-    budget_share_max: Fraction = Fraction(1, 100)
+    budget_share_max: Decimal = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class New:
 class PriceDrift:
     """A million tokens cost this much more; both periods must have `tokens_min`."""
 
-    change_max: Fraction = Fraction(1, 10)
+    change_max: Decimal = Decimal("0.1")
     tokens_min: int = 100_000
 
 
@@ -94,8 +90,8 @@ class PriceDrift:
 class CacheCollapse:
     """The cache's share of input fell to this part of what it was, where it was at least `share_min`."""
 
-    remaining_max: Fraction = Fraction(1, 2)
-    share_min: Fraction = Fraction(1, 10)
+    remaining_max: Decimal = Decimal("0.5")
+    share_min: Decimal = Decimal("0.1")
     tokens_min: int = 100_000
 
 
@@ -103,7 +99,7 @@ class CacheCollapse:
 class Truncation:
     """More than this share of calls ended for want of output tokens."""
 
-    share_max: Fraction = Fraction(5, 100)
+    share_max: Decimal = Decimal("0.05")
     calls_min: int = 100
 
 
@@ -119,7 +115,7 @@ class Silence:
     """So many times its longest pause, and `pause_min` at least. A source with pauses above `pause_usual_max`, or known
     for less than `days_min`, is none that always sends."""
 
-    times: Fraction = Fraction(2)
+    times: Decimal = Decimal(2)
     pause_min: timedelta = timedelta(hours=1)
     pause_usual_max: timedelta = timedelta(days=1)
     days_min: int = 7
@@ -131,13 +127,16 @@ class Reconciliation:
     not differ at all. How long an entry may wait for its seal."""
 
     bill_difference_max: int = 1 * PICO
-    bill_share_max: Fraction = Fraction(1, 100)
+    bill_share_max: Decimal = Decimal("0.01")
     unsealed_max: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Those of one tenant. The daily budget has none: it is one."""
+    """Those of one tenant, as `msgspec.convert` reads them from what it has set; what it has not has its default.
+
+    The daily budget has none: it is one. Raises ValueError that names a number below 0, and a sensitivity of 0.
+    """
 
     hourly_spike: HourlySpike = field(default_factory=HourlySpike)
     daily_spike: DailySpike = field(default_factory=DailySpike)
@@ -152,6 +151,15 @@ class Thresholds:
     unpriced: Unpriced = field(default_factory=Unpriced)
     silence: Silence = field(default_factory=Silence)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
+
+    def __post_init__(self) -> None:
+        for kind in fields(self):
+            one = getattr(self, kind.name)
+            for number in fields(one):
+                value = getattr(one, number.name)
+                nothing = type(value)(0)
+                if not value >= nothing or (number.name == "sensitivity" and value == nothing):
+                    raise ValueError(f"{kind.name}.{number.name} is {value}; it must be above 0")
 
 
 DEFAULTS = Thresholds()

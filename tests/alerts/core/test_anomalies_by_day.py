@@ -2,7 +2,7 @@
 
 import warnings
 from datetime import UTC, date, datetime
-from fractions import Fraction
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from alerts.core.anomalies import (
     find_daily_spike,
     find_sustained_growth,
 )
-from alerts.core.anomalies.thresholds import SustainedGrowth
+from alerts.core.anomalies.thresholds import DailySpike, SustainedGrowth
 from ledger.core.entries import PICO
 
 WHEN = datetime(2026, 11, 21, 23, tzinfo=UTC)  # a day of Berlin's
@@ -26,7 +26,7 @@ BUSINESS = ([100] * 5 + [20] * 2) * 8
 
 
 def judge(*days):
-    return find_daily_spike([day * PICO for day in days], when=WHEN)
+    return find_daily_spike([day if day is None else day * PICO for day in days], when=WHEN)
 
 
 def grow(*weeks, **known):
@@ -78,8 +78,25 @@ def test_the_day_of_a_weekly_batch_is_no_spike():
     assert judge(*[70, 0, 0, 0, 0, 0, 0] * 3, 140).anomaly is not None
 
 
+def test_a_day_that_is_not_known_whole_counts_as_its_weekday_usually_does():
+    assert judge(*BUSINESS[:-7], None, *BUSINESS[-6:], 100).anomaly is None
+    spike = judge(*EVEN, None, 151).anomaly
+    assert (round(spike.expected / PICO, 6), spike.facts["days"]) == (100, 14)
+    # its weekday has no other: 100 again, the median of all
+    assert judge(*[100] * 3, None, *[100] * 6, None, *[100] * 12, 150).anomaly is None
+    assert judge(*EVEN, None).unjudged == "needs the whole day"
+    assert judge(*EVEN[1:], None, 900).unjudged == "needs 14 days and has 13"
+
+
 def test_less_than_two_weeks_are_not_judged_and_say_why():
     assert judge(*EVEN[1:], 900).unjudged == "needs 14 days and has 13"
+
+
+def test_a_week_of_days_and_one_of_growth_are_the_least_that_can_be_asked_for():
+    anyhow = DailySpike(days_min=0)
+    assert find_daily_spike([PICO] * 7, when=WHEN, thresholds=anyhow).unjudged == "needs 7 days and has 6"
+    assert find_daily_spike([PICO] * 7 + [2 * PICO], when=WHEN, thresholds=anyhow).anomaly is not None
+    assert grow(100, 200, thresholds=SustainedGrowth(weeks=0)).anomaly.facts["weeks"] == 1
 
 
 def test_days_of_nothing_are_not_judged_and_say_why():
@@ -146,7 +163,7 @@ def test_growth_that_pauses_is_none(weeks):
 def test_growth_needs_a_week_more_than_it_runs_and_cost_in_each():
     assert grow(100, 200, 400).unjudged == "needs 4 weeks and has 3"
     assert grow(0, 100, 200, 400).unjudged == "needs 4 weeks that cost something"
-    two = SustainedGrowth(growth_max=Fraction(1, 2), weeks=2)
+    two = SustainedGrowth(growth_max=Decimal("0.5"), weeks=2)
     assert grow(100, 200, 400, thresholds=two).anomaly.facts["weeks"] == 2
 
 

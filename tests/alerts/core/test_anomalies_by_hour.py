@@ -2,16 +2,16 @@
 
 import warnings
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.core.anomalies import describe_anomaly, find_hourly_spikes, measure_hours
+from alerts.core.anomalies import describe_anomaly, find_hourly_spikes, find_past_spikes, measure_hours
 from alerts.core.anomalies.hours import HOURS, SPENT_NOTHING
-from alerts.core.anomalies.thresholds import DEFAULTS, HourlySpike
+from alerts.core.anomalies.thresholds import DEFAULTS
 from ledger.core.entries import PICO
 
 WHEN = datetime(2026, 11, 22, 15, tzinfo=UTC)
@@ -100,12 +100,6 @@ def test_sensitivity_scales_what_is_above_usual():
     assert is_spike(PEAK_A_DAY, 43, sensitivity=2)
 
 
-@pytest.mark.parametrize("sensitivity", [0, -1, float("nan")])
-def test_a_sensitivity_that_is_not_above_zero_is_refused(sensitivity):
-    with pytest.raises(ValueError, match="not above 0"):
-        HourlySpike(sensitivity=sensitivity)
-
-
 def test_a_history_of_zeros_is_not_judged_and_says_why():
     assert judge([0] * HOURS, 50).unjudged == SPENT_NOTHING
 
@@ -117,6 +111,12 @@ def test_less_than_two_days_are_not_judged_and_say_why():
     assert judge(EVEN, 50, known=known).anomaly.facts["days"] == 2
 
 
+def test_a_day_of_hours_is_the_least_that_can_be_asked_for():
+    assert (
+        judge(EVEN, 50, known=[False] * (HOURS - 23) + [True] * 24, hours_min=0).unjudged == "needs 24 hours and has 23"
+    )
+
+
 def test_hours_that_are_not_known_count_for_nothing():
     before, known = [1000] * 100 + EVEN[100:], [False] * 100 + [True] * (HOURS - 99)
     assert is_spike(before, 16, known=known)
@@ -124,7 +124,7 @@ def test_hours_that_are_not_known_count_for_nothing():
 
 
 def test_an_hour_whose_own_cost_is_not_known_is_not_judged():
-    assert judge(EVEN, 50, known=[True] * HOURS + [False]).anomaly is None
+    assert judge(EVEN, 50, known=[True] * HOURS + [False]).unjudged == "needs the hour's cost"
 
 
 def test_where_none_of_the_same_hours_is_known_the_mean_stands_for_them():
@@ -155,6 +155,17 @@ def test_many_series_are_judged_as_each_alone():
         find_hourly_spikes(costs[row : row + 1], when=WHEN, known=known[row : row + 1])[0] for row in picked
     ]
     assert any(verdict.anomaly for verdict in together)
+
+
+def test_the_past_of_a_series_is_judged_hour_by_hour_from_what_was_before():
+    costs = np.array([*[10] * 60, 25, *[10] * 19, 16, 15], dtype=np.int64) * PICO
+    spikes = find_past_spikes(costs, start=WHEN)
+    assert [(spike.when - WHEN, spike.actual) for spike in spikes] == [
+        (timedelta(hours=60), 25 * PICO),
+        (timedelta(hours=80), 16 * PICO),
+    ]
+    known = np.arange(len(costs)) != 60
+    assert [spike.actual for spike in find_past_spikes(costs, start=WHEN, known=known)] == [16 * PICO]
 
 
 def make_costs(*, seed, series=5):
