@@ -104,6 +104,14 @@ def test_a_history_of_zeros_is_not_judged_and_says_why():
     assert judge([0] * HOURS, 50).unjudged == SPENT_NOTHING
 
 
+def test_a_first_hour_after_next_to_nothing_is_told_without_a_multiple_of_it():
+    spike = judge([0] * (HOURS - 1) + [1], 50).anomaly
+    # mean 0.003, sd 0.0545: 0.139, of which two digits
+    assert describe_anomaly(spike) == (
+        "This hour cost 50.00 USD instead of the usual 0.00 USD; its range, from 14 days, ends at 0.14 USD."
+    )
+
+
 def test_less_than_two_days_are_not_judged_and_say_why():
     known = [False] * (HOURS - 47) + [True] * 48
     assert judge(EVEN, 50, known=known).unjudged == "needs 48 hours and has 47"
