@@ -13,7 +13,7 @@ from math import log
 from statistics import fmean, quantiles
 from unittest.mock import patch
 
-from alerts.core.forecasts import Forecast, forecast_cost, ranges
+from alerts.core.forecasts import Forecast, NoForecast, forecast_cost, ranges
 from alerts.core.forecasts.ranges import DAYS_AHEAD
 from bench.forecasts import GROUPS, HISTORY_DAYS_MIN, SESSIONS, Series, measure_coverage, read_series, walk_origins
 
@@ -46,6 +46,8 @@ def _list_errors(series: Series) -> Iterator[tuple[int, float]]:
             if place + days > len(series.values):
                 continue
             forecast = _forecast(series, place, days)
+            if isinstance(forecast, NoForecast):
+                continue
             there = [value is not None for value in series.values[place : place + days]]
             expected = sum(value for value, is_there in zip(forecast.daily, there, strict=True) if is_there)
             actual = series.sum_days(place, place + days)
@@ -53,12 +55,9 @@ def _list_errors(series: Series) -> Iterator[tuple[int, float]]:
                 yield days, log(actual / expected) / forecast.volatility
 
 
-def _forecast(series: Series, place: int, days: int) -> Forecast:
+def _forecast(series: Series, place: int, days: int) -> Forecast | NoForecast:
     history = series.read_history(max(place - 2 * HISTORY_DAYS_MIN, 0), place)
-    end = series.find_day(place + days)
-    forecast = forecast_cost(history, period_start=history.end, period_end=end)
-    assert isinstance(forecast, Forecast)
-    return forecast
+    return forecast_cost(history, period_start=history.end, period_end=series.find_day(place + days))
 
 
 def average_tenths(groups: Sequence[Tenths]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -40,12 +40,16 @@ class History:
         return sum(kept), len(kept)
 
     def read_last(self, *, without: Set[date]) -> tuple[Numbers, Marks]:
-        """The last DAYS_USED_MAX costs as doubles, and which of them are left in. A day of more refunds than use used
-        nothing."""
+        """The last DAYS_USED_MAX costs as doubles, and which of them are left in.
+
+        A day of more refunds than use used nothing. Days before the first one that cost something are no history of
+        what began on it; where nothing ever did, all days are.
+        """
         costs = self.costs[-DAYS_USED_MAX:]
-        first = self.end - timedelta(days=len(costs))
-        values = np.array(costs, dtype=np.float64)
-        return np.maximum(values, 0.0), self._mark_kept(first, len(costs), without)
+        begun = next((place for place, cost in enumerate(costs) if cost > 0), 0)
+        first = self.end - timedelta(days=len(costs) - begun)
+        values = np.array(costs[begun:], dtype=np.float64)
+        return np.maximum(values, 0.0), self._mark_kept(first, len(values), without)
 
     def _mark_kept(self, first: date, count: int, without: Set[date]) -> Marks:
         kept = np.ones(count, dtype=np.bool_)

@@ -14,8 +14,8 @@ from alerts.core.forecasts.histories import Numbers
 from alerts.core.forecasts.track_records import PastForecast
 
 DAYS_AHEAD = (3, 7, 15, 20, 25, 45, 90)
-LOW_TENTHS = (-1.20, -1.23, -1.45, -1.61, -1.66, -1.98, -2.38)
-HIGH_TENTHS = (1.48, 1.61, 2.05, 2.21, 2.21, 2.49, 3.11)
+LOW_TENTHS = (-1.21, -1.25, -1.48, -1.63, -1.71, -2.00, -2.39)
+HIGH_TENTHS = (1.46, 1.60, 2.05, 2.21, 2.21, 2.49, 3.11)
 OWN_ERRORS_MAX = 365
 OWN_REACH_MAX = 2.0  # of the table's: one strange month must not make every later range useless
 # Nightly forecasts of one month share most of their future: four months of them count as much as the table.

@@ -66,8 +66,8 @@ def test_days_that_are_alike_go_on():
     assert forecast.method == "weekday_level"
     assert forecast.first_day == FIRST
     assert [say_dollars(cost) for cost in forecast.daily] == [100] * 20
-    # Days differ by 0.05 at least and weeks by 0.02: exp(-1.61 × √0.001) and exp(2.21 × √0.001).
-    assert (say_dollars(forecast.low), say_dollars(forecast.high)) == (1900.72, 2144.77)
+    # Days differ by 0.05 at least and weeks by 0.02: exp(-1.63 × √0.001) and exp(2.21 × √0.001).
+    assert (say_dollars(forecast.low), say_dollars(forecast.high)) == (1899.52, 2144.77)
 
 
 def test_weeks_that_are_alike_go_on_weekday_by_weekday():
@@ -248,9 +248,15 @@ def test_days_of_nothing_forecast_nothing(length):
     assert (forecast.expected, forecast.low, forecast.high, forecast.ceiling, forecast.run_rate) == (0, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("place", [0, 30, 48, 55])
-def test_one_day_amid_nothing_is_no_level(place):
-    forecast = forecast_days(make_history(*[700 if day == place else 0 for day in range(56)]), 28)
-    # Of four weeks the mean counts, 700 / 28 a day; what lies further back is over.
-    assert say_dollars(forecast.expected) == (700 if place >= 28 else 0)
-    assert forecast.low <= forecast.expected <= forecast.high
+def test_one_day_amid_nothing_is_no_level():
+    long_ago, lately = ([700 if day == place else 0 for day in range(56)] for place in (6, 30))
+    assert forecast_days(make_history(*long_ago), 28).expected == 0  # the last four weeks had nothing
+    # 26 days have been since it began: 700 / 26 a day.
+    assert say_dollars(forecast_days(make_history(*lately), 26).expected) == 700
+
+
+def test_what_began_lately_is_judged_by_the_days_since():
+    forecast = forecast_days(make_history(*[0] * 40, *[10] * 10), 10)
+    assert forecast.method == "mean_of_seven" and say_dollars(forecast.expected) == 100
+    begun_yesterday = forecast_days(make_history(*[0] * 55, 10), 10)
+    assert begun_yesterday == NoForecast(complete_days=1)

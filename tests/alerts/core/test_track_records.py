@@ -80,24 +80,24 @@ def find_range(past):
 
 
 def test_own_errors_count_by_their_number():
-    # exp(∓ …) of the table: -1.61 and 2.21 times √0.001. Of 120 own errors half is theirs, and these are none.
-    assert find_range([]) == (1900.72, 2144.77)
-    assert find_range([make_past()] * 120) == (1949.73, 2071.12)
-    # Of 30 it is a fifth: -1.288 and 1.768.
-    assert find_range([make_past()] * 30) == (1920.18, 2115.00)
+    # exp(∓ …) of the table: -1.63 and 2.21 times √0.001. Of 120 own errors half is theirs, and these are none.
+    assert find_range([]) == (1899.52, 2144.77)
+    assert find_range([make_past()] * 120) == (1949.11, 2071.12)
+    # Of 30 it is a fifth: -1.304 and 1.768.
+    assert find_range([make_past()] * 30) == (1919.21, 2115.00)
 
 
 def test_own_errors_on_one_side_widen_the_range_on_that_side_to_twice_at_most():
-    # -0.805 below; 2.21 × (half + half of twice) = 3.315 above, though what came was far beyond that.
-    assert find_range([make_past(expected=100, actual=900)] * 120) == (1949.73, 2221.04)
+    # -0.815 below; 2.21 × (half + half of twice) = 3.315 above, though what came was far beyond that.
+    assert find_range([make_past(expected=100, actual=900)] * 120) == (1949.11, 2221.04)
 
 
 def test_own_errors_are_seen_in_the_widths_of_their_own_days_ahead():
-    # Ten days ahead, volatility 0.2: the table's upper tenth is ln(actual / expected) = 0.2 × (1.61 + 3/8 × 0.44).
-    exactly = 100 * 2.718281828 ** (0.2 * (1.61 + 3 / 8 * 0.44))
+    # Ten days ahead, volatility 0.2: the table's upper tenth is ln(actual / expected) = 0.2 × (1.60 + 3/8 × 0.45).
+    exactly = 100 * 2.718281828 ** (0.2 * (1.60 + 3 / 8 * 0.45))
     past = PastForecast(20, 10, 0, 100 * PICO, 0, 0, 0, 0.2, round(exactly * PICO))
     low, high = find_range([past] * 120)
-    assert high == 2144.77 and low == 1949.73
+    assert high == 2144.77 and low == 1949.11
 
 
 def test_what_never_cost_anything_tells_no_error():
