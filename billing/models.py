@@ -276,6 +276,22 @@ class TraceCost(models.Model):
         ]
 
 
+class TraceDay(models.Model):
+    """What the traces that began on a day, in UTC, add up to."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "environment", "day")
+    tenant_id = models.BigIntegerField()
+    environment = models.TextField()
+    day = models.DateField()
+    traces = models.BigIntegerField()
+    calls = models.BigIntegerField()
+    unpriced_calls = models.BigIntegerField()
+    billed_cost = models.DecimalField(max_digits=30, decimal_places=12)
+
+    class Meta:
+        db_table = "trace_day"
+
+
 class CallsMinute(models.Model):
     """Calls and cost by minute and feature, kept 30 days: what spikes are seen in."""
 

@@ -14,10 +14,10 @@ from billing.rollups.tables import (
     CALLS_MINUTE,
     COST_USER_HOUR,
     ENTRIES_OF_BATCHES,
-    TRACE_COST,
     add_batches_to,
     add_batches_to_costs,
     add_batches_to_histograms,
+    add_batches_to_traces,
 )
 from tenants.scope import tenant_scope
 
@@ -135,7 +135,7 @@ ADD_TO_COSTS_SQL = add_batches_to_costs()
 ADD_TO_COST_USER_HOUR_SQL = add_batches_to(COST_USER_HOUR)
 ADD_TO_CALLS_MINUTE_SQL = add_batches_to(CALLS_MINUTE)
 ADD_TO_HISTOGRAMS_SQL = add_batches_to_histograms()
-ADD_TO_TRACE_COST_SQL = add_batches_to(TRACE_COST)
+ADD_TO_TRACES_SQL = add_batches_to_traces()
 
 
 def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
@@ -157,7 +157,7 @@ def _add_batches(tenant_id: int, claim: _Claim, *, now: datetime) -> None:
             ADD_TO_COST_USER_HOUR_SQL,
             ADD_TO_CALLS_MINUTE_SQL,
             ADD_TO_HISTOGRAMS_SQL,
-            *((ADD_TO_TRACE_COST_SQL,) if traced_count else ()),
+            *((ADD_TO_TRACES_SQL,) if traced_count else ()),
         ):
             cursor.execute(statement, values)
 

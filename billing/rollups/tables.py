@@ -301,7 +301,24 @@ TRACE_COST = RollupTable(
     ),
 )
 
-TABLES = (COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, COST_HISTOGRAM_WEEK, TRACE_COST)
+# Sums of sums: what a list of traces adds up to, by the day in UTC in which they began, without reading them all.
+TRACE_DAY_SUMS = ("traces", "calls", "unpriced_calls", "billed_cost")
+TRACE_DAY = RollupTable(
+    "trace_day",
+    keys=("environment", "day"),
+    values=TRACE_DAY_SUMS,
+    sums=SQL("""
+        SELECT environment, (first_at AT TIME ZONE 'UTC')::date AS day, count(*) AS traces, sum(calls) AS calls,
+               sum(unpriced_calls) AS unpriced_calls, sum(billed_cost) AS billed_cost
+        FROM ({}) AS trace GROUP BY environment, day""").format(TRACE_COST.sums),
+    addition=add_each(TRACE_DAY_SUMS),
+    kept=SQL("traces <> 0"),  # a day's last trace may have begun the day before, as it turns out
+)
+
+TABLES = (
+    COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, COST_HISTOGRAM_WEEK, TRACE_COST,
+    TRACE_DAY,
+)  # fmt: skip
 DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM, COST_HISTOGRAM_WEEK)  # what depends on the tenant's time zone
 
 # A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from
@@ -396,6 +413,44 @@ def add_batches_to_histograms() -> Composed:
         weeks=sum_cost_histograms(SQL("SELECT * FROM histogram_of_day")),
         week_keys=list_names(COST_HISTOGRAM_WEEK.keys),
         week_addition=COST_HISTOGRAM_WEEK.addition,
+    )
+
+
+def add_batches_to_traces() -> Composed:
+    """Add the entries of batches to their traces, and to the days what that changes: each as it is, less as it was."""
+    return SQL("""
+    WITH entry AS ({entries}),
+    changed AS (
+        INSERT INTO trace_cost AS stored (tenant_id, {columns})
+        SELECT %(tenant_id)s, {columns} FROM ({sums}) AS summed
+        ON CONFLICT (tenant_id, {keys}) DO UPDATE SET {addition}
+        RETURNING new.environment, new.day AS new_day, {now}, old.day AS old_day, {before}),
+    moved AS (
+        SELECT environment, new_day AS day, 1 AS traces, {added} FROM changed
+        UNION ALL
+        SELECT environment, old_day, -1, {removed} FROM changed WHERE old_day IS NOT NULL)
+    INSERT INTO trace_day AS stored (tenant_id, environment, day, {day_sums})
+    SELECT %(tenant_id)s, environment, day, {totals} FROM moved GROUP BY environment, day
+    ON CONFLICT (tenant_id, environment, day) DO UPDATE SET {day_addition}""").format(
+        entries=ENTRIES_OF_BATCHES,
+        columns=list_names(TRACE_COST.columns),
+        sums=TRACE_COST.sums,
+        keys=list_names(TRACE_COST.keys),
+        addition=TRACE_COST.addition,
+        now=_write_each("new.{0} AS {1}", prefix="new_"),
+        before=_write_each("old.{0} AS {1}", prefix="old_"),
+        added=_write_each("{1} AS {0}", prefix="new_"),
+        removed=_write_each("-{1}", prefix="old_"),
+        day_sums=list_names(TRACE_DAY_SUMS),
+        totals=SQL(", ").join(SQL("sum({})").format(Identifier(name)) for name in TRACE_DAY_SUMS),
+        day_addition=TRACE_DAY.addition,
+    )
+
+
+def _write_each(template: str, *, prefix: str) -> Composed:
+    """A part of a statement for each sum of a trace that its day adds up."""
+    return SQL(", ").join(
+        SQL(template).format(Identifier(name), Identifier(prefix + name)) for name in TRACE_DAY_SUMS if name != "traces"
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -156,6 +156,28 @@ SUM_TRACES = SQL("""{with_waiting}
            coalesce(sum(billed_cost), 0)
     FROM ({source}) AS traces""")
 
+# Without a filter, whole days are added up already. What waits replaces what is stored of it.
+SUM_DAYS_OF_TRACES = SQL("""{with_waiting}
+    SELECT coalesce(sum(traces), 0)::bigint, coalesce(sum(calls), 0)::bigint,
+           coalesce(sum(unpriced_calls), 0)::bigint, coalesce(sum(billed_cost), 0)
+    FROM (
+        SELECT traces, calls, unpriced_calls, billed_cost FROM trace_day
+        WHERE tenant_id = %(tenant_id)s AND environment = ANY(%(environments)s::text[])
+          AND day >= %(first_whole_day)s::date AND day < %(end_whole_day)s::date
+        UNION ALL
+        SELECT 1, calls, unpriced_calls, billed_cost FROM trace_cost
+        WHERE tenant_id = %(tenant_id)s AND environment = ANY(%(environments)s::text[])
+          AND day = ANY(%(part_days)s::date[]) AND first_at >= %(start)s AND first_at < %(end)s
+        UNION ALL
+        SELECT -1, -stored.calls, -stored.unpriced_calls, -stored.billed_cost
+        FROM waiting JOIN trace_cost AS stored ON stored.tenant_id = %(tenant_id)s
+         AND stored.trace_id = waiting.trace_id AND stored.environment = waiting.environment
+        WHERE stored.environment = ANY(%(environments)s::text[])
+          AND stored.first_at >= %(start)s AND stored.first_at < %(end)s
+        UNION ALL
+        SELECT 1, calls, unpriced_calls, billed_cost FROM waiting
+        WHERE environment = ANY(%(environments)s::text[]) AND first_at >= %(start)s AND first_at < %(end)s) AS part""")
+
 # Of each environment one look-up, however many traces it has.
 LIST_TRACE_ENVIRONMENTS_SQL = SQL("""
     WITH RECURSIVE found AS (
@@ -174,8 +196,8 @@ LIST_TRACE_ENVIRONMENTS_SQL = SQL("""
 def list_traces(query: TraceQuery, *, using: str = "default") -> TracePage:
     """A page of the tenant's traces in the order of the query, the most first, and what all of them add up to.
 
-    By cost, a page is found without reading the others; by another order every trace of the period is read. A trace
-    of which nothing has a price stands last by cost.
+    By cost and without a filter, a page is found without reading the others; else every trace of the period is read.
+    A trace of which nothing has a price stands last by cost.
     """
     conditions, values = _write_filters(query, using=using)
     in_period = IN_PERIOD.format(filters=conditions)
@@ -183,12 +205,7 @@ def list_traces(query: TraceQuery, *, using: str = "default") -> TracePage:
         values["environments"] = _list_environments(cursor, query)
         cursor.execute(_write_list(query.order, in_period), values)
         lines = [_read_line(row) for row in cursor.fetchall()]
-        cursor.execute(
-            SUM_TRACES.format(
-                with_waiting=WITH_WAITING, source=_write_stored(("calls", "unpriced_calls", "billed_cost"), in_period)
-            ),
-            values,
-        )
+        cursor.execute(_write_sums(query, in_period), values)
         totals = TraceSums(*cursor.fetchone())
         return TracePage(_describe_lines(cursor, query.tenant_id, lines), totals)
 
@@ -207,6 +224,13 @@ def _write_list(order: str, in_period: Composable) -> Composed:
         rows=list_names(COLUMNS),
         not_waiting=NOT_WAITING,
     )
+
+
+def _write_sums(query: TraceQuery, in_period: Composable) -> Composed:
+    if not (query.features or query.models or query.users or query.search):
+        return SUM_DAYS_OF_TRACES.format(with_waiting=WITH_WAITING)
+    source = _write_stored(("calls", "unpriced_calls", "billed_cost"), in_period)
+    return SUM_TRACES.format(with_waiting=WITH_WAITING, source=source)
 
 
 def _write_stored(columns: tuple[str, ...], in_period: Composable) -> Composed:
@@ -228,14 +252,28 @@ def _write_filters(query: TraceQuery, *, using: str) -> tuple[Composed, dict[str
         "tenant_id": query.tenant_id,
         "start": query.start,
         "end": query.end,
-        "first_day": query.start.astimezone(UTC).date(),
-        "last_day": (query.end.astimezone(UTC) - timedelta(microseconds=1)).date(),
+        **_name_days(query.start.astimezone(UTC), query.end.astimezone(UTC)),
         "search": query.search,
         "offset": query.offset,
         "limit": query.limit,
         **{names: list(values) for names, values in wanted.items()},
     }
     return SQL(" AND ").join([SQL("true"), *conditions]), values
+
+
+def _name_days(start: datetime, end: datetime) -> dict[str, object]:
+    """The days in UTC that a period touches, those it has whole, and those of which it has a part."""
+    first_day, last_day = start.date(), (end - timedelta(microseconds=1)).date()
+    first_whole = first_day if start.time() == time() else first_day + timedelta(days=1)
+    end_whole = max(first_whole, end.date())
+    parts = [day for day in sorted({first_day, last_day}) if not first_whole <= day < end_whole]
+    return {
+        "first_day": first_day,
+        "last_day": last_day,
+        "first_whole_day": first_whole,
+        "end_whole_day": end_whole,
+        "part_days": parts,
+    }
 
 
 def _list_environments(cursor: Any, query: TraceQuery) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 TENANT_TABLES = {
     "api_key", "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "histogram", "cost_histogram_week", "intake_hour", "intake_tally", "ledger_batch",
-    "ledger_entry", "person", "rejected_event", "saved_view", "span", "trace", "trace_cost",
+    "ledger_entry", "person", "rejected_event", "saved_view", "span", "trace", "trace_cost", "trace_day",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
@@ -87,6 +87,7 @@ APP_GRANTS = {
     "histogram": WORK,
     "cost_histogram_week": WORK,
     "trace_cost": WORK,
+    "trace_day": WORK,
     "intake_tally": WORK,
     "intake_hour": WORK,
     "job_run": WORK,
@@ -140,7 +141,7 @@ APP_COLUMN_GRANTS = {
 READER_TABLES = {
     "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_slice",
     "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week", "intake_tally", "intake_hour", "job_run",
-    "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost",
+    "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day",
 }  # fmt: skip
 LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")
 

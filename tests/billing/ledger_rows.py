@@ -178,6 +178,7 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
         "histogram": _sort_buckets(histograms),
         "cost_histogram_week": _sort_buckets(weeks),
         "trace_cost": _sum_traces(entries),
+        "trace_day": _sum_trace_days(_sum_traces(entries)),
     }
 
 
@@ -211,6 +212,15 @@ def _sum_traces(entries: list[dict]) -> dict[tuple, tuple]:
     }
 
 
+def _sum_trace_days(traces: dict[tuple, tuple]) -> dict[tuple, tuple]:
+    """How many began on each day in UTC, with their calls, unpriced calls and cost."""
+    days = defaultdict(lambda: (0, 0, 0, Decimal(0)))
+    for (_, environment), (first_at, _, calls, unpriced, _, _, cost, *_) in traces.items():
+        key = environment, first_at.astimezone(UTC).date()
+        days[key] = tuple(map(sum, zip(days[key], (1, calls, unpriced, cost), strict=True)))
+    return dict(days)
+
+
 def _read_quantities(entry: dict) -> dict:
     calls = entry["calls"]
     return {
@@ -240,6 +250,7 @@ def read_rollups(tenant) -> dict[str, dict]:
         "histogram": (("day", "environment", "feature", "model", "measure"), ("buckets", "calls")),
         "cost_histogram_week": (("slice", "week", "environment", "feature", "model"), ("buckets", "calls")),
         "trace_cost": (("trace_id", "environment"), TRACE_COLUMNS),
+        "trace_day": (("environment", "day"), ("traces", "calls", "unpriced_calls", "billed_cost")),
     }
     return {
         table: {row[: len(keys)]: row[len(keys) :] for row in read_table(tenant, table, *keys, *values)}

@@ -102,6 +102,7 @@ def test_sound_rollups_have_no_difference_whatever_still_waits(acme):
             "features is ['summarizer'] in the ledger, ['other'] in the rollup",
         ),
         ("DELETE FROM trace_cost", "only in the ledger"),
+        ("UPDATE trace_day SET traces = 2", "traces is 1 in the ledger, 2 in the rollup"),
     ],
 )
 def test_a_changed_rollup_is_found_and_told_and_made_again(acme, statement, told):

@@ -492,8 +492,10 @@ def empty(table):
                 cursor.execute(SQL("DELETE FROM {}").format(Identifier(table)))
 
 
-@pytest.mark.parametrize(("upgrade", "table"), [("0006", "cost_slice"), ("0009", "cost_histogram_week")])
-def test_an_upgrade_that_brought_slices_fills_them_from_days(acme, upgrade, table):
+@pytest.mark.parametrize(
+    ("upgrade", "table"), [("0006", "cost_slice"), ("0009", "cost_histogram_week"), ("0010", "trace_day")]
+)
+def test_an_upgrade_that_brought_sums_of_sums_fills_them(acme, upgrade, table):
     globex = make_tenant("globex", timezone="Asia/Tokyo")
     for number in range(12):
         entry = make_entry(
@@ -501,6 +503,7 @@ def test_an_upgrade_that_brought_slices_fills_them_from_days(acme, upgrade, tabl
             feature=f"feature-{number % 3}",
             model=f"model-{number % 4}",
             cost_center="" if number % 2 else "retail",
+            trace_id=f"t{number % 5}",
         )
         book_entries(globex if number % 4 == 1 else acme, entry, api_key_id=f"key-{number % 2}")
     apply_all()
@@ -554,6 +557,20 @@ def test_the_upgrade_that_brought_traces_fills_them_from_what_is_settled(acme):
         cursor.execute(fill)
     assert read_rollups(acme)["trace_cost"] == expected
     assert len(expected) == 3
+
+
+def test_a_trace_that_began_the_day_before_as_it_turns_out_counts_there_alone(acme):
+    midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
+    book_entries(acme, make_entry(time=midnight, trace_id="t"), make_entry(time=midnight, trace_id="u"))
+    apply_all()
+    book_entries(acme, make_entry(time=midnight - timedelta(seconds=1), trace_id="t"))
+    apply_all()
+    assert_equal_to_ledger(acme)
+    days = {day: tuple(sums) for day, *sums in read_table(acme, "trace_day", "day", "traces", "calls", "billed_cost")}
+    assert days == {
+        (midnight - timedelta(days=1)).date(): (1, 2, Decimal(1)),
+        midnight.date(): (1, 1, Decimal("0.5")),
+    }
 
 
 def test_postgresql_finds_the_same_buckets_as_python():

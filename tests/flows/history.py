@@ -303,6 +303,17 @@ ROLLUP_DIFFERENCES_SQL = {
             FROM {_CALLS} WHERE trace_id <> '' GROUP BY tenant_id, trace_id, environment""",
         ("calls", "billed_cost"),
     ),
+    "trace_day": _differ(
+        "(SELECT * FROM trace_day WHERE traces <> 0)",
+        "tenant_id, environment, day",
+        f"""SELECT tenant_id, environment, (first_at AT TIME ZONE 'UTC')::date AS day, count(*) AS traces,
+                  sum(calls) AS calls, sum(billed_cost) AS billed_cost
+            FROM (SELECT tenant_id, environment, min(charge_period_start) AS first_at, sum(calls) AS calls,
+                         coalesce(sum(billed_cost), 0) AS billed_cost
+                  FROM {_CALLS} WHERE trace_id <> '' GROUP BY tenant_id, trace_id, environment) AS trace
+            GROUP BY tenant_id, environment, day""",
+        ("traces", "calls", "billed_cost"),
+    ),
 }
 
 
