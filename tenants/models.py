@@ -28,6 +28,7 @@ class Tenant(models.Model):
     bytes_per_second = models.BigIntegerField(null=True)
     events_per_second = models.BigIntegerField(null=True)
     content_kept_days = models.SmallIntegerField(default=0, db_default=0)  # of prompts and completions; 0: none kept
+    fiscal_month = models.SmallIntegerField(default=1, db_default=1)  # with which its fiscal year begins
 
     class Meta:
         db_table = "tenant"
@@ -36,6 +37,7 @@ class Tenant(models.Model):
             models.CheckConstraint(
                 name="tenant_content_kept_days", condition=Q(content_kept_days__range=(0, CONTENT_KEPT_DAYS_MAX))
             ),
+            models.CheckConstraint(name="tenant_fiscal_month", condition=Q(fiscal_month__range=(1, 12))),
         ]
 
 

@@ -21,6 +21,7 @@ class TenantInfo:
     is_demo: bool
     limits: Limits
     content_kept_days: int  # of prompts and completions; 0: none are kept
+    fiscal_month: int = 1  # with which its fiscal year begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def describe_tenant(tenant: Tenant) -> TenantInfo:
         tenant.is_demo,
         limits,
         tenant.content_kept_days,
+        tenant.fiscal_month,
     )
 
 

@@ -12,10 +12,12 @@ SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]")
 
 
 class TenantRefused(ValueError):
-    """A slug that is malformed or taken, or a time zone that does not exist."""
+    """A slug that is malformed or taken, or a time zone or a month that does not exist."""
 
 
-def create_tenant(*, slug: str, name: str = "", timezone: str = "UTC", is_demo: bool = False) -> TenantInfo:
+def create_tenant(
+    *, slug: str, name: str = "", timezone: str = "UTC", fiscal_month: int = 1, is_demo: bool = False
+) -> TenantInfo:
     """Make a tenant whose days and months are those of `timezone`. Raises TenantRefused."""
     if not SLUG_PATTERN.fullmatch(slug):
         raise TenantRefused(
@@ -25,12 +27,26 @@ def create_tenant(*, slug: str, name: str = "", timezone: str = "UTC", is_demo: 
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise TenantRefused(f"timezone {timezone!r} is not in the IANA time zone database") from error
+    _check_fiscal_month(fiscal_month)
     try:
         with transaction.atomic():
-            tenant = Tenant.objects.create(slug=slug, name=name or slug, timezone=timezone, is_demo=is_demo)
+            tenant = Tenant.objects.create(
+                slug=slug, name=name or slug, timezone=timezone, fiscal_month=fiscal_month, is_demo=is_demo
+            )
     except IntegrityError as error:
         raise TenantRefused(f"a tenant {slug!r} exists already") from error
     return describe_tenant(tenant)
+
+
+def set_fiscal_month(*, tenant_id: int, month: int) -> None:
+    """Begin the tenant's fiscal years, and so its quarters, with this month. Raises TenantRefused."""
+    _check_fiscal_month(month)
+    Tenant.objects.filter(pk=tenant_id).update(fiscal_month=month)
+
+
+def _check_fiscal_month(month: int) -> None:
+    if not 1 <= month <= 12:
+        raise TenantRefused(f"a fiscal year begins with a month of 1 to 12; got {month}")
 
 
 class KeptDaysRefused(ValueError):

@@ -83,10 +83,14 @@ class BudgetTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget(BudgetTerms):
-    """A tenant's budget as it is kept."""
+    """A tenant's budget as it is kept. created_by: as acts name an actor. retired_at: it counts until then."""
 
     tenant_id: int
     id: int
+    created_by: str = ""
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+    retired_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,11 @@ def read_terms(document: Any) -> BudgetTerms:
         raise BudgetRefused([BudgetProblem("", "wrong_type", "a budget is an object")])
     if problems := list(_check_document(document)):
         raise BudgetRefused(problems)
+    return load_terms(document)
+
+
+def load_terms(document: Mapping[str, Any]) -> BudgetTerms:
+    """The terms of a document that was found right before."""
     limits = document.get("per_request") or {}
     return BudgetTerms(
         name=document["name"].strip(),
@@ -194,7 +203,7 @@ def write_terms(terms: BudgetTerms) -> dict[str, Any]:
         "name": terms.name,
         "scope": dict(terms.scope),
         "window": terms.window,
-        "amount": f"{terms.amount:f}",
+        "amount": write_amount(terms.amount),
         "currency": terms.currency,
         "actions": [
             {"at_percent": action.at_percent, "on": action.on, "do": action.do}
@@ -204,13 +213,19 @@ def write_terms(terms: BudgetTerms) -> dict[str, Any]:
         "per_request": {
             "input_tokens": limits.input_tokens,
             "output_tokens": limits.output_tokens,
-            "cost": None if limits.cost is None else f"{limits.cost:f}",
+            "cost": None if limits.cost is None else write_amount(limits.cost),
         },
         "parent": terms.parent_id,
         "rollover": terms.rollover,
         "owner": terms.owner,
         "channels": list(terms.channel_ids),
     }
+
+
+def write_amount(amount: Decimal) -> str:
+    """Every digit that says something, and two decimals at least."""
+    whole, _, decimals = f"{amount:f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def find_parent_problems(

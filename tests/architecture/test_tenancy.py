@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "api_key", "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
+    "api_key", "budget", "budget_window", "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "histogram", "cost_histogram_week", "intake_hour", "intake_tally", "ledger_batch",
     "ledger_entry", "person", "rejected_event", "saved_view", "span", "trace", "trace_cost", "trace_day",
 }  # fmt: skip
@@ -75,6 +75,8 @@ APP_GRANTS = {
     "content_act": ADD,
     "saved_view": WORK,
     "business_driver": ADD,
+    "budget": ADD,
+    "budget_window": ADD | {"UPDATE"},
     "outbox": WORK,
     "tenant": ADD,
     "tenants_user": ADD | {"UPDATE"},
@@ -106,6 +108,25 @@ APP_COLUMN_GRANTS = {
     ("tenant", "name", "UPDATE"),
     ("tenant", "timezone", "UPDATE"),
     ("tenant", "content_kept_days", "UPDATE"),
+    ("tenant", "fiscal_month", "UPDATE"),
+    *(
+        ("budget", column, "UPDATE")
+        for column in (
+            "name",
+            "scope",
+            "time_window",
+            "amount",
+            "currency",
+            "actions",
+            "per_request",
+            "parent_id",
+            "rollover",
+            "owner",
+            "channel_ids",
+            "changed_at",
+            "retired_at",
+        )
+    ),
     ("content", "kept_until", "UPDATE"),
     ("api_key", "revoked_at", "UPDATE"),
     *(
@@ -139,7 +160,7 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
-    "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_slice",
+    "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_slice",
     "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week", "intake_tally", "intake_hour", "job_run",
     "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day",
 }  # fmt: skip

@@ -23,6 +23,9 @@ def test_a_tenant_a_person_and_a_key_are_made_from_a_script(capsys, monkeypatch)
     tenant_id = int(run(capsys, "create_tenant", "acme-script", "--timezone", "Europe/Berlin"))
     assert get_tenant("acme-script").id == tenant_id
     assert get_tenant("acme-script").timezone == "Europe/Berlin"
+    assert get_tenant("acme-script").fiscal_month == 1
+    assert run(capsys, "set_fiscal_month", "acme-script", "4") == "4"
+    assert get_tenant("acme-script").fiscal_month == 4
     user_id = int(run(capsys, "create_user", "Mia@Example.com", "--role", "owner", "--tenant", "acme-script"))
     person = User.objects.get(pk=user_id)
     assert (person.email, person.role, person.tenant_id) == ("mia@example.com", "owner", tenant_id)
@@ -39,6 +42,9 @@ def test_a_tenant_a_person_and_a_key_are_made_from_a_script(capsys, monkeypatch)
         (("create_tenant", "Acme!"), "lower-case letters"),
         (("create_tenant", "ok-slug", "--timezone", "Mars/Olympus"), "IANA time zone"),
         (("create_tenant", "operator"), "exists already"),
+        (("create_tenant", "ok-slug", "--fiscal-month", "13"), "a month of 1 to 12"),
+        (("set_fiscal_month", "operator", "0"), "a month of 1 to 12"),
+        (("set_fiscal_month", "nobody", "4"), "no tenant 'nobody'"),
         (("create_user", "a@b.example", "--role", "owner"), "belongs to a tenant"),
         (("create_user", "a@b.example", "--role", "admin", "--tenant", "operator"), "belongs to no tenant"),
         (("create_user", "a@b.example", "--role", "viewer", "--tenant", "nobody"), "no tenant 'nobody'"),

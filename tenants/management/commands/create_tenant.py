@@ -13,9 +13,11 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="")
         parser.add_argument("--timezone", default="UTC", help="of its days and months, such as Europe/Berlin")
 
-    def handle(self, *, slug: str, name: str, timezone: str, **options: object) -> None:
+        parser.add_argument("--fiscal-month", type=int, default=1, help="with which its fiscal year begins: 1 to 12")
+
+    def handle(self, *, slug: str, name: str, timezone: str, fiscal_month: int, **options: object) -> None:
         try:
-            tenant = create_tenant(slug=slug, name=name, timezone=timezone)
+            tenant = create_tenant(slug=slug, name=name, timezone=timezone, fiscal_month=fiscal_month)
         except TenantRefused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(tenant.id))

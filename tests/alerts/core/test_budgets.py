@@ -21,6 +21,7 @@ from alerts.core.budgets import (
     find_window,
     find_window_before,
     read_terms,
+    write_amount,
     write_terms,
 )
 
@@ -156,6 +157,14 @@ def test_a_name_a_window_and_an_amount_are_enough():
 def test_terms_are_written_as_they_are_read():
     terms = read_terms(DOCUMENT | {"actions": [{"at_percent": 90, "do": "suggest", "model": "luna-mini"}]})
     assert read_terms(write_terms(terms)) == terms
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("3000", "3000.00"), ("3E+3", "3000.00"), ("0.5", "0.50"), ("1.230000", "1.23"), ("0.000001", "0.000001")],
+)
+def test_an_amount_is_written_with_every_digit_and_cents(amount, text):
+    assert write_amount(Decimal(amount)) == text
 
 
 def test_all_that_is_wrong_is_told_at_once():
