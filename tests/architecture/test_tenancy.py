@@ -4,7 +4,8 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "api_key", "budget", "budget_window", "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
+    "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "budget", "budget_window",
+    "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "histogram", "cost_histogram_week", "intake_hour", "intake_tally", "ledger_batch",
     "ledger_entry", "person", "rejected_event", "saved_view", "span", "trace", "trace_cost", "trace_day",
 }  # fmt: skip
@@ -75,6 +76,11 @@ APP_GRANTS = {
     "content_act": ADD,
     "saved_view": WORK,
     "business_driver": ADD,
+    "alert": ADD | {"UPDATE"},
+    "alert_attempt": ADD | {"UPDATE"},
+    "alert_channel": ADD | {"UPDATE"},
+    "alert_delivery": ADD | {"UPDATE"},
+    "alert_event": ADD,
     "budget": ADD,
     "budget_window": ADD | {"UPDATE"},
     "outbox": WORK,
@@ -160,7 +166,8 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
-    "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event", "outbox", "cost_hour", "cost_day", "cost_slice",
+    "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",
+    "outbox", "cost_hour", "cost_day", "cost_slice",
     "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week", "intake_tally", "intake_hour", "job_run",
     "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day",
 }  # fmt: skip

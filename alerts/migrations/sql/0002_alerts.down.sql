@@ -1,0 +1,1 @@
+DROP TABLE alert_attempt, alert_delivery, alert_channel, alert_event, alert;
