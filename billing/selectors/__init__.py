@@ -28,6 +28,7 @@ from billing.selectors.dimensions import list_dimension_values
 from billing.selectors.intake import IntakeRow, TenantIntake, get_intake, sum_intake_by_tenant
 from billing.selectors.percentiles import MEASURES, PercentilesBy, get_percentiles, get_percentiles_by
 from billing.selectors.rates import RateInForce, list_rates_in_force
+from billing.selectors.scopes import ScopeCost, ScopesQuery, list_scope_costs, list_scope_costs_of_tenants
 from billing.selectors.state import (
     LastReconciliation,
     RollupLag,
@@ -61,6 +62,8 @@ __all__ = [
     "QueryRefused",
     "RateInForce",
     "RollupLag",
+    "ScopeCost",
+    "ScopesQuery",
     "TenantCosts",
     "TenantIntake",
     "Trace",
@@ -86,6 +89,8 @@ __all__ = [
     "get_trace",
     "list_dimension_values",
     "list_rates_in_force",
+    "list_scope_costs",
+    "list_scope_costs_of_tenants",
     "list_traces",
     "list_unpriced_models",
     "sum_costs_by_tenant",

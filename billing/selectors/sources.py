@@ -108,12 +108,13 @@ def sum_costs(
     groups: tuple[str, ...],
     filters: tuple[str, ...],
     quantities: tuple[str, ...] = QUANTITIES,
+    with_pending: bool = True,
 ) -> Composed:
     """Sum `quantities` by `period` and the columns `groups`, of what passes the filters that are named.
 
     `period` is null for the granularity `total`, a moment for `hour`, else the first day as a date of `timezone`.
     by_days: start and end are beginnings of days in `timezone`, so days are enough where they are the tenant's own,
-    and weeks for those within.
+    and weeks for those within. with_pending: with the batches that no rollup holds yet.
     """
     columns = {*groups, *(DIMENSIONS[split_match(name)[0]] for name in filters)}
     parts = {
@@ -123,10 +124,9 @@ def sum_costs(
         "quantities": quantities,
         "filters": write_filters(filters),
     }
-    sources = [
-        _sum_hours(table="cost_user_hour" if by_users else "cost_hour", all_tenants=not by_days, **parts),
-        _sum_pending(**parts),
-    ]
+    sources = [_sum_hours(table="cost_user_hour" if by_users else "cost_hour", all_tenants=not by_days, **parts)]
+    if with_pending:
+        sources.append(_sum_pending(**parts))
     if by_days:
         whole = granularity in ("total", "week")
         spans = WEEKS_AND_DAYS if whole else DAYS

@@ -15,28 +15,13 @@ from alerts.budgets import (
     list_budgets,
     retire_budget,
 )
-from alerts.core.budgets import Action, BudgetRefused, BudgetTerms, RequestLimits
+from alerts.core.budgets import BudgetRefused
 from ledger.models import LedgerEntry
 from tenants.scope import tenant_scope
+from tests.alerts.budgets import CHAT, create
 from tests.factories import NOW, make_tenant
 
 pytestmark = pytest.mark.usefixtures("db")
-
-CHAT = BudgetTerms(
-    name="Chat",
-    scope={"feature": "chat"},
-    window="month",
-    amount=Decimal("3000.50"),
-    actions=(Action(80, "actual", "notify"), Action(100, "actual", "suggest", "luna-mini")),
-    per_request=RequestLimits(32_000, None, Decimal("1.25")),
-    rollover=True,
-    owner="Support",
-    channel_ids=(4, 7),
-)
-
-
-def create(tenant, terms=CHAT, **values):
-    return create_budget(replace(terms, **values), tenant_id=tenant.id, actor="person 7", now=NOW)[0]
 
 
 def list_acts(tenant):
