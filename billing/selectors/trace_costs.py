@@ -117,11 +117,20 @@ NOT_WAITING = SQL("""NOT EXISTS (
             WHERE waiting.trace_id = stored.trace_id AND waiting.environment = stored.environment)""")
 STORED = SQL("""
         SELECT {columns} FROM trace_cost AS stored
-        WHERE tenant_id = %(tenant_id)s AND environment = ANY(%(environments)s::text[]) AND day >= %(first_day)s::date
+        WHERE tenant_id = %(tenant_id)s AND environment = ANY(%(environments)s::text[]) AND day >= {first_day}
           AND day <= %(last_day)s::date AND {in_period} AND {not_waiting}
         UNION ALL
         SELECT {columns} FROM waiting WHERE environment = ANY(%(environments)s::text[]) AND {in_period}""")
 
+FIRST_DAY = SQL("%(first_day)s::date")
+# The newest are in the last days that have so many, and more for those that wait.
+DAY_OF_NEWEST = SQL("""coalesce((
+              SELECT max(day) FROM (
+                  SELECT day, sum(sum(traces)) OVER (ORDER BY day DESC) AS so_far FROM trace_day
+                  WHERE tenant_id = %(tenant_id)s AND environment = ANY(%(environments)s::text[])
+                    AND day >= %(first_whole_day)s::date AND day < %(end_whole_day)s::date
+                  GROUP BY day) AS counted
+              WHERE so_far >= %(offset)s + %(limit)s + (SELECT count(*) FROM waiting)), %(first_day)s::date)""")
 # The index has each day's dearest in their order: so many of each are more than enough to choose from.
 DEAREST = SQL("""
         SELECT found.* FROM unnest(%(environments)s::text[]) AS one (environment)
@@ -196,30 +205,32 @@ LIST_TRACE_ENVIRONMENTS_SQL = SQL("""
 def list_traces(query: TraceQuery, *, using: str = "default") -> TracePage:
     """A page of the tenant's traces in the order of the query, the most first, and what all of them add up to.
 
-    By cost and without a filter, a page is found without reading the others; else every trace of the period is read.
+    By cost, and the newest without a filter, a page is found without reading the others; else every trace of the
+    period is read.
     A trace of which nothing has a price stands last by cost.
     """
     conditions, values = _write_filters(query, using=using)
     in_period = IN_PERIOD.format(filters=conditions)
     with reading_scope(query.tenant_id, using=using), connections[using].cursor() as cursor:
         values["environments"] = _list_environments(cursor, query)
-        cursor.execute(_write_list(query.order, in_period), values)
+        cursor.execute(_write_list(query, in_period), values)
         lines = [_read_line(row) for row in cursor.fetchall()]
         cursor.execute(_write_sums(query, in_period), values)
         totals = TraceSums(*cursor.fetchone())
         return TracePage(_describe_lines(cursor, query.tenant_id, lines), totals)
 
 
-def _write_list(order: str, in_period: Composable) -> Composed:
-    source = (
-        DEAREST.format(in_period=in_period, not_waiting=NOT_WAITING)
-        if order == BY_COST
-        else _write_stored(("trace_id", "environment", "first_at", "last_at", "calls"), in_period)
-    )
+def _write_list(query: TraceQuery, in_period: Composable) -> Composed:
+    if query.order == BY_COST:
+        source = DEAREST.format(in_period=in_period, not_waiting=NOT_WAITING)
+    else:
+        first_day = DAY_OF_NEWEST if query.order == BY_NEWEST and not _is_filtered(query) else FIRST_DAY
+        columns = ("trace_id", "environment", "first_at", "last_at", "calls")
+        source = _write_stored(columns, in_period, first_day=first_day)
     return LIST_TRACES.format(
         with_waiting=WITH_WAITING,
         source=source,
-        order=ORDERS[order],
+        order=ORDERS[query.order],
         columns=SQL(", ").join(Identifier("traces", name) for name in COLUMNS),
         rows=list_names(COLUMNS),
         not_waiting=NOT_WAITING,
@@ -227,14 +238,18 @@ def _write_list(order: str, in_period: Composable) -> Composed:
 
 
 def _write_sums(query: TraceQuery, in_period: Composable) -> Composed:
-    if not (query.features or query.models or query.users or query.search):
+    if not _is_filtered(query):
         return SUM_DAYS_OF_TRACES.format(with_waiting=WITH_WAITING)
     source = _write_stored(("calls", "unpriced_calls", "billed_cost"), in_period)
     return SUM_TRACES.format(with_waiting=WITH_WAITING, source=source)
 
 
-def _write_stored(columns: tuple[str, ...], in_period: Composable) -> Composed:
-    return STORED.format(columns=list_names(columns), in_period=in_period, not_waiting=NOT_WAITING)
+def _is_filtered(query: TraceQuery) -> bool:
+    return bool(query.features or query.models or query.users or query.search)
+
+
+def _write_stored(columns: tuple[str, ...], in_period: Composable, *, first_day: Composable = FIRST_DAY) -> Composed:
+    return STORED.format(columns=list_names(columns), in_period=in_period, not_waiting=NOT_WAITING, first_day=first_day)
 
 
 def _write_filters(query: TraceQuery, *, using: str) -> tuple[Composed, dict[str, Any]]:
