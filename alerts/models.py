@@ -52,6 +52,7 @@ class BudgetWindow(models.Model):
 
     class Meta:
         db_table = "budget_window"
+        indexes = [models.Index(fields=["window_end"], name="budget_window_by_end")]
 
 
 class Alert(models.Model):

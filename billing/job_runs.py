@@ -33,10 +33,29 @@ def find_daily_slot(now: datetime, *, hour: int, minute: int) -> datetime:
     return today if today <= now else today - timedelta(days=1)
 
 
+FIND_LAST_SLOT_SQL = "SELECT max(slot) FROM job_run WHERE job = %(job)s AND finished_at IS NOT NULL"
+
+
+def find_last_slot(*, job: str) -> datetime | None:
+    """The latest slot whose run came to its end; None before the first."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_LAST_SLOT_SQL, {"job": job})
+        return cursor.fetchone()[0]
+
+
 def record_run(*, job: str, slot: datetime, result: str) -> None:
     """Keep a run as finished, with its result, whether or not its slot was claimed."""
     with connection.cursor() as cursor:
         cursor.execute(FINISH_SLOT_SQL, {"job": job, "slot": slot, "now": slot, "result": result})
+
+
+FORGET_SLOTS_SQL = "DELETE FROM job_run WHERE job = %(job)s AND slot < %(before)s"
+
+
+def forget_slots(*, job: str, before: datetime) -> None:
+    """Drop what nobody asks for of a job that runs often."""
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET_SLOTS_SQL, {"job": job, "before": before})
 
 
 def beat_heart(*, now: datetime) -> None:

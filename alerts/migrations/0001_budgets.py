@@ -82,7 +82,10 @@ class Migration(migrations.Migration):
                         ("forecast", models.DecimalField(decimal_places=12, max_digits=30, null=True)),
                         ("evaluated_at", models.DateTimeField()),
                     ],
-                    options={"db_table": "budget_window"},
+                    options={
+                        "db_table": "budget_window",
+                        "indexes": [models.Index(fields=["window_end"], name="budget_window_by_end")],
+                    },
                 ),
             ],
         )

@@ -28,7 +28,13 @@ from billing.selectors.dimensions import list_dimension_values
 from billing.selectors.intake import IntakeRow, TenantIntake, get_intake, sum_intake_by_tenant
 from billing.selectors.percentiles import MEASURES, PercentilesBy, get_percentiles, get_percentiles_by
 from billing.selectors.rates import RateInForce, list_rates_in_force
-from billing.selectors.scopes import ScopeCost, ScopesQuery, list_scope_costs, list_scope_costs_of_tenants
+from billing.selectors.scopes import (
+    ScopeCost,
+    ScopesQuery,
+    list_scope_costs,
+    list_scope_costs_of_tenants,
+    list_top_values,
+)
 from billing.selectors.state import (
     LastReconciliation,
     RollupLag,
@@ -91,6 +97,7 @@ __all__ = [
     "list_rates_in_force",
     "list_scope_costs",
     "list_scope_costs_of_tenants",
+    "list_top_values",
     "list_traces",
     "list_unpriced_models",
     "sum_costs_by_tenant",

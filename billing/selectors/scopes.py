@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier, Literal
 
 from billing.rollups.tables import list_names
 from billing.selectors.queries import DIMENSIONS
@@ -82,3 +82,35 @@ def _write_statement(dimensions: tuple[str, ...], *, by_days: bool, is_everybody
         with_pending=not is_everybodys,
     )
     return LIST_SCOPE_COSTS.format(groups=list_names(groups), sums=sums).as_string()
+
+
+LIST_TOP_VALUES = SQL(
+    "SELECT {column}, billed_cost FROM ({sums}) AS summed ORDER BY billed_cost DESC, {column} LIMIT {most}"
+)
+
+
+def list_top_values(
+    dimension: str, query: ScopesQuery, *, tenant_id: int, most: int, using: str = "default"
+) -> list[tuple[str, Decimal]]:
+    """The dearest values of a dimension within one tenant's query, '' for none, the dearest first."""
+    statement = _write_ranking(dimension, query.dimensions, by_days=bool(query.timezone), most=most)
+    filters = {name: tuple((query.values or {})[name]) for name in query.dimensions}
+    period = name_period(query.start, query.end, timezone=query.timezone or "UTC")
+    with reading_scope(tenant_id, using=using), prepared_cursor(using=using) as cursor:
+        cursor.execute(statement, {"tenant_id": tenant_id, **period, **name_filters(filters)})
+        return cursor.fetchall()
+
+
+@lru_cache(maxsize=200)
+def _write_ranking(dimension: str, dimensions: tuple[str, ...], *, by_days: bool, most: int) -> str:
+    by_users = "user" in (dimension, *dimensions)
+    sums = sum_costs(
+        ONE_TENANT,
+        granularity="total",
+        by_days=by_days and not by_users,
+        by_users=by_users,
+        groups=(DIMENSIONS[dimension],),
+        filters=dimensions,
+        quantities=("billed_cost",),
+    )
+    return LIST_TOP_VALUES.format(column=Identifier(DIMENSIONS[dimension]), sums=sums, most=Literal(most)).as_string()

@@ -43,6 +43,8 @@ CREATE TABLE budget_window (
     CONSTRAINT budget_window_of_budget FOREIGN KEY (tenant_id, budget_id) REFERENCES budget (tenant_id, id),
     CONSTRAINT budget_window_is_half_open CHECK (window_start < window_end)
 ) WITH (fillfactor = 70);
+-- The job looks at those that go on, or ended lately, whoever's they are.
+CREATE INDEX budget_window_by_end ON budget_window (window_end);
 
 SELECT protect_tenant_table(t) FROM unnest(ARRAY['budget', 'budget_window']::regclass[]) AS t;
 
