@@ -183,3 +183,47 @@ class AlertAttempt(models.Model):
 
     class Meta:
         db_table = "alert_attempt"
+
+
+class QuotaDecisionHour(models.Model):
+    """How often a budget decided so; counter: by which set of counts, of Redis or of the database."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "budget_id", "hour", "decision", "counter")
+    tenant_id = models.BigIntegerField()
+    budget_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    decision = models.TextField()
+    counter = models.TextField()
+    checks = models.BigIntegerField()
+
+    class Meta:
+        db_table = "quota_decision_hour"
+
+
+class QuotaHold(models.Model):
+    """What was reserved while Redis was away."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.TextField()
+    budget_ids = ArrayField(models.BigIntegerField())
+    amount = models.DecimalField(max_digits=24, decimal_places=9)  # USD, in each of the budgets
+    decision = models.TextField()
+    expires_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)  # its event is booked
+
+    class Meta:
+        db_table = "quota_hold"
+        indexes = [models.Index(fields=["tenant_id", "expires_at"], name="quota_hold_by_end")]
+
+
+class WatchSetting(models.Model):
+    """What a tenant has set of its thresholds, as `alerts.core.watch_settings` writes it; no row: the defaults."""
+
+    tenant_id = models.BigIntegerField(primary_key=True)
+    thresholds = models.JSONField()
+    changed_by = models.TextField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "watch_setting"

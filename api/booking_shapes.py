@@ -75,6 +75,7 @@ _SPECIAL: dict[str, Schema] = {
         "required": ["amount", "currency"],
         "additionalProperties": False,
     },
+    "reservation_id": TEXT | {"description": "What `POST /v1/quota/check` held for the call: it is let go of."},
     "tenant": TEXT | {"description": "The tenant's slug; for operators' keys alone."},
 }
 

@@ -74,6 +74,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "query_invalid": ProblemType(422, "Query parameters are wrong"),
     "query_refused": ProblemType(422, "The question has no exact answer"),
     "rate_limited": ProblemType(429, "More than the tenant or the key may send at this moment"),
+    "quota_invalid": ProblemType(422, "The check cannot be made as it stands"),
+    "quota_denied": ProblemType(429, "A budget has no room for this call"),
     "internal": ProblemType(500, "Something of ours went wrong"),
     "too_slow": ProblemType(503, "The database took too long and was stopped"),
     "database_away": ProblemType(503, "The database is away; the same request may be sent again"),

@@ -10,7 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from api.auth import RememberedKeyAuthentication
+from api.auth import BrieflyRememberedKeyAuthentication, RememberedKeyAuthentication
 from api.parameters import Parameter, describe_parameters
 from api.problems import CONTENT_TYPE, PROBLEM_TYPES
 from api.shapes import COMPONENTS, Schema, refer
@@ -25,8 +25,9 @@ X_TENANT = OpenApiParameter(
 )
 
 
-# Two ways to look a key up are one scheme; the generator would take them for two of one name, and say so.
-set_override(RememberedKeyAuthentication, "suppress_collision_warning", True)
+# The ways to look a key up are one scheme; the generator would take them for several of one name, and say so.
+for one_scheme in (RememberedKeyAuthentication, BrieflyRememberedKeyAuthentication):
+    set_override(one_scheme, "suppress_collision_warning", True)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):

@@ -6,6 +6,7 @@ from typing import Any
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
+from api.quota_shapes import QUOTA_COMPONENTS
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
 from billing.core.drivers import NAME_LENGTH_MAX
 from billing.selectors import CHANGE_KINDS, CHANGE_STEPS, DIMENSIONS
@@ -368,6 +369,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "Explanation": EXPLANATION,
     "Rates": RATES,
     **RATE_COMPONENTS,
+    **QUOTA_COMPONENTS,
     "Trace": TRACE,
     "Coverage": COVERAGE,
     "CostRow": COST_ROW,

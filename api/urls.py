@@ -13,6 +13,7 @@ from api.views.keys import PublicKeys
 from api.views.me import Me
 from api.views.metrics import Metrics
 from api.views.otlp import OtlpLogs, OtlpMetrics, OtlpTraces
+from api.views.quota import QuotaCheck, QuotaDecisions
 from api.views.rate_versions import (
     RateExaminations,
     RateJobDetail,
@@ -52,6 +53,8 @@ urlpatterns = [
     path("v1/rates/<int:rate_id>/<str:step>", RateStep.as_view(), name="take_rate_step"),
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),
+    path("v1/quota/check", QuotaCheck.as_view(), name="check_quota"),
+    path("v1/quota/decisions", QuotaDecisions.as_view(), name="list_quota_decisions"),
     path("v1/docs", Docs.as_view(), name="show_docs"),
     path(".well-known/tokenledger-keys", PublicKeys.as_view(), name="list_public_keys"),
     path("healthz", Health.as_view(), name="get_health"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models import Q, Value
 from django.db.models.functions import Least, Now
 
@@ -127,22 +127,31 @@ def find_api_key(token: str) -> ApiKeyHolder | None:
 
 REMEMBERED_SECONDS = 10
 REMEMBERED_MAX = 10_000
-_remembered: dict[str, tuple[float, ApiKeyHolder]] = {}  # by token: until when, of the process's own clock
+_remembered: dict[str, tuple[float, ApiKeyHolder]] = {}  # by token: when it was found, by the process's own clock
 
 
-def recall_api_key(token: str) -> ApiKeyHolder | None:
-    """As `find_api_key`, but a key that was found is believed for REMEMBERED_SECONDS, revoked or not.
+def recall_api_key(token: str, *, seconds: float = REMEMBERED_SECONDS) -> ApiKeyHolder | None:
+    """As `find_api_key`, but a key that was found is believed for `seconds`, revoked or not.
 
-    Only for who confirms it later, in the transaction that acts on it: see `list_live_keys`, a function in SQL.
+    For longer than a moment only for who confirms it later, in the transaction that acts on it: see `list_live_keys`,
+    a function in SQL. While the database is away a key is believed for REMEMBERED_SECONDS in any case.
     """
     found = _remembered.get(token)
-    if found and monotonic() < found[0]:
+    age = monotonic() - found[0] if found else 0
+    if found and age < seconds:
         return found[1]
-    holder = find_api_key(token)
+    try:
+        holder = find_api_key(token)
+    except OperationalError:
+        if found and age < REMEMBERED_SECONDS:
+            return found[1]
+        raise
     if holder:
         if len(_remembered) >= REMEMBERED_MAX:
             _remembered.clear()
-        _remembered[token] = monotonic() + REMEMBERED_SECONDS, holder
+        _remembered[token] = monotonic(), holder
+    else:
+        _remembered.pop(token, None)
     return holder
 
 

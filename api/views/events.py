@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from alerts.quota import settle_reservations
 from api.auth import Access, RememberedKeyAuthentication, refuse_key
 from api.booking_shapes import EVENTS_BODIES
 from api.limits import Payer, find_payer, hold_place, take_events
@@ -33,6 +34,7 @@ from billing.ingestion import (
 from tenants.selectors import get_tenant
 
 UNPRICED_REASONS_MAX = 20
+SETTLED = ("accepted", "duplicate")  # whose reservations are let go of
 PARAMETERS = (
     Parameter(
         "atomic",
@@ -119,6 +121,7 @@ def _book(request: Request, body: bytes, flags: dict[str, Any], cost_lines: Cost
         raise _refuse_whole(refused.receipt) from refused
     except KeyRevoked as revoked:
         raise refuse_key() from revoked
+    _settle(shares, receipts)
     answer = _write_answer(receipts, with_accepted=flags["results"] == "all")
     is_mixed = any(receipt.conflicts or receipt.rejected for receipt in receipts)
     return Response(answer, status=207 if is_mixed else 200)
@@ -151,6 +154,15 @@ def _share_out(items: Sequence[ParsedItem], access: Access) -> list[_Share]:
                 item = _refuse(item, ItemProblem("tenant", "tenant_unknown", f"there is no tenant {item.tenant!r}"))
         shares[payer].append(item)
     return [_Share(payer, shares[payer]) for payer in sorted(shares, key=lambda payer: payer.tenant_id)]
+
+
+def _settle(shares: Sequence[_Share], receipts: Sequence[Receipt]) -> None:
+    """Let go of what was held for the calls that are booked now, or were before."""
+    for share, receipt in zip(shares, receipts, strict=True):
+        named = {item.index: item.reservation_id for item in share.items if item.reservation_id}
+        if named:
+            booked = [named.get(result.index) for result in receipt.results if result.status in SETTLED]
+            settle_reservations(tenant_id=share.payer.tenant_id, reservation_ids=filter(None, booked))
 
 
 def _refuse(item: ParsedItem, problem: ItemProblem) -> ParsedItem:

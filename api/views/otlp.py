@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from alerts.quota import settle_reservations
 from api.auth import Access
 from api.booking_shapes import OTLP_BODIES
 from api.limits import Payer, find_payer, hold_place, take_events
@@ -18,9 +19,9 @@ from api.parsing.otlp import CONTENT_TYPES, UnreadableSpan, read_spans, write_re
 from api.parsing.spans import take_span
 from api.problems import PROTOBUF, Problem
 from api.schema import describe_call
-from billing.core.spans import OTHER
+from billing.core.spans import CALL, OTHER
 from billing.ingestion import RejectedItem
-from billing.spans import RefusedSpan, TakenSpan, book_spans
+from billing.spans import RefusedSpan, SpanReceipt, TakenSpan, book_spans
 from tenants.selectors import get_tenant
 
 REFUSED_NAMED_MAX = 10
@@ -78,6 +79,7 @@ def _book(request: Request, body: bytes, content_type: str) -> HttpResponse:
             now=now,
         )
         refused += receipt.refused
+        _settle(payer, share, receipt)
     answer = write_response(
         kind="traces",
         content_type=content_type,
@@ -85,6 +87,19 @@ def _book(request: Request, body: bytes, content_type: str) -> HttpResponse:
         message=NO_SPANS if body.strip() == b"{}" else _describe_refused(refused),
     )
     return HttpResponse(answer, content_type=content_type)
+
+
+def _settle(payer: Payer, share: "_Share", receipt: SpanReceipt) -> None:
+    """Let go of what was held for the calls that are booked now, or were before; a summary that waits holds on."""
+    refused = {span.index for span in receipt.refused}
+    named = [
+        taken.reading.fields["reservation_id"]
+        for taken in share.spans
+        if taken.event and taken.reading.role == CALL and taken.reading.fields.get("reservation_id")
+        and taken.span.index not in refused
+    ]  # fmt: skip
+    if named:
+        settle_reservations(tenant_id=payer.tenant_id, reservation_ids=named)
 
 
 class _UnbilledSignal(APIView):

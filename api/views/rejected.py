@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from alerts.quota import settle_reservations
 from api.auth import Access
 from api.limits import find_payer, take_events
 from api.parameters import Parameter, read_query, read_uuid, read_whole
@@ -83,6 +84,8 @@ class RejectedReplay(APIView):
             tenant_id=access.tenant_id, rejected_id=rejected_id, event=item.event, api_key_id=access.key_id, now=now
         )
         [result] = receipt.results
+        if item.reservation_id and result.status != "conflict":
+            settle_reservations(tenant_id=access.tenant_id, reservation_ids=[item.reservation_id])
         if result.status == "conflict":
             raise Problem(
                 "event_conflict",

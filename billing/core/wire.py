@@ -53,6 +53,7 @@ class WireEvent(msgspec.Struct, forbid_unknown_fields=True):
     cache_hit: bool | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     reported_cost: dict[str, Any] | UnsetType = UNSET
+    reservation_id: Optional = UNSET
     tenant: Optional = UNSET
 
 

@@ -53,6 +53,7 @@ class ParsedItem(msgspec.Struct, frozen=True):
     tenant: str  # named by the event; '' for the key's own
     problems: tuple[ItemProblem, ...] = ()
     raw: str = ""
+    reservation_id: str = ""  # what was held for it: of no interest to the ledger
 
 
 encode_wire = msgspec.json.Encoder(decimal_format="number").encode
@@ -80,7 +81,8 @@ def parse_event(
 def judge_event(index: int, wire: WireEvent, raw: bytes, now: datetime, may_backfill: bool) -> ParsedItem:
     """The verdict on a well-formed event; without its text (`raw` empty) a refused one is written anew."""
     try:
-        return ParsedItem(index, wire.id, make_event(wire, now=now, may_backfill=may_backfill), wire.tenant or "")
+        event = make_event(wire, now=now, may_backfill=may_backfill)
+        return ParsedItem(index, wire.id, event, wire.tenant or "", reservation_id=wire.reservation_id or "")
     except ItemRefused as refused:
         return refuse_item(index, wire.id, raw or encode_wire(wire), refused.problems, wire.tenant or "")
 

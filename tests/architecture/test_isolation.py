@@ -110,6 +110,8 @@ MACHINE_ROUTES = {
     "v1/rates/<int:rate_id>/reratings": Route("/v1/rates/1/reratings", scope="admin", method="POST", shows=False),
     "v1/rates/<int:rate_id>/<str:step>": Route("/v1/rates/1/approve", scope="admin", method="POST", shows=False),
     "v1/me": Route("/v1/me", scope="any"),
+    "v1/quota/check": Route("/v1/quota/check", scope="quota", method="POST", shows=False),
+    "v1/quota/decisions": Route("/v1/quota/decisions", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
     "v1/schema": Route("/v1/schema", is_open=True),
     "v1/docs": Route("/v1/docs", is_open=True),
     ".well-known/tokenledger-keys": Route("/.well-known/tokenledger-keys", is_open=True),
@@ -371,7 +373,7 @@ def test_without_a_key_with_a_revoked_one_and_with_another_scope_a_machine_gets_
     route = MACHINE_ROUTES[name]
     revoked = make_key(world.acme, ALL_SCOPES)
     revoke_api_key(tenant_id=world.acme.id, key_id=revoked.split("_")[1], now=datetime.now(UTC))
-    other = make_key(world.acme, "quota")
+    other = make_key(world.acme, "read" if route.scope == "quota" else "quota")
     attempts = [({}, 401), ({"Authorization": f"Bearer {revoked}"}, 401), ({"Authorization": f"Bearer {other}"}, 403)]
     for path, named in make_paths(route, world):
         for headers, status in attempts if route.scope != "any" else attempts[:2]:

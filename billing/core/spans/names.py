@@ -124,6 +124,7 @@ ATTRIBUTION = {
     "region": ("tokenledger.region",),
     "prompt_hash": ("tokenledger.prompt_hash",),
     "content_digest": ("tokenledger.content_digest",),
+    "reservation_id": ("tokenledger.reservation_id",),
 }  # fmt: skip
 TENANT = "tokenledger.tenant"
 CACHE_HIT = "tokenledger.cache_hit"
@@ -173,7 +174,7 @@ def is_wanted(name: str) -> bool:
 _ONCE_SAID = frozenset((
     "input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
     "reasoning_tokens", *MODALITY_TOKENS, "cost_amount", "response_id", "user", "session_id", "prompt_hash",
-    "content_digest", "model_parameters",
+    "content_digest", "reservation_id", "model_parameters",
 ))  # fmt: skip
 SAID_AGAIN = WANTED - {name for name, (slot, _) in SLOT_BY_NAME.items() if slot in _ONCE_SAID}
 

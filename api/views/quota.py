@@ -1,0 +1,171 @@
+"""/v1/quota: whether a call may be made, asked before it is made; and how often the answer was no."""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from alerts.budgets import list_budgets
+from alerts.core.quota import DECISIONS, DENY, Standing
+from alerts.decisions import DecisionHour, read_decisions
+from alerts.quota import QuotaAnswer, check_quota
+from api.auth import Access, BrieflyRememberedKeyAuthentication
+from api.parameters import TIME_SCHEMA, Parameter, read_query, read_time, read_whole
+from api.parsing.bodies import JSON, read_body, read_content_type
+from api.parsing.quota import read_quota_question
+from api.problems import Problem
+from api.renderers import write_money, write_time
+from api.schema import describe_call
+from api.shapes import refer
+
+CURRENCY = "USD"
+HOURS_MAX = 24 * 400
+ID_MAX = 2**63 - 1
+PARAMETERS = (
+    Parameter("from", read_time, "First hour.", TIME_SCHEMA, is_required=True),
+    Parameter("to", read_time, "The hour after the last.", TIME_SCHEMA, is_required=True),
+    Parameter(
+        "budget", read_whole(1, ID_MAX), "Of these budgets alone.", {"type": "integer", "minimum": 1},
+        is_repeatable=True,
+    ),
+)  # fmt: skip
+
+
+class QuotaCheck(APIView):
+    """Answer before a model is called."""
+
+    authentication_classes = [BrieflyRememberedKeyAuthentication]
+    required_scope = "quota"
+
+    @describe_call(
+        operation_id="check_quota",
+        summary="Whether a call may be made, by the budgets that count it",
+        description=(
+            "Asked before the call. `reserve` holds what it may cost, in all of these budgets or in none, until the "
+            "event that names the `reservation_id` is booked. A denial is a 429 with `Retry-After`, where asking "
+            "again can help."
+        ),
+        tag="watching",
+        scope=required_scope,
+        request={JSON: refer("QuotaQuestion")},
+        answers={200: "QuotaAnswer"},
+        problems=(
+            "query_invalid", "quota_invalid", "quota_denied", "body_empty", "body_malformed", "body_incomplete",
+            "body_too_large", "content_type_unknown", "content_encoding_unknown",
+        ),
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        read_query(request.query_params, ())
+        access: Access = request.auth
+        if read_content_type(request._request) != JSON:
+            raise Problem("content_type_unknown", f"Send {JSON}.")
+        asked = read_quota_question(read_body(request._request), key_id=access.key_id)
+        answer = check_quota(
+            asked.call,
+            tenant_id=access.tenant_id,
+            now=timezone.now(),
+            reserves=asked.reserves,
+            request_id=asked.request_id,
+            hold_seconds=asked.hold_seconds,
+        )
+        if answer.decision == DENY:
+            raise _deny(answer)
+        return Response(write_answer(answer))
+
+
+class QuotaDecisions(APIView):
+    required_scope = "read"
+
+    @describe_call(
+        operation_id="list_quota_decisions",
+        summary="How often each budget allowed, warned, throttled and denied, by the hour",
+        description="Hours without a check are left out; the last minute may be missing.",
+        tag="watching",
+        scope=required_scope,
+        parameters=PARAMETERS,
+        answers={200: "QuotaDecisions"},
+    )
+    def get(self, request: Request) -> Response:
+        asked = read_query(request.query_params, PARAMETERS)
+        tenant_id = request.auth.tenant_id
+        _check_period(asked["from"], asked["to"])
+        known = {budget.id for budget in list_budgets(tenant_id=tenant_id, with_retired=True)}
+        hours = read_decisions(
+            tenant_id=tenant_id,
+            budget_ids=sorted(known.intersection(asked["budget"]) if asked["budget"] else known),
+            start=asked["from"],
+            end=asked["to"],
+        )
+        return Response({"decisions": write_decisions(hours)})
+
+
+def _check_period(start: datetime, end: datetime) -> None:
+    if not 0 < (end - start).total_seconds() <= HOURS_MAX * 3600:
+        told = f"This stands after `from`, by {HOURS_MAX // 24} days at most."
+        raise Problem("query_invalid", f"to: {told}", problems=[{"field": "to", "detail": told}])
+
+
+def _deny(answer: QuotaAnswer) -> Problem:
+    seconds = answer.retry_after_seconds
+    return Problem(
+        "quota_denied",
+        _tell_denial(answer),
+        headers={"Retry-After": str(seconds)} if seconds else {},
+        **write_answer(answer),
+    )
+
+
+def _tell_denial(answer: QuotaAnswer) -> str:
+    assert answer.standing, "a denial is a budget's"
+    standing, cost = answer.standing, answer.estimate.cost
+    if answer.excess:
+        return f"The budget “{standing.budget.name}”: {answer.excess}."
+    held = f", {answer.held:f} of it held for calls under way" if answer.held else ""
+    asked = f"; the call may cost {cost:f}" if cost is not None else ""
+    used = standing.spent + answer.held
+    return f"The budget “{standing.budget.name}” has used {used:f} of {standing.limit:f} {CURRENCY}{held}{asked}."
+
+
+def write_answer(answer: QuotaAnswer) -> dict[str, Any]:
+    standing, estimate = answer.standing, answer.estimate
+    return {
+        "decision": answer.decision,
+        "budget": _write_budget(standing) if standing else None,
+        "limit": write_money(standing.limit) if standing else None,
+        "spent": write_money(standing.spent) if standing else None,
+        "held": write_money(answer.held) if standing else None,
+        "remaining": write_money(max(standing.limit - standing.spent - answer.held, 0)) if standing else None,
+        "estimated_cost": write_money(estimate.cost),
+        "estimate_missing": estimate.reason or None,
+        "unchecked_limits": answer.unchecked,
+        "retry_after_seconds": answer.retry_after_seconds,
+        "suggested_model": answer.suggested_model or None,
+        "reservation_id": answer.reservation_id or None,
+        "held_until": write_time(answer.held_until),
+        "currency": CURRENCY,
+        "counters": answer.counters,
+    }
+
+
+def _write_budget(standing: Standing) -> dict[str, Any]:
+    return {
+        "id": standing.budget.id,
+        "name": standing.budget.name,
+        "window": standing.budget.window,
+        "window_start": write_time(standing.window_start),
+        "window_end": write_time(standing.window_end),
+    }
+
+
+def write_decisions(hours: list[DecisionHour]) -> list[dict[str, Any]]:
+    """One row a budget and hour."""
+    rows: dict[tuple[datetime, int], dict[str, int]] = defaultdict(
+        lambda: {f"{decision}_checks": 0 for decision in DECISIONS}
+    )
+    for one in hours:
+        rows[one.hour, one.budget_id][f"{one.decision}_checks"] = one.checks
+    return [{"budget": budget_id, "hour": write_time(hour), **counts} for (hour, budget_id), counts in rows.items()]
