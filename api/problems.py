@@ -67,6 +67,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "content_invalid": ProblemType(422, "The prompt and completion cannot be kept as they stand"),
     "driver_invalid": ProblemType(422, "The business drivers cannot be kept as they stand"),
     "driver_refused": ProblemType(409, "No further business driver is taken"),
+    "watch_setting_invalid": ProblemType(422, "The thresholds cannot be set as they stand"),
     "rate_invalid": ProblemType(422, "The rate cannot be kept as it stands"),
     "rate_has_findings": ProblemType(422, "The rate has errors, or questions that nobody confirmed"),
     "nothing_booked": ProblemType(422, "With atomic=true nothing was booked"),

@@ -8,6 +8,7 @@ from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.quota_shapes import QUOTA_COMPONENTS
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
+from api.watch_shapes import WATCH_COMPONENTS
 from billing.core.drivers import NAME_LENGTH_MAX
 from billing.selectors import CHANGE_KINDS, CHANGE_STEPS, DIMENSIONS
 from billing.selectors.traces import TOKEN_COLUMNS
@@ -369,6 +370,8 @@ COMPONENTS: Mapping[str, Schema] = {
     "Explanation": EXPLANATION,
     "Rates": RATES,
     **RATE_COMPONENTS,
+    **RATE_COMPONENTS,
+    **WATCH_COMPONENTS,
     **QUOTA_COMPONENTS,
     "Trace": TRACE,
     "Coverage": COVERAGE,

@@ -27,6 +27,7 @@ from api.views.rates import Rates
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
 from api.views.traces import TraceDetail
+from api.views.watch_settings import WatchSettings
 
 urlpatterns = [
     path("v1/events", Events.as_view(), name="post_events"),
@@ -41,6 +42,7 @@ urlpatterns = [
     path("v1/costs", Costs.as_view(), name="get_costs"),
     path("v1/costs/changes", CostChanges.as_view(), name="get_cost_changes"),
     path("v1/drivers", Drivers.as_view(), name="drivers"),
+    path("v1/watch-settings", WatchSettings.as_view(), name="watch_settings"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
     path("v1/rates", Rates.as_view(), name="list_rates"),

@@ -99,6 +99,7 @@ MACHINE_ROUTES = {
     "v1/drivers": Route(
         "/v1/drivers", ("from=2026-01-01&to=2026-12-31", "from=2026-01-01&to=2026-12-31&name=acme-orders"), scope="read"
     ),
+    "v1/watch-settings": Route("/v1/watch-settings", scope="read", shows=False),
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
     "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),

@@ -173,7 +173,7 @@ READER_TABLES = {
     "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",
     "outbox", "cost_hour", "cost_day", "cost_slice", "quota_decision_hour", "quota_hold",
     "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week", "intake_tally", "intake_hour", "job_run",
-    "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day",
+    "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day", "watch_setting",
 }  # fmt: skip
 LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")
 

@@ -1,0 +1,95 @@
+"""/v1/watch-settings: from where on what is out of the ordinary is told, by kind of anomaly."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from alerts.core.watch_settings import ThresholdsRefused, write_setting
+from alerts.thresholds import KeptSetting, change_setting, get_setting
+from api.parameters import read_query
+from api.parsing.bodies import JSON, read_body, read_content_type
+from api.problems import Problem
+from api.renderers import write_time
+from api.schema import describe_call
+from api.shapes import refer
+from billing.core.wire_checks import ItemRefused, load_strictly
+
+BODY_BYTES_MAX = 64_000
+
+
+class WatchSettings(APIView):
+    @property
+    def required_scope(self) -> str:
+        return "admin" if self.request.method == "PATCH" else "read"
+
+    @describe_call(
+        operation_id="get_watch_settings",
+        summary="From where on an anomaly is told, by kind",
+        description="All thresholds, those that nobody set as well; `changed` has what differs from the defaults.",
+        tag="watching",
+        scope="read",
+        answers={200: "WatchSettings"},
+        problems=["query_invalid"],
+    )
+    def get(self, request: Request) -> Response:
+        read_query(request.query_params, ())
+        return Response(write_kept(get_setting(tenant_id=request.auth.tenant_id)))
+
+    @describe_call(
+        operation_id="change_watch_settings",
+        summary="Set thresholds of anomalies",
+        description=(
+            "What is named is set, `null` brings a default back, and everything else stays. All changes are made or "
+            "none. `off` is the whole list of kinds that are not looked for. It is an act of the tenant's ledger; the "
+            "same again changes nothing."
+        ),
+        tag="watching",
+        scope="admin",
+        request={JSON: refer("WatchSettingChanges")},
+        answers={200: "WatchSettings"},
+        problems=(
+            "query_invalid", "watch_setting_invalid", "body_empty", "body_malformed", "body_incomplete",
+            "body_too_large", "content_type_unknown", "content_encoding_unknown",
+        ),
+    )  # fmt: skip
+    def patch(self, request: Request) -> Response:
+        read_query(request.query_params, ())
+        if read_content_type(request._request) != JSON:
+            raise Problem("content_type_unknown", f"Send {JSON}.")
+        changes = _read_changes(read_body(request._request))
+        actor = f"key {request.auth.key_id}"
+        try:
+            kept = change_setting(changes, tenant_id=request.auth.tenant_id, actor=actor, now=timezone.now())
+        except ThresholdsRefused as refused:
+            raise _refuse([(problem.field, problem.detail) for problem in refused.problems]) from None
+        return Response(write_kept(kept))
+
+
+def _read_changes(body: bytes) -> dict[str, Any]:
+    try:
+        changes = load_strictly(body, bytes_max=BODY_BYTES_MAX)
+    except ItemRefused as refused:
+        raise _refuse([(problem.field, problem.detail) for problem in refused.problems]) from None
+    if not isinstance(changes, dict):
+        raise _refuse([("", "must be an object of thresholds by kind")])
+    return changes
+
+
+def _refuse(problems: list[tuple[str, str]]) -> Problem:
+    return Problem(
+        "watch_setting_invalid",
+        "; ".join(f"{field} {detail}".strip() for field, detail in problems[:5]),
+        problems=[{"field": field, "detail": detail} for field, detail in problems[:100]],
+    )
+
+
+def write_kept(kept: KeptSetting) -> dict[str, Any]:
+    return {
+        **write_setting(kept.setting),
+        "changed": dict(kept.document),
+        "changed_by": kept.changed_by,
+        "changed_at": kept.changed_at and write_time(kept.changed_at),
+    }
