@@ -6,6 +6,3 @@ from django.apps import AppConfig
 class ApiConfig(AppConfig):
     name = "api"
 
-    def ready(self) -> None:
-        """Tell the schema generator how a key is sent; it finds such descriptions by their being imported."""
-        from api import schema  # noqa: F401

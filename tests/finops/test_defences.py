@@ -3,11 +3,14 @@
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command, get_commands, load_command_class
+from django.core.management.base import SystemCheckError
 from django.db import connections
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from finops.checks import check_application_role, refuse_strong_role
 from finops.defences import list_missing_partitions, list_role_faults, list_unguarded_tables, list_unprotected_tables
+from finops.environment import ROOT
 from finops.roles import OWNER
 from finops.services import list_services, locate_program
 from tests.conftest import DATABASE, URLS, accepts_connections, find_free_port
@@ -78,6 +81,19 @@ def test_the_system_check_refuses_the_owner_as_application_role(committed_db, mo
     assert error.id == "finops.E001" and error.msg.startswith(f"{OWNER} owns ")
     with pytest.raises(ImproperlyConfigured, match="Use the role tokenledger_app"):
         refuse_strong_role()
+
+
+def test_a_command_does_not_run_as_the_owner(committed_db, monkeypatch):
+    use_owner_as_application(monkeypatch)
+    with pytest.raises(SystemCheckError, match="finops.E001"):
+        call_command("list_api_keys", "acme", skip_checks=False)
+
+
+def test_every_command_asks_for_this_check_alone():
+    ours = {name: app for name, app in get_commands().items() if (ROOT / app).is_dir()}
+    asked = {name: list(load_command_class(app, name).requires_system_checks) for name, app in ours.items()}
+    assert asked == {name: [] if name in ("up", "doctor") else ["role"] for name in ours}
+    assert len(ours) > 15
 
 
 def test_a_database_that_is_away_is_no_fault_of_the_role(committed_db, monkeypatch):

@@ -29,6 +29,7 @@ class Command(BaseCommand):
         "Import price lists: those of the pinned genai-prices, or a file of our own format (docs/rates.md).\n"
         "Without --approve they become drafts for somebody else to approve. Running it twice changes nothing."
     )
+    requires_system_checks = ("role",)
 
     def create_parser(self, *args: object, **options: object) -> CommandParser:
         return super().create_parser(*args, formatter_class=RawDescriptionHelpFormatter, **options)

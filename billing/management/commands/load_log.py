@@ -19,6 +19,7 @@ from tenants.selectors import get_tenant
 
 class Command(BaseCommand):
     help = "Book a log of plain cost lines for a tenant. A second run books nothing: every line is a duplicate."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="JSON lines, a JSON list or a CSV; .gz is unpacked")

@@ -19,6 +19,7 @@ from tenants.selectors import get_tenant
 
 class Command(BaseCommand):
     help = "Book a public trace of model usage for a tenant. A second run books nothing: every row is a duplicate."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("trace", choices=sorted(TRACES))

@@ -13,6 +13,7 @@ class Command(BaseCommand):
     """Exit status 1 when there is a difference. Booking, rolling up and reading go on meanwhile."""
 
     help = "Sum the whole ledger again, compare it with every rollup and print each difference; expected are none."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--tenant", metavar="SLUG", help="only this tenant")

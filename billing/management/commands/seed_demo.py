@@ -14,6 +14,7 @@ from billing.management.moments import parse_moment
 
 class Command(BaseCommand):
     help = "Make five demo tenants with people, keys and simulated calls up to now."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, default=DAYS)

@@ -18,6 +18,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 class Command(BaseCommand):
     help = "Post live, simulated calls of a demo tenant through the API, until Ctrl-C or for a while."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rate", type=_parse_rate, default="10/s", metavar="N/s", help="events a second (10/s)")

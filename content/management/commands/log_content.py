@@ -15,6 +15,7 @@ class Command(BaseCommand):
         "Keep a tenant's prompts and completions, redacted, for some days; none are kept unless this was said. "
         "Prints the days alone on the last line, or off."
     )
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")

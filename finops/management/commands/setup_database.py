@@ -22,6 +22,7 @@ class Command(BaseCommand):
         "Make roles and database (where DATABASE_URL names an administrator), migrate as the owner, grant what "
         "the application role needs, and make the partitions of this and the next three months."
     )
+    requires_system_checks = ("role",)
 
     def handle(self, **options) -> None:
         if administrator_url := os.environ.get("DATABASE_URL"):

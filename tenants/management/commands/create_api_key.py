@@ -13,6 +13,7 @@ class Command(BaseCommand):
         "Make an API key. The tenant `operator` makes an operator's key, which may act for any tenant. "
         "Prints the key alone on the last line; it cannot be shown again."
     )
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")

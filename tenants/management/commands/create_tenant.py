@@ -7,6 +7,7 @@ from tenants.tenants import TenantRefused, create_tenant
 
 class Command(BaseCommand):
     help = "Make a tenant. Prints its id alone on the last line."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug")

@@ -15,6 +15,7 @@ class Command(BaseCommand):
         f"Make a person who can sign in; the password is read from {PASSWORD_VARIABLE}. "
         "Prints the person's id alone on the last line."
     )
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")

@@ -11,6 +11,7 @@ class Command(BaseCommand):
         "List a tenant's API keys: public id, name, scopes, when each was made, and when it was revoked. "
         "The secrets are kept nowhere."
     )
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")

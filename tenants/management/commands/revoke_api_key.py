@@ -9,6 +9,7 @@ from tenants.selectors import get_tenant
 
 class Command(BaseCommand):
     help = "Revoke an API key at once. Prints the key's public id alone on the last line."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")

@@ -8,6 +8,7 @@ from tenants.tenants import TenantRefused, set_fiscal_month
 
 class Command(BaseCommand):
     help = "Begin a tenant's fiscal years, and so its quarters, with a month. Prints the month alone on the last line."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")

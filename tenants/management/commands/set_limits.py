@@ -15,6 +15,7 @@ class Command(BaseCommand):
         "Set how much a tenant, or one of its keys, may send and ask in a second. Prints its own limits as JSON alone "
         "on the last line; null: the installation's for a tenant, none beside the tenant's for a key."
     )
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="slug")

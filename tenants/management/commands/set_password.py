@@ -13,6 +13,7 @@ class Command(BaseCommand):
         f"Give a person a new password, read from {PASSWORD_VARIABLE}; every session of the person ends. "
         "Prints the person's id alone on the last line."
     )
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
