@@ -1,7 +1,7 @@
 import pytest
 from django.db import connection, transaction
 
-from tenants.scope import tenant_scope
+from tenants.scope import reading_scope, tenant_scope
 from tests.factories import make_key, make_tenant
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -54,6 +54,20 @@ def test_an_error_in_an_inner_scope_leaves_the_outer_tenant_set(tenants):
         with pytest.raises(ZeroDivisionError), tenant_scope(globex.id):
             raise ZeroDivisionError
         assert visible_tenants() == {acme.id}
+
+
+def test_a_reader_in_a_scope_of_the_same_tenant_asks_nothing_more(tenants, django_assert_num_queries):
+    acme, globex = tenants
+    with reading_scope(acme.id), django_assert_num_queries(1), reading_scope(acme.id):
+        assert visible_tenants() == {acme.id}
+    assert visible_tenants() == set()
+    with tenant_scope(acme.id):
+        with reading_scope(globex.id), reading_scope(globex.id):
+            assert visible_tenants() == {globex.id}
+        with pytest.raises(ZeroDivisionError), reading_scope(globex.id):
+            raise ZeroDivisionError
+        with django_assert_num_queries(1), reading_scope(acme.id):
+            assert visible_tenants() == {acme.id}
 
 
 def test_a_row_of_another_tenant_cannot_be_written(tenants):
