@@ -227,3 +227,63 @@ class WatchSetting(models.Model):
 
     class Meta:
         db_table = "watch_setting"
+
+
+class ForecastRun(models.Model):
+    """What a night forecast of the rest of a month, from the day `made_on` on; money of those days, in USD.
+
+    scope_kind: '' for the whole tenant. spent: by the month's days before. actual: what they did cost, once it is over.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "scope_kind", "scope_value", "month", "made_on")
+    tenant_id = models.BigIntegerField()
+    scope_kind = models.TextField(blank=True)  # environment, cost_center, feature, budget
+    scope_value = models.TextField(blank=True)
+    month = models.DateField()
+    made_on = models.DateField()
+    made_at = models.DateTimeField()
+    method = models.TextField()
+    days_elapsed = models.SmallIntegerField()
+    days_ahead = models.SmallIntegerField()
+    spent = models.DecimalField(**SPENT)
+    expected = models.DecimalField(**SPENT)
+    low = models.DecimalField(**SPENT)
+    high = models.DecimalField(**SPENT)
+    ceiling = models.DecimalField(**SPENT)
+    run_rate = models.DecimalField(**SPENT)
+    volatility = models.FloatField()
+    growth = models.FloatField(null=True)
+    bias = models.FloatField(null=True)
+    coverage = models.FloatField(null=True)
+    facts = models.JSONField()
+    actual = models.DecimalField(**SPENT, null=True)
+
+    class Meta:
+        db_table = "forecast_run"
+
+
+class ForecastEvent(models.Model):
+    """Something known of a day beforehand: `alerts.core.outlooks.Event`, and by whom. It counts until it is removed."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    day = models.DateField()
+    amount = models.DecimalField(**AMOUNT)
+    cost_center = models.TextField(blank=True)
+    feature = models.TextField(blank=True)
+    note = models.TextField()
+    added_by = models.TextField()
+    added_at = models.DateTimeField()
+    removed_by = models.TextField(null=True)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "forecast_event"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "day", "amount", "cost_center", "feature", "note"],
+                condition=Q(removed_at=None),
+                name="forecast_event_once",
+            )
+        ]

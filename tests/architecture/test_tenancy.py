@@ -6,8 +6,8 @@ import pytest
 TENANT_TABLES = {
     "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "budget", "budget_window",
     "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
-    "cost_user_hour", "event_key", "histogram", "cost_histogram_week", "intake_hour", "intake_tally", "ledger_batch",
-    "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event", "saved_view", "span", "trace",
+    "cost_user_hour", "event_key", "forecast_event", "forecast_run", "histogram", "cost_histogram_week", "intake_hour",
+    "intake_tally", "ledger_batch", "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event", "saved_view", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
@@ -84,6 +84,8 @@ APP_GRANTS = {
     "alert_event": ADD,
     "budget": ADD,
     "budget_window": ADD | {"UPDATE"},
+    "forecast_event": ADD,
+    "forecast_run": ADD,
     "quota_decision_hour": ADD | {"UPDATE"},
     "quota_hold": WORK,
     "watch_setting": ADD | {"UPDATE"},
@@ -119,6 +121,9 @@ APP_COLUMN_GRANTS = {
     ("tenant", "timezone", "UPDATE"),
     ("tenant", "content_kept_days", "UPDATE"),
     ("tenant", "fiscal_month", "UPDATE"),
+    ("forecast_event", "removed_by", "UPDATE"),
+    ("forecast_event", "removed_at", "UPDATE"),
+    ("forecast_run", "actual", "UPDATE"),
     *(
         ("budget", column, "UPDATE")
         for column in (
@@ -171,7 +176,8 @@ APP_COLUMN_GRANTS = {
 }
 READER_TABLES = {
     "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",
-    "outbox", "cost_hour", "cost_day", "cost_slice", "quota_decision_hour", "quota_hold",
+    "outbox", "cost_hour", "cost_day", "cost_slice", "forecast_event", "forecast_run", "quota_decision_hour",
+    "quota_hold",
     "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week", "intake_tally", "intake_hour", "job_run",
     "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day", "watch_setting",
 }  # fmt: skip
