@@ -6,10 +6,12 @@ from celery import shared_task
 from django.utils import timezone
 
 from alerts.evaluation import evaluate_budgets
+from alerts.forecasts import make_forecasts_due
 from billing.job_runs import claim_slot, find_last_slot, forget_slots, record_run
 
 EVALUATE_JOB = "evaluate budgets"
 SLOTS_KEPT = timedelta(days=7)
+FORECASTS_SECONDS_MAX = 3 * 3600
 
 
 @shared_task(name="alerts.evaluate_budgets")
@@ -24,3 +26,11 @@ def evaluate_every_budget() -> None:
     result = f"{done.windows} windows, {done.changed} changed, {done.opened} alerts opened, {done.resolved} resolved"
     record_run(job=EVALUATE_JOB, slot=slot, result=result)
     forget_slots(job=EVALUATE_JOB, before=slot - SLOTS_KEPT)
+
+
+@shared_task(
+    name="alerts.make_forecasts", soft_time_limit=FORECASTS_SECONDS_MAX, time_limit=FORECASTS_SECONDS_MAX + 60
+)
+def make_every_forecast() -> None:
+    """Those of each tenant whose day has ended and has none yet; at any other time it finds nothing to do."""
+    make_forecasts_due(now=timezone.now())

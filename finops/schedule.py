@@ -24,6 +24,7 @@ TIMETABLE = {
     "drop spans that nobody asks for": _every("billing.prune_spans", 300),
     "count intake": _every("billing.fold_intake", 60),
     "look at every budget": _every("alerts.evaluate_budgets", 60),
+    "forecast months of tenants whose day is over": _every("alerts.make_forecasts", 600),
     "make partitions ahead": _every("ledger.ensure_partitions", 3600),
     "drop minutes after 30 days": _daily("billing.prune_calls_minute", hour=1, minute=10),
     "drop rejected events after 30 days": _daily("billing.prune_rejected_events", hour=1, minute=20),
