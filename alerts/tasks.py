@@ -28,9 +28,7 @@ def evaluate_every_budget() -> None:
     forget_slots(job=EVALUATE_JOB, before=slot - SLOTS_KEPT)
 
 
-@shared_task(
-    name="alerts.make_forecasts", soft_time_limit=FORECASTS_SECONDS_MAX, time_limit=FORECASTS_SECONDS_MAX + 60
-)
+@shared_task(name="alerts.make_forecasts", soft_time_limit=FORECASTS_SECONDS_MAX, time_limit=FORECASTS_SECONDS_MAX + 60)
 def make_every_forecast() -> None:
     """Those of each tenant whose day has ended and has none yet; at any other time it finds nothing to do."""
     make_forecasts_due(now=timezone.now())
