@@ -302,10 +302,6 @@ class Counters:
         """Have the next refresh release these: their events are booked. Raises CountersAway."""
         self._ask(lambda: self._settle(keys=name_keys(tenant_id, "holds", "settled"), args=list(reservation_ids)))
 
-    def forget(self, tenant_id: int) -> None:
-        """Make the next check read the standings anew. Raises CountersAway."""
-        self._ask(lambda: self._redis.delete(*name_keys(tenant_id, "state")))
-
     def list_tenants(self) -> list[int]:
         """Whose decisions were counted lately. Raises CountersAway."""
         return sorted(int(tenant_id) for tenant_id in self._ask(lambda: self._redis.smembers(TENANTS_KEY)))

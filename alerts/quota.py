@@ -61,7 +61,7 @@ TRIES_MAX = 8
 REDIS, DATABASE = "redis", "database"  # what counted
 DATABASE_MARK = "db-"  # begins the reservations that are held there
 
-__all__ = ["HOLD_SECONDS", "HOLD_SECONDS_MAX", "QuotaAnswer", "check_quota", "forget_standings", "settle_reservations"]
+__all__ = ["HOLD_SECONDS", "HOLD_SECONDS_MAX", "QuotaAnswer", "check_quota", "settle_reservations"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,12 +388,3 @@ def settle_reservations(*, tenant_id: int, reservation_ids: Iterable[str]) -> No
                 settle_holds(tenant_id=tenant_id, reservation_ids=in_database)
     except django.db.Error as error:
         logger.warning("%d reservations of tenant %d are held until they expire: %s", len(ids), tenant_id, error)
-
-
-def forget_standings(tenant_id: int) -> None:
-    """Have the next check read what a budget is now; of use after the commit that changed one."""
-    _reads.pop(tenant_id, None)
-    try:
-        get_counters().forget(tenant_id)
-    except CountersAway:
-        return

@@ -5,6 +5,8 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
+from alerts.decisions import fold_decisions
+from alerts.deliveries import deliver_due, send_outgoing
 from alerts.evaluation import evaluate_budgets
 from alerts.forecasts import make_forecasts_due
 from billing.job_runs import claim_slot, find_last_slot, forget_slots, record_run
@@ -32,3 +34,9 @@ def evaluate_every_budget() -> None:
 def make_every_forecast() -> None:
     """Those of each tenant whose day has ended and has none yet; at any other time it finds nothing to do."""
     make_forecasts_due(now=timezone.now())
+
+
+@shared_task(name="alerts.fold_decisions")
+def fold_quota_decisions() -> None:
+    """What Redis has counted of quota checks, into the table."""
+    fold_decisions(now=timezone.now())

@@ -23,6 +23,7 @@ TIMETABLE = {
     "settle traces that are quiet": _every("billing.settle_traces", 15),
     "drop spans that nobody asks for": _every("billing.prune_spans", 300),
     "count intake": _every("billing.fold_intake", 60),
+    "count what quota checks decided": _every("alerts.fold_decisions", 60),
     "look at every budget": _every("alerts.evaluate_budgets", 60),
     "forecast months of tenants whose day is over": _every("alerts.make_forecasts", 600),
     "make partitions ahead": _every("ledger.ensure_partitions", 3600),

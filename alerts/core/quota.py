@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
-from alerts.core.budgets import Budget, covers
+from alerts.core.budgets import Budget, covers, write_amount
 from billing.core.pricing import price_event
 from billing.core.rates import RateBook
 from billing.core.usage import Usage, UsageEvent
@@ -24,7 +24,7 @@ NANO_MAX = 2**53 - 1
 THROTTLE_SECONDS_MAX = 60
 HELD_SECONDS = 5  # after which a call is asked for again that only the calls under way leave no room for
 ALWAYS_REACHED = -1
-SECOND = timedelta(seconds=1)
+SECOND, ZERO = timedelta(seconds=1), Decimal(0)
 
 INPUT_UNKNOWN = "estimated_input_tokens is not said"
 OUTPUT_UNKNOWN = "max_output_tokens is not said"
@@ -181,8 +181,8 @@ def find_excess(budget: Budget, call: Call, estimate: Estimate) -> str:
         return f"{call.input_tokens:,} input tokens, where one call may have {limits.input_tokens:,}"
     if limits.output_tokens is not None and (call.output_tokens or 0) > limits.output_tokens:
         return f"{call.output_tokens:,} output tokens, where one call may have {limits.output_tokens:,}"
-    if limits.cost is not None and (estimate.cost or 0) > limits.cost:
-        return f"may cost {estimate.cost:f} USD, where one call may cost {limits.cost:f}"
+    if limits.cost is not None and (estimate.cost or ZERO) > limits.cost:
+        return f"{write_amount(estimate.cost or ZERO)} USD at most, where one call may cost {write_amount(limits.cost)}"
     return ""
 
 

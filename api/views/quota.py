@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alerts.budgets import list_budgets
+from alerts.core.budgets import write_amount
 from alerts.core.quota import DECISIONS, DENY, Standing
 from alerts.decisions import DecisionHour, read_decisions
 from alerts.quota import QuotaAnswer, check_quota
@@ -61,9 +62,10 @@ class QuotaCheck(APIView):
     def post(self, request: Request) -> Response:
         read_query(request.query_params, ())
         access: Access = request.auth
+        body = read_body(request._request)
         if read_content_type(request._request) != JSON:
             raise Problem("content_type_unknown", f"Send {JSON}.")
-        asked = read_quota_question(read_body(request._request), key_id=access.key_id)
+        asked = read_quota_question(body, key_id=access.key_id)
         answer = check_quota(
             asked.call,
             tenant_id=access.tenant_id,
@@ -124,10 +126,10 @@ def _tell_denial(answer: QuotaAnswer) -> str:
     standing, cost = answer.standing, answer.estimate.cost
     if answer.excess:
         return f"The budget “{standing.budget.name}”: {answer.excess}."
-    held = f", {answer.held:f} of it held for calls under way" if answer.held else ""
-    asked = f"; the call may cost {cost:f}" if cost is not None else ""
-    used = standing.spent + answer.held
-    return f"The budget “{standing.budget.name}” has used {used:f} of {standing.limit:f} {CURRENCY}{held}{asked}."
+    held = f", {write_amount(answer.held)} of it held for calls under way" if answer.held else ""
+    asked = f"; the call may cost {write_amount(cost)}" if cost is not None else ""
+    used, limit = write_amount(standing.spent + answer.held), write_amount(standing.limit)
+    return f"The budget “{standing.budget.name}” has used {used} of {limit} {CURRENCY}{held}{asked}."
 
 
 def write_answer(answer: QuotaAnswer) -> dict[str, Any]:

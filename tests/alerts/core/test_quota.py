@@ -129,7 +129,7 @@ def test_only_budgets_that_count_the_call_are_asked():
     (RequestLimits(1000, 500, Decimal("0.02")), ""),
     (RequestLimits(input_tokens=999), "1,000 input tokens, where one call may have 999"),
     (RequestLimits(output_tokens=499), "500 output tokens, where one call may have 499"),
-    (RequestLimits(cost=Decimal("0.0199")), "may cost 0.02 USD, where one call may cost 0.0199"),
+    (RequestLimits(cost=Decimal("0.0199")), "0.02 USD at most, where one call may cost 0.0199"),
 ])  # fmt: skip
 def test_a_limit_for_one_call_denies_by_itself(limits, told):
     estimate = Estimate(Decimal("0.02"))
