@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.booking_shapes import BOOKING_COMPONENTS
+from api.budget_shapes import BUDGET_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.quota_shapes import QUOTA_COMPONENTS
@@ -370,6 +371,8 @@ COMPONENTS: Mapping[str, Schema] = {
     "Explanation": EXPLANATION,
     "Rates": RATES,
     **QUOTA_COMPONENTS,
+    **BUDGET_COMPONENTS,
+    **FORECAST_COMPONENTS,
     **RATE_COMPONENTS,
     **WATCH_COMPONENTS,
     "Trace": TRACE,

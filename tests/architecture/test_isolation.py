@@ -18,6 +18,8 @@ from django.http import QueryDict
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from alerts.budgets import create_budget
+from alerts.core.budgets import read_terms
 from billing.core.drivers import DriverValue
 from billing.core.rate_documents import read_rates
 from billing.drivers import keep_drivers
@@ -37,6 +39,7 @@ from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+NUMBERS = ("budget_id",)  # which stand in every page without being told there
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -114,6 +117,9 @@ MACHINE_ROUTES = {
     "v1/quota/decisions": Route("/v1/quota/decisions", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
     "v1/me": Route("/v1/me", scope="any"),
     "v1/schema": Route("/v1/schema", is_open=True),
+    "v1/budgets": Route("/v1/budgets", scope="read"),
+    "v1/budgets/try": Route("/v1/budgets/try", scope="read", method="POST", shows=False),
+    "v1/budgets/<int:budget_id>": Route("/v1/budgets/{budget_id}", scope="read"),
     "v1/docs": Route("/v1/docs", is_open=True),
     ".well-known/tokenledger-keys": Route("/.well-known/tokenledger-keys", is_open=True),
     "healthz": Route("/healthz", is_open=True),
@@ -275,6 +281,8 @@ def make_world():
         role: create_user(
             email=f"{role}@{globex.slug}.example", password=PASSWORD, role=role, tenant_slug=globex.slug, name=role
         )
+    terms = read_terms({"name": "acme-budget", "scope": {"feature": "acme-feature"}, "window": "month", "amount": 7})
+    budget, _ = create_budget(terms, tenant_id=acme.id, actor="person 1", now=now)
         for role in ("owner", "viewer")
     }
     people["acme"] = create_user(
@@ -301,8 +309,10 @@ def make_world():
         "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
     }
     secrets = {
-        *ours.values(), entry["leaf"], first.receipt, "acme", "Acme", "acme-prompt", "0.00475", "0.0095", "$0.01",
+        *(value for name, value in ours.items() if name not in NUMBERS),
+        entry["leaf"], first.receipt, "acme", "Acme", "acme-prompt", "0.00475", "0.0095", "$0.01",
         "77123", "77,123",
+        "budget_id": str(budget.id),
     }  # fmt: skip
     return SimpleNamespace(
         acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,
@@ -319,7 +329,11 @@ def make_paths(route, world):
     for query in ("", *route.queries):
         yield (
             route.path.format(**quoted) + (f"?{query.format(**quoted)}" if query else ""),
-            {value for name, value in world.ours.items() if f"{{{name}}}" in route.path + query},
+            {
+                value
+                for name, value in world.ours.items()
+                if f"{{{name}}}" in route.path + query and name not in NUMBERS
+            },
         )
 
 
