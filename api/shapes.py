@@ -6,6 +6,7 @@ from typing import Any
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
+from api.forecast_shapes import FORECAST_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.quota_shapes import QUOTA_COMPONENTS
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
@@ -370,9 +371,9 @@ COMPONENTS: Mapping[str, Schema] = {
     "ExplainedEntry": EXPLAINED_ENTRY,
     "Explanation": EXPLANATION,
     "Rates": RATES,
-    **QUOTA_COMPONENTS,
     **BUDGET_COMPONENTS,
     **FORECAST_COMPONENTS,
+    **QUOTA_COMPONENTS,
     **RATE_COMPONENTS,
     **WATCH_COMPONENTS,
     "Trace": TRACE,

@@ -9,6 +9,7 @@ from api.views.costs import Costs
 from api.views.drivers import Drivers
 from api.views.entries import Entries, Entry
 from api.views.events import Events
+from api.views.forecasts import ForecastEventDetail, ForecastEvents, ForecastRuns, MonthForecast
 from api.views.health import Health, Readiness
 from api.views.keys import PublicKeys
 from api.views.me import Me
@@ -54,7 +55,6 @@ urlpatterns = [
     path("v1/rates/<int:rate_id>/previews", RatePreviews.as_view(), name="preview_rate"),
     path("v1/rates/<int:rate_id>/reratings", RateReratings.as_view(), name="rerate"),
     path("v1/rates/<int:rate_id>/<str:step>", RateStep.as_view(), name="take_rate_step"),
-    path("v1/quota/check", QuotaCheck.as_view(), name="check_quota"),
     path("v1/budgets", Budgets.as_view(), name="budgets"),
     path("v1/budgets/try", BudgetTrials.as_view(), name="try_budget"),
     path("v1/budgets/<int:budget_id>", BudgetDetail.as_view(), name="budget"),
@@ -62,6 +62,7 @@ urlpatterns = [
     path("v1/forecast/runs", ForecastRuns.as_view(), name="list_forecast_runs"),
     path("v1/forecast/events", ForecastEvents.as_view(), name="add_forecast_event"),
     path("v1/forecast/events/<int:event_id>", ForecastEventDetail.as_view(), name="remove_forecast_event"),
+    path("v1/quota/check", QuotaCheck.as_view(), name="check_quota"),
     path("v1/quota/decisions", QuotaDecisions.as_view(), name="list_quota_decisions"),
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),

@@ -55,14 +55,14 @@ class EventProblem:
 
     field: str
     code: str
-    cure: str
+    detail: str
 
 
 class EventRefused(ValueError):
     """An event that is not added, with all that is wrong."""
 
     def __init__(self, problems: list[EventProblem]) -> None:
-        super().__init__("; ".join(f"{problem.field} {problem.cure}" for problem in problems))
+        super().__init__("; ".join(f"{problem.field} {problem.detail}" for problem in problems))
         self.problems = problems
 
 
@@ -149,7 +149,7 @@ REMOVE_EVENT_SQL = """
     WHERE tenant_id = %(tenant_id)s AND id = %(event_id)s AND removed_at IS NULL"""
 
 
-def remove_event(*, tenant_id: int, event_id: int, actor: str, now: datetime) -> None:
+def remove_event(*, tenant_id: int, event_id: int, actor: str, now: datetime) -> KeptEvent:
     """Let an event count no more; that it was there stays on record. Raises EventUnknown."""
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         event = next((event for event in list_events(tenant_id=tenant_id) if event.id == event_id), None)
@@ -157,6 +157,7 @@ def remove_event(*, tenant_id: int, event_id: int, actor: str, now: datetime) ->
         if event is None or not cursor.rowcount:
             raise EventUnknown(f"there is no event {event_id}")
         _record("forecast.event_removed", event, tenant_id=tenant_id, actor=actor, now=now)
+    return event
 
 
 LIST_EVENTS_SQL = """

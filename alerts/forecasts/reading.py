@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from alerts.core.forecasts import NoForecast, PastForecast
+from alerts.core.forecasts import NoForecast, PastForecast, TrackRecord, measure_track_record
 from alerts.core.forecasts.histories import DAYS_USED_MAX
 from alerts.core.outlooks import Event, Month, Outlook, find_month, find_scope, look_ahead
 from alerts.forecasts.days import Days, read_days
@@ -19,12 +19,13 @@ from tenants.selectors import TenantInfo
 class MonthView:
     """The month of what has some values. days: of the month, today the last and not over; in pico-USD.
 
-    complete_to: everything that was booked before is in it.
+    record: of nightly forecasts of months that are over. complete_to: everything that was booked before is in it.
     """
 
     month: Month
     days: Sequence[int]
     outlook: Outlook | NoForecast
+    record: TrackRecord
     complete_to: datetime
 
     @property
@@ -94,4 +95,5 @@ def _view(days: Days, value: str, month: Month, events: Sequence[Event], past: S
     history = cut_history(days, value, month)
     outlook = look_ahead(history, month=month, today_cost=days.get_cost(value, month.today), events=events, past=past)
     whole = days.get_history(value, end=days.after).costs
-    return MonthView(month, whole[(month.first - days.first).days :], outlook, days.complete_to)
+    record = measure_track_record(past)
+    return MonthView(month, whole[(month.first - days.first).days :], outlook, record, days.complete_to)

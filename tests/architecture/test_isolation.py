@@ -103,6 +103,10 @@ MACHINE_ROUTES = {
         "/v1/drivers", ("from=2026-01-01&to=2026-12-31", "from=2026-01-01&to=2026-12-31&name=acme-orders"), scope="read"
     ),
     "v1/watch-settings": Route("/v1/watch-settings", scope="read", shows=False),
+    "v1/forecast": Route("/v1/forecast", ("feature={feature}",), scope="read"),
+    "v1/forecast/runs": Route("/v1/forecast/runs", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
+    "v1/forecast/events": Route("/v1/forecast/events", scope="admin", method="POST", shows=False),
+    "v1/forecast/events/<int:event_id>": Route("/v1/forecast/events/1", scope="admin", method="DELETE", shows=False),
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
     "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),
@@ -113,13 +117,13 @@ MACHINE_ROUTES = {
     "v1/rates/<int:rate_id>/previews": Route("/v1/rates/1/previews", scope="admin", method="POST", shows=False),
     "v1/rates/<int:rate_id>/reratings": Route("/v1/rates/1/reratings", scope="admin", method="POST", shows=False),
     "v1/rates/<int:rate_id>/<str:step>": Route("/v1/rates/1/approve", scope="admin", method="POST", shows=False),
+    "v1/budgets": Route("/v1/budgets", scope="read"),
+    "v1/budgets/try": Route("/v1/budgets/try", scope="read", method="POST", shows=False),
+    "v1/budgets/<int:budget_id>": Route("/v1/budgets/{budget_id}", scope="read"),
     "v1/quota/check": Route("/v1/quota/check", scope="quota", method="POST", shows=False),
     "v1/quota/decisions": Route("/v1/quota/decisions", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
     "v1/me": Route("/v1/me", scope="any"),
     "v1/schema": Route("/v1/schema", is_open=True),
-    "v1/budgets": Route("/v1/budgets", scope="read"),
-    "v1/budgets/try": Route("/v1/budgets/try", scope="read", method="POST", shows=False),
-    "v1/budgets/<int:budget_id>": Route("/v1/budgets/{budget_id}", scope="read"),
     "v1/docs": Route("/v1/docs", is_open=True),
     ".well-known/tokenledger-keys": Route("/.well-known/tokenledger-keys", is_open=True),
     "healthz": Route("/healthz", is_open=True),
@@ -277,12 +281,12 @@ def make_world():
         [DriverValue("acme-orders", now.date(), Decimal("77123"))], tenant_id=acme.id, actor="person 1", now=now
     )
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
+    terms = read_terms({"name": "acme-budget", "scope": {"feature": "acme-feature"}, "window": "month", "amount": 7})
+    budget, _ = create_budget(terms, tenant_id=acme.id, actor="person 1", now=now)
     people = {
         role: create_user(
             email=f"{role}@{globex.slug}.example", password=PASSWORD, role=role, tenant_slug=globex.slug, name=role
         )
-    terms = read_terms({"name": "acme-budget", "scope": {"feature": "acme-feature"}, "window": "month", "amount": 7})
-    budget, _ = create_budget(terms, tenant_id=acme.id, actor="person 1", now=now)
         for role in ("owner", "viewer")
     }
     people["acme"] = create_user(
@@ -307,12 +311,12 @@ def make_world():
         "trace_id": "acmetrace1",
         "content_digest": kept.content.digest,
         "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
+        "budget_id": str(budget.id),
     }
     secrets = {
         *(value for name, value in ours.items() if name not in NUMBERS),
         entry["leaf"], first.receipt, "acme", "Acme", "acme-prompt", "0.00475", "0.0095", "$0.01",
         "77123", "77,123",
-        "budget_id": str(budget.id),
     }  # fmt: skip
     return SimpleNamespace(
         acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,
