@@ -1,10 +1,13 @@
 """The periodic work of what watches; `finops/schedule.py` says when. A lost or doubled run changes nothing."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.utils import timezone
 
+from alerts.anomalies.runs import watch_hours, watch_minutes
+from alerts.anomalies.telling import Told
 from alerts.decisions import fold_decisions
 from alerts.deliveries import deliver_due, send_outgoing
 from alerts.evaluation import evaluate_budgets
@@ -13,7 +16,10 @@ from billing.job_runs import claim_slot, find_last_slot, forget_slots, record_ru
 
 EVALUATE_JOB = "evaluate budgets"
 SLOTS_KEPT = timedelta(days=7)
+HOUR_SETTLES = timedelta(minutes=5)
+WATCH_SECONDS_MAX = 1_800
 FORECASTS_SECONDS_MAX = 3 * 3600
+DELIVER_SECONDS_MAX = 20
 
 
 @shared_task(name="alerts.evaluate_budgets")
@@ -28,6 +34,35 @@ def evaluate_every_budget() -> None:
     result = f"{done.windows} windows, {done.changed} changed, {done.opened} alerts opened, {done.resolved} resolved"
     record_run(job=EVALUATE_JOB, slot=slot, result=result)
     forget_slots(job=EVALUATE_JOB, before=slot - SLOTS_KEPT)
+
+
+@shared_task(name="alerts.deliver")
+def deliver_alerts() -> None:
+    """Delivers what is due, or goes on at the next ring. May be rung after an alert; beat rings anyway."""
+    deliver_due(clock=timezone.now, seconds=DELIVER_SECONDS_MAX, send=send_outgoing)
+
+
+@shared_task(name="alerts.watch_minutes", soft_time_limit=WATCH_SECONDS_MAX, time_limit=WATCH_SECONDS_MAX + 60)
+def watch_every_minute() -> None:
+    """Looks for anomalies of minutes; the first run after an outage looks at all that it has missed."""
+    now = timezone.now()
+    _watch("find anomalies of minutes", watch_minutes, slot=now.replace(second=0, microsecond=0), now=now)
+
+
+@shared_task(name="alerts.watch_hours", soft_time_limit=WATCH_SECONDS_MAX, time_limit=WATCH_SECONDS_MAX + 60)
+def watch_every_hour() -> None:
+    """Looks for anomalies of hours, and of the days that ended in them, once an hour is over and its calls are in."""
+    now = timezone.now()
+    slot = (now - HOUR_SETTLES).replace(minute=0, second=0, microsecond=0)
+    _watch("find anomalies of hours", watch_hours, slot=slot, now=now)
+
+
+def _watch(job: str, work: Callable[..., Told], *, slot: datetime, now: datetime) -> None:
+    """One slot once, however many beats knock."""
+    since = find_last_slot(job=job)
+    if (since is None or since < slot) and claim_slot(job=job, slot=slot, now=now):
+        record_run(job=job, slot=slot, result=str(work(now=now, since=since)))
+        forget_slots(job=job, before=slot - SLOTS_KEPT)
 
 
 @shared_task(name="alerts.make_forecasts", soft_time_limit=FORECASTS_SECONDS_MAX, time_limit=FORECASTS_SECONDS_MAX + 60)

@@ -17,8 +17,11 @@ UTILITY = ("CREATE TEMPORARY TABLE", "COPY ", "LOCK ", "SET LOCAL ", "SET TRANSA
 
 # SQL that reads tenants' tables without a tenant, and why it may.
 WITHOUT_TENANT: dict[str, str] = {
+    "alerts.deliveries.LIST_DUE_TENANTS_SQL": "whose turn it is, through the reader",
     "alerts.evaluation.LIST_WINDOWS_SQL": "the windows of all budgets, through the reader",
     "alerts.evaluation.LIST_ENDED_SQL": "whose turn it is, through the reader",
+    "alerts.anomalies.feedback.LIST_JUDGED_SQL": "the job that watches every tenant, through the reader",
+    "alerts.anomalies.telling.LIST_STANDING_FINDINGS_SQL": "the job that watches every tenant, through the reader",
     "alerts.thresholds.LIST_SETTINGS_SQL": "the job that watches every tenant, through the reader",
     "billing.selectors.intake.SUM_INTAKE_BY_TENANT_SQL": "metrics of all tenants, through the reader",
     "billing.rollups.intake.LIST_TALLIED_TENANTS_SQL": "whose turn it is, through the reader",
