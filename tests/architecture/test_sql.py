@@ -15,17 +15,33 @@ PREPARABLE = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "WITH")
 # Statements that PostgreSQL runs and does not prepare; each is run by a test of its own.
 UTILITY = ("CREATE TEMPORARY TABLE", "COPY ", "LOCK ", "SET LOCAL ", "SET TRANSACTION ", "NOTIFY ")
 
+WATCHES_ALL = "the job that watches every tenant, through the reader"
 # SQL that reads tenants' tables without a tenant, and why it may.
 WITHOUT_TENANT: dict[str, str] = {
     "alerts.deliveries.LIST_DUE_TENANTS_SQL": "whose turn it is, through the reader",
     "alerts.evaluation.LIST_WINDOWS_SQL": "the windows of all budgets, through the reader",
     "alerts.evaluation.LIST_ENDED_SQL": "whose turn it is, through the reader",
-    "alerts.anomalies.feedback.LIST_JUDGED_SQL": "the job that watches every tenant, through the reader",
-    "alerts.anomalies.telling.LIST_STANDING_FINDINGS_SQL": "the job that watches every tenant, through the reader",
-    "alerts.thresholds.LIST_SETTINGS_SQL": "the job that watches every tenant, through the reader",
+    "alerts.anomalies.feedback.LIST_JUDGED_SQL": WATCHES_ALL,
+    "alerts.anomalies.telling.LIST_STANDING_FINDINGS_SQL": WATCHES_ALL,
+    "alerts.thresholds.LIST_SETTINGS_SQL": WATCHES_ALL,
     "billing.selectors.intake.SUM_INTAKE_BY_TENANT_SQL": "metrics of all tenants, through the reader",
     "billing.rollups.intake.LIST_TALLIED_TENANTS_SQL": "whose turn it is, through the reader",
     "billing.spans.kept.LIST_QUIET_TRACES_SQL": "whose turn it is, through the reader",
+    "billing.selectors.watched.LIST_HOUR_SERIES_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_DAY_SERIES_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_FIRST_HOURS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_BUSY_MINUTES_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_USUAL_CALLS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_DEAR_USERS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_HOUR_PARTS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_UNPRICED_CALLS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_SOURCE_PAUSES_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_NEW_VALUES_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_NEW_USERS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_MODEL_USE_SQL": WATCHES_ALL,
+    "billing.selectors.watched.LIST_HEAVIEST_CALLS_SQL": WATCHES_ALL,
+    "billing.selectors.watched.SUM_HOURS_SQL": WATCHES_ALL,
+    "ledger.truncations.LIST_TRUNCATIONS_SQL": WATCHES_ALL,
     "finops.doctor.LIST_UNPRICED_MODELS_SQL": "models of all tenants, through the reader",
 }
 
