@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.alert_shapes import ALERT_COMPONENTS
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
@@ -371,6 +372,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "ExplainedEntry": EXPLAINED_ENTRY,
     "Explanation": EXPLANATION,
     "Rates": RATES,
+    **ALERT_COMPONENTS,
     **BUDGET_COMPONENTS,
     **FORECAST_COMPONENTS,
     **QUOTA_COMPONENTS,

@@ -2,6 +2,18 @@
 
 from django.urls import path
 
+from api.views.alerts import (
+    AlertChannelDetail,
+    AlertChannels,
+    AlertChannelSecret,
+    AlertChannelTest,
+    AlertDeliveryDetail,
+    AlertDeliveryRetry,
+    AlertDetail,
+    Alerts,
+    AlertStep,
+)
+from api.views.anomalies import Anomalies
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
 from api.views.contents import ContentDetail, Contents
 from api.views.cost_changes import CostChanges
@@ -32,6 +44,8 @@ from api.views.traces import TraceDetail
 from api.views.watch_settings import WatchSettings
 
 urlpatterns = [
+    # First: the paths are tried in this order, and this one is waited for before every call.
+    path("v1/quota/check", QuotaCheck.as_view(), name="check_quota"),
     path("v1/events", Events.as_view(), name="post_events"),
     path("v1/traces", OtlpTraces.as_view(), name="post_traces"),
     path("v1/traces/<str:trace_id>", TraceDetail.as_view(), name="get_trace"),
@@ -44,6 +58,7 @@ urlpatterns = [
     path("v1/costs", Costs.as_view(), name="get_costs"),
     path("v1/costs/changes", CostChanges.as_view(), name="get_cost_changes"),
     path("v1/drivers", Drivers.as_view(), name="drivers"),
+    path("v1/anomalies", Anomalies.as_view(), name="list_anomalies"),
     path("v1/watch-settings", WatchSettings.as_view(), name="watch_settings"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
@@ -55,14 +70,22 @@ urlpatterns = [
     path("v1/rates/<int:rate_id>/previews", RatePreviews.as_view(), name="preview_rate"),
     path("v1/rates/<int:rate_id>/reratings", RateReratings.as_view(), name="rerate"),
     path("v1/rates/<int:rate_id>/<str:step>", RateStep.as_view(), name="take_rate_step"),
-    path("v1/budgets", Budgets.as_view(), name="budgets"),
+    path("v1/alerts", Alerts.as_view(), name="list_alerts"),
+    path("v1/alerts/<int:alert_id>", AlertDetail.as_view(), name="get_alert"),
+    path("v1/alerts/<int:alert_id>/<str:step>", AlertStep.as_view(), name="take_alert_step"),
+    path("v1/alert-channels", AlertChannels.as_view(), name="alert_channels"),
+    path("v1/alert-channels/<int:channel_id>", AlertChannelDetail.as_view(), name="alert_channel"),
+    path("v1/alert-channels/<int:channel_id>/secret", AlertChannelSecret.as_view(), name="rotate_alert_channel_secret"),
+    path("v1/alert-channels/<int:channel_id>/test", AlertChannelTest.as_view(), name="test_alert_channel"),
+    path("v1/alert-deliveries/<uuid:delivery_id>", AlertDeliveryDetail.as_view(), name="get_alert_delivery"),
+    path("v1/alert-deliveries/<uuid:delivery_id>/retry", AlertDeliveryRetry.as_view(), name="retry_alert_delivery"),
+    path("v1/budgets", Budgets.as_view(), name="list_budgets"),
     path("v1/budgets/try", BudgetTrials.as_view(), name="try_budget"),
-    path("v1/budgets/<int:budget_id>", BudgetDetail.as_view(), name="budget"),
+    path("v1/budgets/<int:budget_id>", BudgetDetail.as_view(), name="get_budget"),
     path("v1/forecast", MonthForecast.as_view(), name="get_forecast"),
     path("v1/forecast/runs", ForecastRuns.as_view(), name="list_forecast_runs"),
     path("v1/forecast/events", ForecastEvents.as_view(), name="add_forecast_event"),
     path("v1/forecast/events/<int:event_id>", ForecastEventDetail.as_view(), name="remove_forecast_event"),
-    path("v1/quota/check", QuotaCheck.as_view(), name="check_quota"),
     path("v1/quota/decisions", QuotaDecisions.as_view(), name="list_quota_decisions"),
     path("v1/me", Me.as_view(), name="get_me"),
     path("v1/schema", Schema.as_view(), name="get_schema"),

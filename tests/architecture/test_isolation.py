@@ -19,7 +19,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from alerts.budgets import create_budget
+from alerts.channels import create_channel
 from alerts.core.budgets import read_terms
+from alerts.core.channels import read_terms as read_channel_terms
+from alerts.episodes import open_alert
+from alerts.inbox import list_deliveries
 from billing.core.drivers import DriverValue
 from billing.core.rate_documents import read_rates
 from billing.drivers import keep_drivers
@@ -39,7 +43,7 @@ from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-NUMBERS = ("budget_id",)  # which stand in every page without being told there
+NUMBERS = ("budget_id", "alert_id", "channel_id")  # which stand in every page without being told there
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -102,6 +106,7 @@ MACHINE_ROUTES = {
     "v1/drivers": Route(
         "/v1/drivers", ("from=2026-01-01&to=2026-12-31", "from=2026-01-01&to=2026-12-31&name=acme-orders"), scope="read"
     ),
+    "v1/anomalies": Route("/v1/anomalies", ("kind=new", "state=open", "cursor=99999999"), scope="read", shows=False),
     "v1/watch-settings": Route("/v1/watch-settings", scope="read", shows=False),
     "v1/forecast": Route("/v1/forecast", ("feature={feature}",), scope="read"),
     "v1/forecast/runs": Route("/v1/forecast/runs", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
@@ -117,6 +122,23 @@ MACHINE_ROUTES = {
     "v1/rates/<int:rate_id>/previews": Route("/v1/rates/1/previews", scope="admin", method="POST", shows=False),
     "v1/rates/<int:rate_id>/reratings": Route("/v1/rates/1/reratings", scope="admin", method="POST", shows=False),
     "v1/rates/<int:rate_id>/<str:step>": Route("/v1/rates/1/approve", scope="admin", method="POST", shows=False),
+    "v1/alerts": Route("/v1/alerts", ("limit=500", "cursor={alert_id}", "budget={budget_id}"), scope="read"),
+    "v1/alerts/<int:alert_id>": Route("/v1/alerts/{alert_id}", scope="read"),
+    "v1/alerts/<int:alert_id>/<str:step>": Route(
+        "/v1/alerts/{alert_id}/acknowledge", scope="admin", method="POST", shows=False
+    ),
+    "v1/alert-channels": Route("/v1/alert-channels", scope="read"),
+    "v1/alert-channels/<int:channel_id>": Route("/v1/alert-channels/{channel_id}", scope="read"),
+    "v1/alert-channels/<int:channel_id>/secret": Route(
+        "/v1/alert-channels/{channel_id}/secret", scope="admin", method="POST", shows=False
+    ),
+    "v1/alert-channels/<int:channel_id>/test": Route(
+        "/v1/alert-channels/{channel_id}/test", scope="admin", method="POST", shows=False
+    ),
+    "v1/alert-deliveries/<uuid:delivery_id>": Route("/v1/alert-deliveries/{delivery_id}", scope="read", shows=False),
+    "v1/alert-deliveries/<uuid:delivery_id>/retry": Route(
+        "/v1/alert-deliveries/{delivery_id}/retry", scope="admin", method="POST", shows=False
+    ),
     "v1/budgets": Route("/v1/budgets", scope="read"),
     "v1/budgets/try": Route("/v1/budgets/try", scope="read", method="POST", shows=False),
     "v1/budgets/<int:budget_id>": Route("/v1/budgets/{budget_id}", scope="read"),
@@ -166,6 +188,15 @@ PEOPLES_ROUTES = {
         ),
     ),
     "showback/drivers": Route("/showback/drivers", ("tenant={slug}",)),
+    "budgets": Route("/budgets", ("tenant={slug}",)),
+    "budgets/new": Route("/budgets/new", ("tenant={slug}",)),
+    "budgets/<int:budget_id>": Route("/budgets/{budget_id}", ("tenant={slug}",)),
+    "budgets/<int:budget_id>/edit": Route("/budgets/{budget_id}/edit", ("tenant={slug}",)),
+    "forecast": Route("/forecast", ("tenant={slug}", "environment=all", "environment=all&feature={feature}")),
+    "forecast/file": Route(
+        "/forecast/file",
+        tuple(f"environment=all&by=feature&table={table}" for table in ("days", "parts", "record", "events", "budgets")),
+    ),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
     "tenants": Route("/tenants", operators_only=True),
     "tenants/file": Route("/tenants/file", operators_only=True),
@@ -283,6 +314,15 @@ def make_world():
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
     terms = read_terms({"name": "acme-budget", "scope": {"feature": "acme-feature"}, "window": "month", "amount": 7})
     budget, _ = create_budget(terms, tenant_id=acme.id, actor="person 1", now=now)
+    hook = read_channel_terms(
+        {"name": "acme-channel", "kind": "webhook", "settings": {"url": "https://acme-hooks.example/acme-path"}}
+    )
+    channel, _ = create_channel(hook, tenant_id=acme.id, actor="person 1", now=now)
+    alert_id = open_alert(
+        tenant_id=acme.id, rule="budget", scope={"feature": "acme-feature"}, episode="acme-episode", severity="high",
+        title="acme-alert", facts={"sentence": "acme-sentence"}, impact=None, budget_id=budget.id, now=now,
+    )  # fmt: skip
+    (delivery,) = list_deliveries(tenant_id=acme.id, alert_id=alert_id)
     people = {
         role: create_user(
             email=f"{role}@{globex.slug}.example", password=PASSWORD, role=role, tenant_slug=globex.slug, name=role
@@ -312,6 +352,9 @@ def make_world():
         "content_digest": kept.content.digest,
         "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
         "budget_id": str(budget.id),
+        "alert_id": str(alert_id),
+        "channel_id": str(channel.id),
+        "delivery_id": str(delivery.id),
     }
     secrets = {
         *(value for name, value in ours.items() if name not in NUMBERS),
