@@ -6,9 +6,14 @@ from decimal import Decimal
 from typing import Any, get_type_hints
 
 from alerts.core.anomalies import KINDS
+from alerts.core.routing import SEVERITIES
 from alerts.core.watch_settings import MONEY, OFF, TYPES
+from alerts.episodes import FEEDBACK
 
 Schema = dict[str, Any]
+
+LEVELS = ("alert", "watch")
+STATES = ("open", "acknowledged", "snoozed", "resolved")
 
 _TIME: Schema = {"$ref": "#/components/schemas/Time"}
 _NUMBER: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
@@ -61,7 +66,48 @@ WATCH_SETTINGS: Schema = {
     "additionalProperties": False,
 }
 
+_TEXT: Schema = {"type": "string"}
+_AMOUNT: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+_CAUSE: Schema = {
+    "type": "object",
+    "properties": {"dimension": _TEXT, "value": _TEXT, "moved": _AMOUNT, "share": _AMOUNT, "sentence": _TEXT},
+    "required": ["dimension", "value", "moved", "share", "sentence"],
+    "additionalProperties": False,
+}
+_ANOMALY: dict[str, Schema] = {
+    "id": _TEXT,
+    "kind": {"enum": list(KINDS)},
+    "level": {"enum": list(LEVELS), "description": "`watch` is shown, and told by no message."},
+    "scope": {"type": "object", "additionalProperties": _TEXT, "description": "Empty: all that the tenant spends."},
+    "severity": {"enum": list(SEVERITIES)},
+    "state": {"enum": list(STATES)},
+    "title": _TEXT,
+    "sentence": _TEXT,
+    "unit": {
+        "enum": ["cost", "tokens", "calls", "share", "unit_price", "seconds"],
+        "description": "Of the four amounts; cost and the price of a million tokens are US dollars, a share is of 1.",
+    },
+    **dict.fromkeys(("actual", "expected", "lower", "upper"), _AMOUNT),
+    "impact": {"anyOf": [{"$ref": "#/components/schemas/Money"}, {"type": "null"}]},
+    "cause": {"anyOf": [_CAUSE, {"type": "null"}]},
+    "times": {"type": "array", "items": _TIME, "description": "The hours, days or minutes of the episode."},
+    "found_at": _TIME,
+    "resolved_at": {"anyOf": [_TIME, {"type": "null"}]},
+    "feedback": {"enum": ["", *FEEDBACK]},
+}
+ANOMALIES: Schema = {
+    "type": "object",
+    "properties": {
+        "anomalies": {"type": "array", "items": {"$ref": "#/components/schemas/Anomaly"}},
+        "next": {"anyOf": [_TEXT, {"type": "null"}]},
+    },
+    "required": ["anomalies", "next"],
+    "additionalProperties": False,
+}
+
 WATCH_COMPONENTS: dict[str, Schema] = {
+    "Anomaly": {"type": "object", "properties": _ANOMALY, "required": list(_ANOMALY), "additionalProperties": False},
+    "Anomalies": ANOMALIES,
     "WatchSettings": WATCH_SETTINGS,
     "WatchSettingChanges": WATCH_SETTING_CHANGES,
 }

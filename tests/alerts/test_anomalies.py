@@ -384,3 +384,30 @@ def test_the_statements_of_a_run_are_as_many_for_fifty_tenants_as_for_one(acme):
     for _ in range(50):
         book(make_tenant("pebble"), make_hours(start=NOON - DAY, end=NOON - 20 * HOUR, cost="0.1"))
     assert [count(run) for run in runs] == before
+
+
+def test_machines_list_what_was_found_and_globex_nothing_of_it(acme, client):
+    book(acme, [make_entry(time=NOON, cost="30", user_ref="u9", feature="agent", model="gpt-5")])
+    watch_hours(now=at(0))
+
+    def ask(tenant, query=""):
+        answer = client.get(f"/v1/anomalies?{query}", headers={"Authorization": f"Bearer {make_key(tenant)}"})
+        assert answer.status_code == 200, answer.content
+        return answer.json()
+
+    (spike,) = ask(acme, "kind=hourly_spike")["anomalies"]
+    assert (spike["actual"], spike["expected"], spike["upper"]) == (
+        "30.000000000000",
+        "1.000000000000",
+        "1.500000000000",
+    )
+    assert spike["impact"] == "29.000000000000"
+    assert spike["cause"]["sentence"].startswith("Mostly ")
+    assert spike["times"] == [f"{NOON:%Y-%m-%dT%H}:00:00.000000Z"]
+    everything = ask(acme)["anomalies"]
+    first = ask(acme, "limit=1")
+    rest = ask(acme, f"limit=500&cursor={first['next']}")
+    assert first["anomalies"] + rest["anomalies"] == everything
+    assert rest["next"] is None
+    assert ask(acme, "feedback=wrong")["anomalies"] == []
+    assert ask(make_tenant("globex"))["anomalies"] == []
