@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,9 +14,11 @@ from alerts.core.budgets import Budget
 from alerts.core.forecasts import History, PastForecast
 from alerts.core.forecasts.histories import DAYS_USED_MAX
 from alerts.core.outlooks import WHOLE, Event, Month, Outlook, Scope, find_month, look_ahead
-from alerts.forecasts.days import Days, read_days, to_dollars
+from alerts.forecasts.crossings import open_crossings
+from alerts.forecasts.days import Days, read_days, to_dollars, to_pico
 from alerts.forecasts.events import list_events
 from alerts.forecasts.records import Run, keep_runs, list_forecasts, list_past, settle_runs
+from alerts.spending import read_spending
 from billing.core.periods import start_of_day
 from billing.job_runs import claim_slot, record_run
 from billing.selectors import QueryRefused
@@ -41,12 +43,13 @@ class Night:
 
 
 class _Series(NamedTuple):
-    """What is forecast: where its days are, and of which events it has its part."""
+    """What is forecast: where its days are, and of which events it has its part; of a budget the limit, in pico-USD."""
 
     scope: Scope
     days: Days
     value: str
     events: Sequence[Event]
+    limit: int | None = None
 
 
 def find_night(now: datetime, *, timezone: str) -> date | None:
@@ -89,7 +92,7 @@ def make_forecasts(*, tenant: TenantInfo, now: datetime) -> Night:
     """
     month = find_month(now.astimezone(ZoneInfo(tenant.timezone)).date())
     first = _find_first_day(tenant, month)
-    series = list(_list_series(tenant, month, first=first))
+    series = list(_list_series(tenant, month, first=first, now=now))
     past: dict[Scope, list[PastForecast]] = {}
     for kind in ("", *DIMENSIONS, "budget"):
         past |= list_past(tenant_id=tenant.id, before=month.first, kind=kind)
@@ -103,11 +106,16 @@ def make_forecasts(*, tenant: TenantInfo, now: datetime) -> Night:
             past=past.get(one.scope, ()),
         )
         if isinstance(outlook, Outlook):
-            runs.append(make_run(outlook, scope=one.scope, made_at=now, complete_to=one.days.complete_to))
+            run = make_run(outlook, scope=one.scope, made_at=now, complete_to=one.days.complete_to)
+            if one.limit is not None:
+                day = outlook.find_day_used_up(one.limit)
+                run = replace(run, facts={**run.facts, "used_up_on": day.isoformat() if day else None})
+            runs.append(run)
     with tenant_scope(tenant.id):
         keep_runs(runs, tenant_id=tenant.id)
         settled = _settle(tenant, month, first=first, series=series)
         _tell_budgets(runs, tenant=tenant, month=month)
+        open_crossings(tenant=tenant, month=month, now=now)
     return Night(runs=len(runs), without=len(series) - len(runs), settled=settled)
 
 
@@ -161,7 +169,7 @@ def _find_first_day(tenant: TenantInfo, month: Month) -> date:
     return min(before, month.today - timedelta(days=DAYS_USED_MAX), unsettled or before)
 
 
-def _list_series(tenant: TenantInfo, month: Month, *, first: date) -> Iterator[_Series]:
+def _list_series(tenant: TenantInfo, month: Month, *, first: date, now: datetime) -> Iterator[_Series]:
     """Everything that is forecast of the tenant, by a statement for each dimension and each budget of several."""
     events = [event.known for event in list_events(tenant_id=tenant.id)]
     after = month.today + timedelta(days=1)
@@ -176,13 +184,14 @@ def _list_series(tenant: TenantInfo, month: Month, *, first: date) -> Iterator[_
         for value in days.list_dearest():
             own = [event for event in events if event.counts_for({dimension: value})]
             yield _Series(Scope(dimension, value), days, value, own)
-    for budget in list_budgets(tenant_id=tenant.id):
-        if budget.window != "month":
-            continue
+    budgets = [budget for budget in list_budgets(tenant_id=tenant.id) if budget.window == "month"]
+    spending = read_spending(tenant_id=tenant.id, budgets=budgets, now=now)
+    for budget in budgets:
         found = _find_budget_days(budget, known, tenant=tenant, first=first, after=after)
         if found:
             own = [event for event in events if event.counts_for(budget.scope)]
-            yield _Series(Scope("budget", str(budget.id)), *found, own)
+            limit = to_pico(spending[budget.id].limit)
+            yield _Series(Scope("budget", str(budget.id)), *found, own, limit)
 
 
 def _find_budget_days(
