@@ -19,6 +19,10 @@ ALL_ENVIRONMENTS = "all"
 ANY_TIME = "any"
 NUMBER_DIGITS_MAX = 12
 TEXT_LENGTH_MAX = 512
+# Pages that an operator may look at for another tenant, as they are.
+PLACES_OF_EVERY_TENANT = (
+    "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys",
+)  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
 
@@ -61,6 +65,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
     """The frame of a tenant's page; `current` is the name of its URL."""
     places = [
         [("Overview", "overview"), ("Explore", "explore"), ("Showback", "showback")],
+        [("Forecast", "forecast")],
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected"), ("Rates", "rates")],
         [("Settings", "keys"), ("API", "show_docs")],
     ]
@@ -115,11 +120,7 @@ def make_link(name: str, query: Mapping[str, object], *arguments: object) -> str
 
 def list_tenant_options(seat: Seat, *, current: str) -> list[Option]:
     """The tenants that an operator may change to, on the same page; none for a tenant's person."""
-    target = (
-        current
-        if current in ("overview", "explore", "showback", "ledger", "traces", "rejected", "rates", "keys")
-        else "overview"
-    )
+    target = current if current in PLACES_OF_EVERY_TENANT else "overview"
     return [
         Option(tenant.slug, make_link(target, {"tenant": tenant.slug}), tenant.id == seat.tenant.id)
         for tenant in seat.tenants

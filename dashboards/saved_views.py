@@ -15,7 +15,8 @@ from dashboards.models import SavedView
 from ledger.core.identity import make_uuid7
 from tenants.selectors import name_people
 
-PAGES = ("overview", "explore", "showback", "showback_subject", "ledger", "traces", "rates")  # names of URLs
+# Names of URLs.
+PAGES = ("overview", "explore", "showback", "showback_subject", "forecast", "ledger", "traces", "rates")
 NAME_LENGTH_MAX = 80
 QUERY_LENGTH_MAX = 4_000
 VIEWS_PER_PERSON_MAX = 100

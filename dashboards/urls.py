@@ -10,6 +10,7 @@ from dashboards.views.appearance import choose_theme
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
+from dashboards.views.forecast import export_forecast, show_forecast
 from dashboards.views.keys import await_key_entry, show_keys
 from dashboards.views.ledger import count_newer, export_ledger, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
@@ -70,6 +71,8 @@ urlpatterns = [
     path("showback/one", show_subject, name="showback_subject"),
     path("showback/one/file", export_subject, name="showback_subject_file"),
     path("showback/drivers", show_drivers, name="showback_drivers"),
+    path("forecast", show_forecast, name="forecast"),
+    path("forecast/file", export_forecast, name="forecast_file"),
     path("first-entry", await_first_entry, name="first_entry"),
     path("tenants", show_tenants, name="tenants"),
     path("tenants/file", export_tenants, name="tenants_file"),

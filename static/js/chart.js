@@ -6,8 +6,11 @@ const LABEL_WIDTH = 60;
 
 const totals = data.days.map((_, day) => data.series.reduce((sum, series) => sum + Number(series.amounts[day]), 0));
 
+// What is expected of days that are not over; null where there is none of it.
+const isAhead = (day) => Boolean(data.forecast) && data.forecast.expected[day] !== null;
+
 // A day's name among the bars, with what it costs in all: the head of the label that a pointer calls up.
-const names = data.labels.map((label, day) => (data.adds_up === false ? label : `${label}: ${describe(totals[day])}`));
+const names = data.labels.map((label, day) => (data.adds_up === false || isAhead(day) ? label : `${label}: ${describe(totals[day])}`));
 
 // A later `from` and `to` in an address choose the days of one bar.
 const linkDays = (series) => data.days.map((day, i) => series.link && `${series.link}&from=${day}&to=${data.ends?.[i] ?? day}`);
@@ -53,6 +56,29 @@ const makeBars = (series, paper) => {
   };
 };
 
+// A band between two ends, and the path of what is expected in it.
+const makeForecast = () => {
+  const read = (end) => data.forecast[end].map((amount) => (amount === null ? null : Number(amount)));
+  const band = { type: "scatter", mode: "lines", x: names, line: { width: 0 }, hoverinfo: "skip" };
+  const fill = { fill: "tonexty", fillcolor: readColor("other") };
+  const expected = read("expected");
+  return [
+    { ...band, y: read("low") },
+    { ...band, ...fill, y: read("high") },
+    {
+      type: "scatter",
+      mode: "lines+markers",
+      name: "expected",
+      x: names,
+      y: expected,
+      text: expected.map((value, day) => value !== null && `${describe(value)} expected, ${describe(Number(data.forecast.low[day]))} to ${describe(Number(data.forecast.high[day]))}`),
+      hovertemplate: "%{text}<extra></extra>",
+      line: { color: readColor("3"), width: 2 },
+      marker: { color: readColor("3"), size: 5 },
+    },
+  ];
+};
+
 // Labels that stand clear of each other, and of the chart's two edges.
 const thinTicks = () => {
   const room = Math.max(1, Math.floor(chart.clientWidth / LABEL_WIDTH));
@@ -65,7 +91,7 @@ const thinTicks = () => {
 // Round steps, and no label at the zero line, which the base of the bars shows.
 const chooseTicks = () => {
   if (data.kind === "share") return [25, 50, 75, 100];
-  const tops = isLine ? data.series.flatMap((series) => series.amounts.map(Number)) : totals;
+  const tops = isLine ? data.series.flatMap((series) => series.amounts.map(Number)) : [...totals, ...(data.forecast?.high ?? []).map(Number)];
   const rough = Math.max(...tops, 1e-12) / GRID_LINES;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.8);
@@ -121,7 +147,7 @@ const makeLayout = (paper) => {
 
 const draw = () => {
   const paper = readColor("paper");
-  const traces = data.series.map((series) => makeTrace(series, paper));
+  const traces = [...data.series.map((series) => makeTrace(series, paper)), ...(data.forecast ? makeForecast() : [])];
   Plotly.react(chart, traces, makeLayout(paper), { displayModeBar: false, responsive: true, showTips: false });
 };
 

@@ -44,6 +44,7 @@ PAGES = (
     ("showback", "/showback?by=feature&period=30d", OWNER),
     ("showback-subject", "/showback/one?by=feature&value=support-chat&period=30d", OWNER),
     ("showback-drivers", "/showback/drivers", OWNER),
+    ("forecast", "/forecast?environment=all", OWNER),
     ("ledger", "/ledger?period=month", OWNER),
     ("entry", "/ledger/{entry}", OWNER),
     ("traces", "/traces", OWNER),
