@@ -32,6 +32,8 @@ ROLE_NAMES = {
 CONTENT_ROLES = ("admin", "owner")
 # Who makes keys and books what was rejected: whose word may become an entry. All others see what there is.
 SENDER_ROLES = ("admin", "owner")
+# Who makes, changes and retires budgets.
+BUDGET_ROLES = ("admin", "finance", "owner")
 # Who says what is known of a day beforehand, so that forecasts count it.
 EVENT_ROLES = ("admin", "finance", "owner")
 # Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
@@ -63,6 +65,11 @@ class Seat:
     def may_send(self) -> bool:
         """Whether the person may make keys for the tenant, and book its rejected events."""
         return self.role in SENDER_ROLES
+
+    @property
+    def may_keep_budgets(self) -> bool:
+        """Whether the person may make, change and retire the tenant's budgets."""
+        return self.role in BUDGET_ROLES
 
     @property
     def may_plan(self) -> bool:

@@ -21,7 +21,7 @@ NUMBER_DIGITS_MAX = 12
 TEXT_LENGTH_MAX = 512
 # Pages that an operator may look at for another tenant, as they are.
 PLACES_OF_EVERY_TENANT = (
-    "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys",
+    "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys", "budgets",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
@@ -65,7 +65,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
     """The frame of a tenant's page; `current` is the name of its URL."""
     places = [
         [("Overview", "overview"), ("Explore", "explore"), ("Showback", "showback")],
-        [("Forecast", "forecast")],
+        [("Budgets", "budgets"), ("Forecast", "forecast")],
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected"), ("Rates", "rates")],
         [("Settings", "keys"), ("API", "show_docs")],
     ]

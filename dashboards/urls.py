@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from django.views.decorators.http import require_POST
 
 from dashboards.views.appearance import choose_theme
+from dashboards.views.budgets import edit_budget, show_budget, show_budgets, show_new_budget
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
@@ -71,6 +72,10 @@ urlpatterns = [
     path("showback/one", show_subject, name="showback_subject"),
     path("showback/one/file", export_subject, name="showback_subject_file"),
     path("showback/drivers", show_drivers, name="showback_drivers"),
+    path("budgets", show_budgets, name="budgets"),
+    path("budgets/new", show_new_budget, name="budget_new"),
+    path("budgets/<int:budget_id>", show_budget, name="budget"),
+    path("budgets/<int:budget_id>/edit", edit_budget, name="budget_edit"),
     path("forecast", show_forecast, name="forecast"),
     path("forecast/file", export_forecast, name="forecast_file"),
     path("first-entry", await_first_entry, name="first_entry"),

@@ -195,7 +195,9 @@ PEOPLES_ROUTES = {
     "forecast": Route("/forecast", ("tenant={slug}", "environment=all", "environment=all&feature={feature}")),
     "forecast/file": Route(
         "/forecast/file",
-        tuple(f"environment=all&by=feature&table={table}" for table in ("days", "parts", "record", "events", "budgets")),
+        tuple(
+            f"environment=all&by=feature&table={table}" for table in ("days", "parts", "record", "events", "budgets")
+        ),
     ),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
     "tenants": Route("/tenants", operators_only=True),
