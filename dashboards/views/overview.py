@@ -25,6 +25,7 @@ from dashboards.frame import (
     read_page_period,
 )
 from dashboards.overview.days import make_chart_data
+from dashboards.overview.outlook import MonthEnd, read_month_end
 from dashboards.overview.page import Overview, read_overview
 from dashboards.overview.tables import DIMENSIONS, SORTS
 from dashboards.saved_views import list_views
@@ -88,6 +89,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
         context
         | {
             "chart_data": make_chart_data(overview.daily),
+            "month_end": _read_month_end(seat, period, environment, now=now),
             "subject": PERIOD_NAMES[period.name] if period.name in ("month", "last-month") else period.write(),
             "by_word": DIMENSIONS[overview.daily.by],
             "other_href": f"{request.path}?{_with_all_lines(request)}",
@@ -131,6 +133,14 @@ def _read_address(request: HttpRequest, seat: Seat, *, now: datetime) -> tuple[P
     if "\0" in environment:
         raise BadRequest("an environment with a NUL character")
     return period, environment, problem
+
+
+def _read_month_end(seat: Seat, period: Period, environment: str, *, now: datetime) -> MonthEnd | None:
+    """Where the page is about the month that goes on, up to today."""
+    today = seat.get_today(now)
+    if (period.first, period.last) != (today.replace(day=1), today):
+        return None
+    return read_month_end(seat, environment=environment, now=now)
 
 
 def _with_all_lines(request: HttpRequest) -> str:

@@ -1,11 +1,13 @@
 import json
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from unittest.mock import Mock
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from billing.rollups import apply_batches
 from billing.selectors import CostQuery, QueryRefused, get_costs
@@ -336,3 +338,15 @@ def test_a_name_is_text_wherever_it_stands(acme):
     html = get_page(sign_in(acme), f"/?{NOVEMBER}")
     assert "<img" not in html
     assert "&lt;img src=x" in html
+
+
+def test_the_month_that_goes_on_tells_what_it_is_expected_to_end_at(acme, monkeypatch):
+    now = datetime(2026, 11, 19, 12, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    book(acme, *({"time": on(day), "feature": "chat"} for day in range(12, 20)))  # seven complete days, and today
+    html = get_page(sign_in(acme), "/")
+    # 0.00475 USD a day: seven days before today, and twelve with today.
+    assert "0.09025" in read_figures(html) and "Expected by 30 November" in html
+    assert "<dt>Saved by cache</dt>" not in html
+    earlier = get_page(sign_in(acme), f"/?{NOVEMBER.replace('19', '18')}")
+    assert "Expected by" not in earlier
