@@ -6,6 +6,7 @@ from allauth.account.views import LoginView, LogoutView
 from django.urls import path, register_converter
 from django.views.decorators.http import require_POST
 
+from dashboards.views.alert_rules import show_alert_rules
 from dashboards.views.appearance import choose_theme
 from dashboards.views.budgets import edit_budget, show_budget, show_budgets, show_new_budget
 from dashboards.views.design import show_design
@@ -76,6 +77,7 @@ urlpatterns = [
     path("budgets/new", show_new_budget, name="budget_new"),
     path("budgets/<int:budget_id>", show_budget, name="budget"),
     path("budgets/<int:budget_id>/edit", edit_budget, name="budget_edit"),
+    path("alerts/rules", show_alert_rules, name="alert_rules"),
     path("forecast", show_forecast, name="forecast"),
     path("forecast/file", export_forecast, name="forecast_file"),
     path("first-entry", await_first_entry, name="first_entry"),

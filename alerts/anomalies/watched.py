@@ -1,6 +1,6 @@
 """Who is watched, and by which thresholds: read once a run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -37,13 +37,18 @@ class Watched:
 
     def get_daily_budget(self, tenant_id: int) -> int | None:
         """A day of the tightest of the budgets for all that a tenant spends, in pico-USD; None without one."""
-        days = [budget.amount / DAYS_OF[budget.window] for budget in self.budgets.get(tenant_id, ())]
-        return int(min(days) * PICO) if days else None
+        return measure_daily_budget(self.budgets.get(tenant_id, ()))
 
     def get_month_budget(self, tenant_id: int) -> int | None:
         """The tightest budget of a month, in pico-USD."""
         amounts = [budget.amount for budget in self.budgets.get(tenant_id, ()) if budget.window == "month"]
         return int(min(amounts) * PICO) if amounts else None
+
+
+def measure_daily_budget(budgets: Iterable[Budget]) -> int | None:
+    """A day of the tightest of some budgets, in pico-USD; None without one."""
+    days = [budget.amount / DAYS_OF[budget.window] for budget in budgets]
+    return int(min(days) * PICO) if days else None
 
 
 def read_watched() -> Watched:

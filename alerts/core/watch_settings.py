@@ -14,6 +14,7 @@ from ledger.core.entries import PICO
 
 MONEY = ("cost_min", "bill_difference_max")  # kept in pico-USD, written in USD
 NUMBER_MAX = 1_000_000
+DECIMALS_MAX = 9
 TYPES: dict[str, Any] = {kind.name: kind.type for kind in fields(Thresholds)}
 OFF = "off"  # the kinds that are not looked for
 
@@ -116,6 +117,8 @@ def _find_problem(name: str, value: Any, kind: Any) -> str:
         return "is a number"
     if not number.is_finite() or not 0 <= number <= _find_most(name, kind):
         return f"is a number from 0 to {_find_most(name, kind):,}"
+    if number.normalize().as_tuple().exponent < -DECIMALS_MAX:  # type: ignore[operator]
+        return f"is a number with at most {DECIMALS_MAX} decimals"
     if name == "sensitivity" and number == 0:
         return "is a number above 0; 1 is the default, 2 tells more, 0.5 less"
     if kind is int and name not in MONEY and number != int(number):

@@ -192,6 +192,7 @@ PEOPLES_ROUTES = {
     "budgets/new": Route("/budgets/new", ("tenant={slug}",)),
     "budgets/<int:budget_id>": Route("/budgets/{budget_id}", ("tenant={slug}",)),
     "budgets/<int:budget_id>/edit": Route("/budgets/{budget_id}/edit", ("tenant={slug}",)),
+    "alerts/rules": Route("/alerts/rules", ("tenant={slug}",), shows=False),
     "forecast": Route("/forecast", ("tenant={slug}", "environment=all", "environment=all&feature={feature}")),
     "forecast/file": Route(
         "/forecast/file",

@@ -64,6 +64,7 @@ def list_pages(tenant):
         "/explore?period=30d&by=user&by=provider",
         "/explore?period=30d&by=feature&why=yes",
         "/explore?feature=nothing",
+        "/alerts/rules",
         "/forecast",
         "/forecast?by=feature&environment=all",
         "/forecast?feature=nothing",

@@ -1,0 +1,1 @@
+"""What the pages of alerts, their channels and deliveries show."""
