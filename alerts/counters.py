@@ -59,23 +59,25 @@ local function cut(text)
   for word in string.gmatch(text, '%S+') do words[#words + 1] = word end
   return words
 end
-local function release(holds, expiry, held, id)
-  local hold = redis.call('HGET', holds, id)
-  if hold then
-    local words = cut(hold)
-    for i = 3, #words do
-      if redis.call('HINCRBY', held, words[i], '-' .. words[1]) <= 0 then redis.call('HDEL', held, words[i]) end
-    end
-    redis.call('HDEL', holds, id)
+local function release(holds, expiry, held, ids)
+  if #ids == 0 then return end
+  local sums = {}
+  for _, hold in ipairs(redis.call('HMGET', holds, unpack(ids))) do
+    local words = hold and cut(hold) or {}
+    for i = 3, #words do sums[words[i]] = (sums[words[i]] or 0) + tonumber(words[1]) end
   end
-  redis.call('ZREM', expiry, id)
+  for budget, sum in pairs(sums) do
+    if redis.call('HINCRBY', held, budget, string.format('-%.0f', sum)) <= 0 then redis.call('HDEL', held, budget) end
+  end
+  redis.call('HDEL', holds, unpack(ids))
+  redis.call('ZREM', expiry, unpack(ids))
 end
 """
 )
 # KEYS: state, holds, expiry, held, decisions, the tenants. ARGV: the version that the caller knows, how old it may be
 # in microseconds, the reservation to make ('' for none), the call's nano-USD, how long to hold it in microseconds, the
-# tenant, a name for a new set of counts; then for each budget its id, what remains of it, and the number of its steps
-# with each one's severity and room.
+# tenant, a name for a new set of counts; and in one text, because each argument costs the client, for each budget its
+# id, what remains of it, and the number of its steps with each one's severity and room.
 # Answers words: 'stale' where other standings are stored than the caller knows; 'old'; or 'done', their age, the
 # severity, the place of the budget that decides, until when something is held or 0, and what was held in each budget
 # besides. Steps are compared as `alerts.core.quota.choose` does it.
@@ -87,9 +89,7 @@ local state = redis.call('HMGET', KEYS[1], 'version', 'read_at')
 if state[1] ~= ARGV[1] then return 'stale' end
 local age = now - state[2]
 if age > tonumber(ARGV[2]) or age < -1000000 then return 'old' end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)) do
-  release(KEYS[2], KEYS[3], KEYS[4], id)
-end
+release(KEYS[2], KEYS[3], KEYS[4], redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100))
 local id, amount = ARGV[3], tonumber(ARGV[4])
 local own, before = {}, id ~= '' and redis.call('HGET', KEYS[2], id)
 if before then
@@ -97,13 +97,13 @@ if before then
   for i = 3, #before do own[before[i]] = tonumber(before[1]) end
 end
 local severity, deciding, least, held_until, can_hold = 0, -1, 0, 0, id ~= '' and amount > 0
-local budgets, helds, at = {}, {}, 8
-while at <= #ARGV do
-  local budget, remaining, steps = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+local budgets, helds, gates, at = {}, {}, cut(ARGV[8]), 1
+while at <= #gates do
+  local budget, remaining, steps = gates[at], tonumber(gates[at + 1]), tonumber(gates[at + 2])
   local used, reached = tonumber(redis.call('HGET', KEYS[4], budget) or '0') - (own[budget] or 0), 0
   for step = at + 3, at + 1 + 2 * steps, 2 do
-    local room = tonumber(ARGV[step + 1])
-    if used >= room or amount > room - used then reached = math.max(reached, tonumber(ARGV[step])) end
+    local room = tonumber(gates[step + 1])
+    if used >= room or amount > room - used then reached = math.max(reached, tonumber(gates[step])) end
   end
   if deciding < 0 or reached > severity or (reached == severity and remaining - used < least) then
     severity, deciding, least = reached, #budgets, remaining - used
@@ -149,9 +149,10 @@ local stored = tonumber(redis.call('HGET', KEYS[1], 'read_at') or '0')
 if stored > tonumber(ARGV[1]) and stored <= tell_time() then return 0 end
 redis.call('HSET', KEYS[1], 'read_at', ARGV[1], 'version', ARGV[2], 'standings', ARGV[3])
 redis.call('EXPIRE', KEYS[1], KEPT_SECONDS)
-for i = 4, #ARGV do
-  release(KEYS[2], KEYS[3], KEYS[4], ARGV[i])
-  redis.call('SREM', KEYS[5], ARGV[i])
+if #ARGV > 3 then
+  local settled = {unpack(ARGV, 4)}
+  release(KEYS[2], KEYS[3], KEYS[4], settled)
+  redis.call('SREM', KEYS[5], unpack(settled))
 end
 return 1
 """
@@ -252,7 +253,7 @@ class Counters:
         keys = name_keys(tenant_id, "state", "holds", "expiry", "held", "decisions")
         values = [
             known.version, round(age_seconds_max * MICRO), reservation_id, cost, hold_seconds * MICRO, tenant_id,
-            self._new_counter, *_write_gates(gates),
+            self._new_counter, " ".join(map(str, _write_gates(gates))),
         ]  # fmt: skip
         state, *words = self._ask(lambda: self._check(keys=[*keys, TENANTS_KEY], args=values)).split()
         if state != b"done":
@@ -335,7 +336,11 @@ class Counters:
         if moment < self._away_until:
             raise CountersAway("Redis was away a moment ago")
         try:
-            return question()
+            try:
+                return question()
+            except redis.TimeoutError:
+                # Once more: a machine that is busy keeps Redis waiting too, and no script does twice what it did.
+                return question()
         except (redis.RedisError, OSError) as error:
             self._away_until = moment + PAUSE_SECONDS
             logger.warning("Redis is away (%s): quotas are checked in the database", type(error).__name__)

@@ -125,7 +125,7 @@ def broker_url(redis_url: str) -> str:
     return f"redis+socket://{part.path}" if part.scheme == "unix" else redis_url
 
 
-# Redis carries doorbells only: each job finds its work in PostgreSQL, so a lost or doubled message changes nothing.
+# Of jobs Redis carries doorbells only: each finds its work in PostgreSQL, so a lost or doubled message changes nothing.
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

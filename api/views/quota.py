@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +20,7 @@ from api.parameters import TIME_SCHEMA, Parameter, read_query, read_time, read_w
 from api.parsing.bodies import JSON, read_body, read_content_type
 from api.parsing.quota import read_quota_question
 from api.problems import Problem
-from api.renderers import write_money, write_time
+from api.renderers import encode_json, write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
 
@@ -59,7 +60,7 @@ class QuotaCheck(APIView):
             "body_too_large", "content_type_unknown", "content_encoding_unknown",
         ),
     )  # fmt: skip
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         read_query(request.query_params, ())
         access: Access = request.auth
         body = read_body(request._request)
@@ -76,7 +77,8 @@ class QuotaCheck(APIView):
         )
         if answer.decision == DENY:
             raise _deny(answer)
-        return Response(write_answer(answer))
+        # As it is: the REST framework's own answer takes a tenth of the time of a check.
+        return HttpResponse(encode_json(write_answer(answer)) + b"\n", content_type=JSON)
 
 
 class QuotaDecisions(APIView):
