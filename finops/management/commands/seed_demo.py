@@ -8,8 +8,11 @@ from datetime import datetime
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from alerts.demo import seed_forecasts
+from billing.core.demo import TENANTS
 from billing.demo import DAYS, NOW_AGO_MAX, Demo, DemoRefused, seed_demo
 from billing.management.moments import parse_moment
+from tenants.selectors import get_tenant
 
 
 class Command(BaseCommand):
@@ -31,11 +34,17 @@ class Command(BaseCommand):
         gc.set_threshold(20_000, 10, 10)  # no call is part of a circle: looking for one took a fifth of the time
         try:
             demo = seed_demo(now=now or clock, days=days, seed=seed, say=self.stdout.write)
+            self._look_back(days=days, now=now or clock)
         except DemoRefused as error:
             raise CommandError(str(error)) from error
         finally:
             gc.set_threshold(*thresholds)
         self._print(demo)
+
+    def _look_back(self, *, days: int, now: datetime) -> None:
+        self.stdout.write("forecasting past nights")
+        for slug in TENANTS:
+            seed_forecasts(tenant=get_tenant(slug), days=days, now=now)
 
     def _print(self, demo: Demo) -> None:
         self.stdout.write(
