@@ -22,7 +22,9 @@ def list_table(page: ForecastPage, table: str) -> Table:
             return _list_parts(page)
         case "record":
             heading = ["month", "actual", *(f"missed_from_day_{day}_percent" for day in RECORDED_DAYS), "nights"]
-            return heading, [[one.month, one.actual, *one.misses, one.nights] for one in page.record.months]
+            return heading, [
+                [one.month, one.actual, *(miss for _, miss in one.misses), one.nights] for one in page.record.months
+            ]
         case "events":
             return ["day", "amount", "note", "cost_center", "feature", "added_by"], [
                 [

@@ -90,20 +90,21 @@ class PastMonth:
 
     month: date
     actual: Decimal
-    misses: Sequence[Decimal | None]
+    misses: Sequence[tuple[int, Decimal | None]]
     nights: int
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How forecasts of months that are over did; percentages. days: of each of RECORDED_DAYS, None without one.
+    """How forecasts of months that are over did; percentages.
 
+    errors, near: after each of RECORDED_DAYS, None without a run.
     missed: nights of this month and those shown on which no forecast was made.
     """
 
     months: Sequence[PastMonth]
-    errors: Sequence[Decimal | None]
-    near: Sequence[Decimal | None]
+    errors: Sequence[tuple[int, Decimal | None]]
+    near: Sequence[tuple[int, Decimal | None]]
     forecasts: int
     forecasts_needed: int
     bias: Decimal | None
@@ -280,8 +281,8 @@ def _read_record(seat: Seat, view: MonthView, filters: Mapping[str, str]) -> Rec
     by_day = {day.days_elapsed: day for day in record.days}
     return Record(
         months=_list_months(runs),
-        errors=[to_percent(by_day[day].error) if day in by_day else None for day in RECORDED_DAYS],
-        near=[to_percent(by_day[day].near) if day in by_day else None for day in RECORDED_DAYS],
+        errors=[(day, to_percent(by_day[day].error) if day in by_day else None) for day in RECORDED_DAYS],
+        near=[(day, to_percent(by_day[day].near) if day in by_day else None) for day in RECORDED_DAYS],
         forecasts=record.forecasts,
         forecasts_needed=OWN_ERRORS_MIN,
         bias=to_percent(record.bias),
@@ -305,7 +306,8 @@ def _list_months(runs: Sequence[Run]) -> list[PastMonth]:
         total = latest.spent + (latest.actual or 0)
         seen = {run.days_elapsed: run for run in found}
         misses = [
-            (seen[day].total - total) * HUNDRED / total if day in seen and total > 0 else None for day in RECORDED_DAYS
+            (day, (seen[day].total - total) * HUNDRED / total if day in seen and total > 0 else None)
+            for day in RECORDED_DAYS
         ]
         months.append(PastMonth(month, total, misses, len(found)))
     return months
