@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from alerts.anomalies.feedback import list_judged_times
-from alerts.anomalies.hours import find_named_cause, list_movers
+from alerts.anomalies.hours import find_named_cause, is_weighty, list_movers
 from alerts.anomalies.watched import Watched
 from alerts.core.anomalies import (
     Anomaly,
@@ -120,13 +120,20 @@ def _find_spikes(
     setting = ends.watched.get_setting(tenant_id)
     if "daily_spike" in setting.off:
         return []
+    thresholds, whole = setting.thresholds.daily_spike, _measure_mean_day(series, rows)
     spikes = []
     for row in rows:
         costs = _list_days(ends, series, row, judged_times)
-        verdict = find_daily_spike(costs, when=ends.start(tenant_id), thresholds=setting.thresholds.daily_spike)
-        if verdict.anomaly:
+        verdict = find_daily_spike(costs, when=ends.start(tenant_id), thresholds=thresholds)
+        if verdict.anomaly and is_weighty(verdict.anomaly, thresholds=thresholds, whole=whole):
             spikes.append((row, verdict.anomaly))
     return spikes
+
+
+def _measure_mean_day(series: CostSeries, rows: Sequence[int]) -> float:
+    """Of the tenant's own series, over four weeks."""
+    own = next((row for row in rows if not series.owners[row].dimension), None)
+    return 0.0 if own is None else float(series.costs[own, -1 - POINTS : -1].mean())
 
 
 def _list_days(
@@ -186,13 +193,14 @@ def _list_points(ends: DayEnds, tenant_id: int, costs: Sequence[int], anomaly: A
 def _find_rise(
     ends: DayEnds, tenant_id: int, costs: Sequence[int], parts: Mapping[str, Mapping[str, tuple[int, int]]]
 ) -> Iterator[Finding]:
+    thresholds = ends.watched.get_setting(tenant_id).thresholds.daily_spike
     verdict = find_daily_rise(
         last_day=int(costs[-1]),
         week_before=sum(int(cost) for cost in costs[-1 - WEEK : -1]),
         when=ends.start(tenant_id),
-        thresholds=ends.watched.get_setting(tenant_id).thresholds.daily_spike,
+        thresholds=thresholds,
     )
-    if verdict.anomaly:
+    if verdict.anomaly and verdict.anomaly.impact >= thresholds.cost_min:
         yield Finding(
             tenant_id,
             {},
@@ -210,15 +218,16 @@ def _find_growth(ends: DayEnds, tenant_id: int, costs: Sequence[int]) -> Iterato
         return
     whole = [int(cost) for cost in costs[-(len(costs) // WEEK) * WEEK :]]
     month_days = today.day - 1
+    thresholds = ends.watched.get_setting(tenant_id).thresholds.sustained_growth
     verdict = find_sustained_growth(
         [sum(whole[place : place + WEEK]) for place in range(0, len(whole), WEEK)],
         when=ends.start(tenant_id, days_ago=0),
         budget=ends.watched.get_month_budget(tenant_id),
         spent=sum(int(cost) for cost in costs[len(costs) - month_days :]) if month_days else 0,
         today=today,
-        thresholds=ends.watched.get_setting(tenant_id).thresholds.sustained_growth,
+        thresholds=thresholds,
     )
-    if verdict.anomaly:
+    if verdict.anomaly and verdict.anomaly.impact >= thresholds.cost_min:
         yield Finding(tenant_id, {}, verdict.anomaly)
 
 

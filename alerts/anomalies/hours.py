@@ -21,6 +21,7 @@ from alerts.core.anomalies import (
     find_unpriced,
 )
 from alerts.core.anomalies.hours import HOURS
+from alerts.core.anomalies.thresholds import DailySpike, HourlySpike
 from alerts.core.facts import Figure, Mover, Point
 from alerts.core.findings import Finding, to_usd
 from billing.core.periods import start_of_day
@@ -104,7 +105,29 @@ def find_spikes(watched: Watched, window: HourWindow) -> list[Finding]:
         )
         if (anomaly := verdict.anomaly)
     ]
-    return list(_describe_spikes(spikes, series, window))
+    means = _measure_mean_hours(series)
+    weighty = [
+        (row, anomaly)
+        for row, anomaly in spikes
+        if is_weighty(
+            anomaly,
+            thresholds=watched.get_setting(series.owners[row].tenant_id).thresholds.hourly_spike,
+            whole=means.get(series.owners[row].tenant_id, 0),
+        )
+    ]
+    return list(_describe_spikes(weighty, series, window))
+
+
+def is_weighty(anomaly: Anomaly, *, thresholds: HourlySpike | DailySpike, whole: float) -> bool:
+    """Whether a spike matters to its tenant, be it of a part: by the sum that is set, and beside what the tenant spends
+    in an average hour or day, `whole`."""
+    return anomaly.impact >= max(thresholds.cost_min, thresholds.impact_min * whole)
+
+
+def _measure_mean_hours(series: CostSeries) -> dict[int, float]:
+    """Of each tenant's own series, before the hours that are judged."""
+    means = series.costs[:, :HOURS].mean(axis=1)
+    return {owner.tenant_id: float(means[row]) for row, owner in enumerate(series.owners) if not owner.dimension}
 
 
 def _group_rows(series: CostSeries, watched: Watched) -> Iterator[tuple[NDArray[np.int64], object]]:

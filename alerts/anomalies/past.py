@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from alerts.anomalies.hours import is_weighty
 from alerts.anomalies.watched import measure_daily_budget
 from alerts.budgets import list_budgets
 from alerts.core.anomalies import (
@@ -25,7 +26,7 @@ from alerts.core.anomalies.hours import HOURS
 from alerts.core.findings import to_usd
 from alerts.core.watch_settings import WatchSetting
 from billing.core.periods import start_of_day
-from billing.selectors.watched import list_day_series, list_dear_users, list_hour_series
+from billing.selectors.watched import CostSeries, Owner, list_day_series, list_dear_users, list_hour_series
 from ledger.core.entries import PICO
 from tenants.scope import reading_scope
 from tenants.selectors import get_tenant_by_id
@@ -72,34 +73,47 @@ def _try_hours(setting: WatchSetting, tenant_id: int, *, days: int, now: datetim
     hours = days * 24 + HOURS
     start = end - hours * HOUR
     series = list_hour_series(tenant_ids=[tenant_id], start=start, hours=hours, using=using)
-    for row, owner in enumerate(series.owners):
-        if owner.dimension not in DIMENSIONS:
-            continue
+    thresholds, first = setting.thresholds.hourly_spike, end - days * DAY
+    whole = _measure_mean(series)
+    told: set[datetime] = set()
+    for row, owner in _list_tried(series):
         costs = series.costs[row]
         known = np.arange(hours) >= (costs != 0).argmax()
-        spikes = find_past_spikes(costs, start=start, known=known, thresholds=setting.thresholds.hourly_spike)
-        within = [spike for spike in spikes if spike.when >= end - days * DAY]
-        yield from _group("hourly_spike", owner.value, within, period=HOUR, quiet=HOURS_QUIET, now=now)
+        spikes = find_past_spikes(costs, start=start, known=known, thresholds=thresholds)
+        within = [one for one in spikes if one.when >= first and is_weighty(one, thresholds=thresholds, whole=whole)]
+        own = [one for one in within if not owner.dimension or one.when not in told]
+        told |= set() if owner.dimension else {one.when for one in within}
+        yield from _group("hourly_spike", owner.value, own, period=HOUR, quiet=HOURS_QUIET, now=now)
+
+
+def _list_tried(series: CostSeries) -> list[tuple[int, Owner]]:
+    """The series of all that is spent first, then those of the features: what it tells they are the cause of."""
+    rows = [(row, owner) for row, owner in enumerate(series.owners) if owner.dimension in DIMENSIONS]
+    return sorted(rows, key=lambda one: one[1].dimension)
+
+
+def _measure_mean(series: CostSeries) -> float:
+    own = [row for row, owner in enumerate(series.owners) if not owner.dimension]
+    return float(series.costs[own].mean()) if own else 0.0
 
 
 def _try_days(setting: WatchSetting, tenant_id: int, *, days: int, now: datetime, using: str) -> Iterator[PastAnomaly]:
     zone = ZoneInfo(get_tenant_by_id(tenant_id).timezone)
     today = now.astimezone(zone).date()
     series = list_day_series(end_days={tenant_id: today}, days=days + DAYS_MAX, using=using)
-    for row, owner in enumerate(series.owners):
-        if owner.dimension not in DIMENSIONS:
-            continue
+    thresholds, whole = setting.thresholds.daily_spike, _measure_mean(series)
+    told: set[datetime] = set()
+    for row, owner in _list_tried(series):
         costs = [int(cost) for cost in series.costs[row]]
         first = int(np.argmax(series.costs[row] != 0))
         spikes = []
         for ago in range(days, 0, -1):
             place = len(costs) - ago
             when = start_of_day(today - ago * DAY, zone)
-            verdict = find_daily_spike(
-                costs[first : place + 1] or [None], when=when, thresholds=setting.thresholds.daily_spike
-            )
-            if verdict.anomaly:
+            verdict = find_daily_spike(costs[first : place + 1] or [None], when=when, thresholds=thresholds)
+            if verdict.anomaly and is_weighty(verdict.anomaly, thresholds=thresholds, whole=whole) and when not in told:
                 spikes.append(verdict.anomaly)
+        told |= set() if owner.dimension else {spike.when for spike in spikes}
         yield from _group("daily_spike", owner.value, spikes, period=DAY, quiet=DAYS_QUIET, now=now)
 
 

@@ -25,7 +25,8 @@ WEEKLY = "sustained_growth"
 def watch_minutes(*, now: datetime, since: datetime | None = None) -> Told:
     """Look at the minutes that ended after `since`, up to `now`; None: at the last one."""
     end = _cut(now, minutes=True)
-    start = max(min(since or end - MINUTE, end - MINUTE), end - CATCH_UP_MINUTES) - LATE_MINUTES
+    begun = _cut(since, minutes=True) if since else end - MINUTE
+    start = max(min(begun, end - MINUTE), end - CATCH_UP_MINUTES) - LATE_MINUTES
     watched = read_watched()
     findings = find_in_minutes(watched, start=start, end=end)
     return tell_findings(findings, judged=_judge(MINUTELY, watched.tenants, end), now=now)
@@ -35,7 +36,7 @@ def watch_hours(*, now: datetime, since: datetime | None = None) -> Told:
     """Look at the hours of UTC that ended after `since`, up to `now`, and at the days that ended in them; None: the
     last hour."""
     end = _cut(now)
-    begun = max(min(since or end - HOUR, end - HOUR), end - CATCH_UP_HOURS)
+    begun = max(min(_cut(since) if since else end - HOUR, end - HOUR), end - CATCH_UP_HOURS)
     watched = read_watched()
     ends = list_day_ends(watched, start=begun, end=end)
     findings = [

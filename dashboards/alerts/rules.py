@@ -45,6 +45,7 @@ RULES = (
         (
             Number("sensitivity", "Sensitivity; 2 tells more, 0.5 less"),
             Number("impact_min", "At least, % of an average hour", PERCENT),
+            Number("cost_min", "And at least, USD"),
         ),
     ),
     Rule(
@@ -55,6 +56,7 @@ RULES = (
         (
             Number("mads", "Above the usual change, times"),
             Number("impact_min", "At least, % of an average day", PERCENT),
+            Number("cost_min", "And at least, USD"),
             Number("rise_max", "Shown above the week’s mean, times"),
         ),
     ),
@@ -62,7 +64,11 @@ RULES = (
         "sustained_growth",
         "Sustained growth",
         "Each of some weeks costs more than the one before.",
-        (Number("growth_max", "More than, % a week", PERCENT), Number("weeks", "Weeks running")),
+        (
+            Number("growth_max", "More than, % a week", PERCENT),
+            Number("weeks", "Weeks running"),
+            Number("cost_min", "At least, USD"),
+        ),
     ),
     Rule(
         "heavy_user",

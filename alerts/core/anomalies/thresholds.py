@@ -13,7 +13,8 @@ class HourlySpike:
     same hour (± 1) of the days before, a MAD counting at least `mad_min` of the mean; `impact_min` of an average hour
     over that median; and `margin` above the height that was reached on `familiar_days` of the days before.
 
-    sensitivity: 2 halves deviations, mads and margin, ½ doubles them. familiar_days 0: no height is familiar.
+    sensitivity: 2 halves deviations, mads and margin, ½ doubles them. familiar_days 0: no height is familiar. cost_min,
+    here and below: of how much impact, in pico-USD, somebody wants to be told; whoever tells heeds it.
     """
 
     sensitivity: float = 1.0
@@ -24,6 +25,7 @@ class HourlySpike:
     margin: float = 0.1
     familiar_days: int = 2
     hours_min: int = 48
+    cost_min: int = 1 * PICO
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class DailySpike:
     impact_min: float = 0.5
     days_min: int = 14
     rise_max: Decimal = Decimal("1.5")
+    cost_min: int = 1 * PICO
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class SustainedGrowth:
 
     growth_max: Decimal = Decimal("0.15")
     weeks: int = 3
+    cost_min: int = 1 * PICO
 
 
 @dataclass(frozen=True, slots=True)
