@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from alerts.channels import list_channels
 from alerts.core.budgets import (
     Budget,
     BudgetProblem,
@@ -130,6 +131,8 @@ def check_terms(
         problems.append(
             BudgetProblem("", "too_many", f"a tenant has at most {BUDGETS_MAX:,} budgets; retire one first")
         )
+    if terms.channel_ids and not set(terms.channel_ids) <= {one.id for one in list_channels(tenant_id=tenant_id)}:
+        problems.append(BudgetProblem("channels", "unknown_channel", "names one that the tenant does not have"))
     if "user" in terms.scope and terms.window != "hour":
         tenant = get_tenant_by_id(tenant_id)
         start, end = find_window(terms.window, now, timezone=tenant.timezone, fiscal_month=tenant.fiscal_month)

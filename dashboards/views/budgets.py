@@ -128,7 +128,10 @@ def _render_budget(
         "children": children,
         "course": course,
         "chart_data": make_chart_data(course) if course.steps else None,
-        "alerts": list_budget_alerts(tenant_id=tenant.id, budget_id=budget_id),
+        "alerts": [
+            (alert, make_link("alert", seat.link_query, alert.id))
+            for alert in list_budget_alerts(tenant_id=tenant.id, budget_id=budget_id)
+        ],
         "channels": name_channels(budget.channel_ids, tenant_id=tenant.id).values(),
         "names": name_actors([budget.created_by]),
         "edit_href": make_link("budget_edit", seat.link_query, budget.id),

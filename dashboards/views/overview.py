@@ -24,6 +24,7 @@ from dashboards.frame import (
     read_environment,
     read_page_period,
 )
+from dashboards.overview.budget import read_whole_budget
 from dashboards.overview.days import make_chart_data
 from dashboards.overview.outlook import MonthEnd, read_month_end
 from dashboards.overview.page import Overview, read_overview
@@ -90,6 +91,7 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
         | {
             "chart_data": make_chart_data(overview.daily),
             "month_end": _read_month_end(seat, period, environment, now=now),
+            "budget": read_whole_budget(seat, now=now) if _is_month_to_date(seat, period, now=now) else None,
             "subject": PERIOD_NAMES[period.name] if period.name in ("month", "last-month") else period.write(),
             "by_word": DIMENSIONS[overview.daily.by],
             "other_href": f"{request.path}?{_with_all_lines(request)}",
@@ -137,10 +139,14 @@ def _read_address(request: HttpRequest, seat: Seat, *, now: datetime) -> tuple[P
 
 def _read_month_end(seat: Seat, period: Period, environment: str, *, now: datetime) -> MonthEnd | None:
     """Where the page is about the month that goes on, up to today."""
-    today = seat.get_today(now)
-    if (period.first, period.last) != (today.replace(day=1), today):
+    if not _is_month_to_date(seat, period, now=now):
         return None
     return read_month_end(seat, environment=environment, now=now)
+
+
+def _is_month_to_date(seat: Seat, period: Period, *, now: datetime) -> bool:
+    today = seat.get_today(now)
+    return (period.first, period.last) == (today.replace(day=1), today)
 
 
 def _with_all_lines(request: HttpRequest) -> str:

@@ -16,7 +16,6 @@ CHAT = BudgetTerms(
     per_request=RequestLimits(32_000, None, Decimal("1.25")),
     rollover=True,
     owner="Support",
-    channel_ids=(4, 7),
 )
 
 

@@ -104,6 +104,10 @@ def test_a_parent_holds_its_children_and_is_not_retired_over_them():
     assert refuse(retire_budget, **step) == [("parent", "has_children")]
 
 
+def test_channels_are_the_tenants_own():
+    assert refuse(create, make_tenant("acme"), channel_ids=(10**12,)) == [("channels", "unknown_channel")]
+
+
 def test_users_are_not_counted_by_days_whose_hours_are_not_those_of_utc():
     acme = make_tenant("acme", timezone="Asia/Kolkata")
     assert refuse(create, acme, scope={"user": "ada"}) == [("scope.user", "wrong_value")]

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from alerts.budgets import create_budget, list_budgets
+from alerts.core.budgets import read_terms
 from billing.reratings import list_jobs
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
@@ -47,6 +49,11 @@ def acme(chromium, django_db_setup, django_db_blocker):
             {"status": "error", "usage": {"input_tokens": 0, "output_tokens": 0}, "time": now},
             {"environment": "development", "time": now, "event_id": "x" * 200},
         )
+        terms = {"window": "month", "amount": 1, "actions": [{"at_percent": 1, "do": "notify"}], "rollover": True}
+        made = {"tenant_id": tenant.id, "actor": "person 1", "now": now}
+        whole, _ = create_budget(read_terms(terms | {"name": "Everything"}), **made)
+        below = {"name": names[0], "scope": {"feature": names[0]}, "amount": "0.001", "parent": whole.id}
+        create_budget(read_terms(terms | below), **made)
         return tenant
 
 
@@ -82,6 +89,8 @@ def list_pages(tenant):
         "/rates/try",
         "/rates/aliases",
         "/find?q=nothing",
+        "/budgets",
+        *(f"/budgets/{budget.id}" for budget in list_budgets(tenant_id=tenant.id)),
         "/nowhere",
     ]
 

@@ -48,7 +48,7 @@ def spend(tenant, calls, *, days_ago=0, **fields):
 def make_budgets(tenant):
     """Everything for 1 USD a month, of which 0.019 is spent, and chat for 0.01 a day, which is used up."""
     spend(tenant, 4)
-    values = {"per_request": CHAT.per_request, "rollover": False, "channel_ids": (), "now": MADE, "actions": NOTIFY}
+    values = {"per_request": CHAT.per_request, "rollover": False, "now": MADE, "actions": NOTIFY}
     everything = create(tenant, CHAT, name="Everything", scope={}, amount=Decimal(1), **values)
     chat = create(
         tenant, CHAT, name="Chat a day", window="day", amount=Decimal("0.01"), parent_id=everything.id, **values
@@ -161,7 +161,7 @@ def test_every_window_has_a_page_where_hours_are_not_those_of_utc(window):
     publish_test_rates()
     acme = make_tenant("acme", timezone="Asia/Kolkata", fiscal_month=4)
     spend(acme, 2)
-    values = {"scope": {}, "rollover": True, "channel_ids": (), "now": MADE, "actions": NOTIFY}
+    values = {"scope": {}, "rollover": True, "now": MADE, "actions": NOTIFY}
     budget = create(acme, CHAT, window=window, **values)
     page = get_page(sign_in(acme), f"/budgets/{budget.id}")
     assert ('id="chart"' in page) == (window not in ("hour", "day"))
@@ -175,7 +175,7 @@ def test_statements_do_not_grow_with_the_budgets(acme, django_assert_max_num_que
     with CaptureQueriesContext(connection) as few:
         get_page(client, "/budgets")
     for number in range(8):
-        create(acme, CHAT, name=f"Chat {number}", window="day", rollover=False, channel_ids=(), now=MADE)
+        create(acme, CHAT, name=f"Chat {number}", window="day", rollover=False, now=MADE)
     with CaptureQueriesContext(connection) as many:
         get_page(client, "/budgets")
     assert len(many) == len(few)
