@@ -82,7 +82,7 @@ def tell_findings(findings: Iterable[Finding], *, judged: Judged, now: datetime)
         known = standing.get(place)
         if known and _goes_on(known, several, rule=place[1]):
             grown += not known.is_over and _grow(known, several, now=now)
-        elif any(one.opens for one in several):
+        elif any(one.opens for one in several) and not _is_told_as_part(place, found, standing):
             opening[place[:2]].append(several)
     opened = sum(_open(several, now=now) for several in opening.values())
     resolved = sum(
@@ -105,6 +105,13 @@ def _list_standing(*, now: datetime) -> dict[Place, _Standing]:
             )
             for tenant_id, rule, scope, alert_id, is_over, facts, changed_at in cursor.fetchall()
         }
+
+
+def _is_told_as_part(place: Place, found: Mapping[Place, object], standing: Mapping[Place, _Standing]) -> bool:
+    """Whether an alert about all that the tenant spends goes on, or begins, of which this is a part."""
+    tenant_id, rule, scope = place
+    whole = (tenant_id, rule, ())
+    return bool(scope) and (whole in found or (whole in standing and not standing[whole].is_over))
 
 
 def _goes_on(known: _Standing, several: Sequence[Finding], *, rule: str) -> bool:

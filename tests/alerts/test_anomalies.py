@@ -76,6 +76,16 @@ def test_one_episode_over_hours_grows_and_ends_after_six_quiet_ones(acme):
     assert list_alerts(acme, "hourly_spike")[0].state == "resolved"
 
 
+def test_a_part_is_not_told_by_itself_while_the_whole_goes_on(acme):
+    # A feature beside it makes the chat's hour less than half an hour of all: at first, and then no more.
+    book(acme, make_hours(start=NOON - 15 * DAY, end=NOON, cost="2", feature="chat", model="m-2"))
+    book(acme, [make_entry(time=NOON, cost="60", feature="chat", model="m-2")])
+    watch_hours(now=at(0))
+    book(acme, [make_entry(time=NOON + HOUR, cost="4", feature="chat", model="m-2")])
+    watch_hours(now=at(1))
+    assert [alert.scope for alert in list_alerts(acme, "hourly_spike")] == [{}]
+
+
 def test_two_beats_find_one_thing(acme):
     book(acme, [make_entry(time=NOON, cost="30")])
     first, second = (watch_hours(now=at(0)) for _ in range(2))
