@@ -34,6 +34,10 @@ CONTENT_ROLES = ("admin", "owner")
 SENDER_ROLES = ("admin", "owner")
 # Who makes, changes and retires budgets.
 BUDGET_ROLES = ("admin", "finance", "owner")
+# Who acknowledges, snoozes and resolves alerts, and says whether they were right.
+ALERT_ROLES = ("admin", "finance", "engineer", "owner")
+# Who makes and changes the channels by which alerts are told, and has dead messages tried again.
+CHANNEL_ROLES = ("admin", "finance", "owner")
 # Who says what is known of a day beforehand, so that forecasts count it.
 EVENT_ROLES = ("admin", "finance", "owner")
 # Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
@@ -70,6 +74,16 @@ class Seat:
     def may_keep_budgets(self) -> bool:
         """Whether the person may make, change and retire the tenant's budgets."""
         return self.role in BUDGET_ROLES
+
+    @property
+    def may_answer_alerts(self) -> bool:
+        """Whether the person may acknowledge, snooze, resolve and judge the tenant's alerts."""
+        return self.role in ALERT_ROLES
+
+    @property
+    def may_keep_channels(self) -> bool:
+        """Whether the person may make and change the tenant's channels, and send again what did not arrive."""
+        return self.role in CHANNEL_ROLES
 
     @property
     def may_plan(self) -> bool:

@@ -10,6 +10,7 @@ from django.core.exceptions import BadRequest
 from django.http import QueryDict
 from django.urls import reverse
 
+from alerts.inbox import count_open_alerts
 from dashboards.access import ROLE_NAMES, Seat
 from dashboards.core.periods import PERIOD_NAMES, Period, PeriodInvalid, read_period
 from tenants.models import User
@@ -21,18 +22,19 @@ NUMBER_DIGITS_MAX = 12
 TEXT_LENGTH_MAX = 512
 # Pages that an operator may look at for another tenant, as they are.
 PLACES_OF_EVERY_TENANT = (
-    "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys", "budgets",
+    "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys", "budgets", "alerts",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page that the navigation leads to."""
+    """A page that the navigation leads to. count: what waits there for somebody."""
 
     name: str
     href: str
     is_current: bool
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
     """The frame of a tenant's page; `current` is the name of its URL."""
     places = [
         [("Overview", "overview"), ("Explore", "explore"), ("Showback", "showback")],
-        [("Budgets", "budgets"), ("Forecast", "forecast")],
+        [("Budgets", "budgets"), ("Alerts", "alerts"), ("Forecast", "forecast")],
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected"), ("Rates", "rates")],
         [("Settings", "keys"), ("API", "show_docs")],
     ]
@@ -75,7 +77,9 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         person_name=seat.name,
         email=seat.email,
         role_name=seat.role_name,
-        navigation=_list_places(places, seat.link_query, current),
+        navigation=_list_places(
+            places, seat.link_query, current, counts={"alerts": count_open_alerts(tenant_id=seat.tenant.id)}
+        ),
         link_query=seat.link_query,
         home_href=make_link("overview", seat.link_query),
         find_url=reverse("find"),
@@ -103,11 +107,23 @@ def make_operator_frame(user: User, *, current: str) -> Frame:
 
 
 def _list_places(
-    groups: Sequence[Sequence[tuple[str, str]]], query: Mapping[str, str], current: str
+    groups: Sequence[Sequence[tuple[str, str]]],
+    query: Mapping[str, str],
+    current: str,
+    *,
+    counts: Mapping[str, int] | None = None,
 ) -> list[list[Place]]:
     own = ("tenants", "show_docs")  # pages that are not a tenant's
     return [
-        [Place(name, make_link(target, {} if target in own else query), target == current) for name, target in group]
+        [
+            Place(
+                name,
+                make_link(target, {} if target in own else query),
+                target == current,
+                (counts or {}).get(target, 0),
+            )
+            for name, target in group
+        ]
         for group in groups
     ]
 

@@ -6,7 +6,9 @@ from allauth.account.views import LoginView, LogoutView
 from django.urls import path, register_converter
 from django.views.decorators.http import require_POST
 
+from dashboards.views.alert_channels import show_channel, show_channels, show_deliveries, show_new_channel
 from dashboards.views.alert_rules import show_alert_rules
+from dashboards.views.alerts import show_alert, show_alerts
 from dashboards.views.appearance import choose_theme
 from dashboards.views.budgets import edit_budget, show_budget, show_budgets, show_new_budget
 from dashboards.views.design import show_design
@@ -73,6 +75,12 @@ urlpatterns = [
     path("showback/one", show_subject, name="showback_subject"),
     path("showback/one/file", export_subject, name="showback_subject_file"),
     path("showback/drivers", show_drivers, name="showback_drivers"),
+    path("alerts", show_alerts, name="alerts"),
+    path("alerts/<int:alert_id>", show_alert, name="alert"),
+    path("alerts/channels", show_channels, name="alert_channels"),
+    path("alerts/channels/new", show_new_channel, name="alert_channel_new"),
+    path("alerts/channels/<int:channel_id>", show_channel, name="alert_channel"),
+    path("alerts/deliveries", show_deliveries, name="alert_deliveries"),
     path("budgets", show_budgets, name="budgets"),
     path("budgets/new", show_new_budget, name="budget_new"),
     path("budgets/<int:budget_id>", show_budget, name="budget"),

@@ -169,7 +169,7 @@ def _check_recipients(place: str, value: Any) -> Iterator[ChannelProblem]:
     for number, one in enumerate(value):
         if not isinstance(one, str) or not one.isascii() or not ADDRESS.fullmatch(one.strip()):
             yield ChannelProblem(
-                f"{place}.{number}", "wrong_value", "is no e-mail address such as finance@acme.example"
+                f"{place}.{number}", "wrong_value", "is no e-mail address such as finance@example.com"
             )
 
 

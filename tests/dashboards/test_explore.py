@@ -186,11 +186,11 @@ def test_text_that_a_spreadsheet_would_run_is_defused_in_both_kinds_of_files(acm
 def test_the_same_number_of_statements_whatever_there_is_to_show(november, django_assert_num_queries):
     client = sign_in(november)
     get_page(client, BY_FEATURE)
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         get_page(client, BY_FEATURE)
     book(november, *({"feature": f"f{number}", "time": on(1 + number % 19)} for number in range(40)))
     apply_batches_until_done()
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         get_page(client, BY_FEATURE)
 
 
