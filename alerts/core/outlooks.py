@@ -59,16 +59,12 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
-    """A calendar month while `today` goes on."""
+class Window:
+    """A calendar month, or what a budget is for, while `today` goes on. after: the day after its last."""
 
     first: date
     today: date
-
-    @property
-    def after(self) -> date:
-        """The day after its last."""
-        return (self.first + timedelta(days=31)).replace(day=1)
+    after: date
 
     @property
     def days_elapsed(self) -> int:
@@ -80,8 +76,9 @@ class Month:
         return (self.after - self.today).days
 
 
-def find_month(today: date) -> Month:
-    return Month(today.replace(day=1), today)
+def find_month(today: date) -> Window:
+    first = today.replace(day=1)
+    return Window(first, today, (first + timedelta(days=31)).replace(day=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ class Outlook:
     line is shown in the method's place, because it was no worse in as many forecasts as it takes to tell.
     """
 
-    month: Month
+    month: Window
     spent: int
     today: int
     forecast: Forecast
@@ -164,7 +161,7 @@ class Outlook:
 
 
 def look_ahead(
-    history: History, *, month: Month, today_cost: int, events: Sequence[Event], past: Sequence[PastForecast]
+    history: History, *, month: Window, today_cost: int, events: Sequence[Event], past: Sequence[PastForecast]
 ) -> Outlook | NoForecast:
     """The outlook of the month, from a history that ends as today begins.
 

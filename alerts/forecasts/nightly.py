@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from alerts.budgets import list_budgets
-from alerts.core.budgets import Budget
+from alerts.core.budgets import DAYS_FORECAST, Budget, find_window
 from alerts.core.forecasts import History, PastForecast
 from alerts.core.forecasts.histories import DAYS_USED_MAX
-from alerts.core.outlooks import WHOLE, Event, Month, Outlook, Scope, find_month, look_ahead
+from alerts.core.outlooks import WHOLE, Event, Outlook, Scope, Window, find_month, look_ahead
 from alerts.forecasts.crossings import open_crossings
 from alerts.forecasts.days import Days, read_days, to_dollars, to_pico
 from alerts.forecasts.events import list_events
@@ -49,6 +49,7 @@ class _Series(NamedTuple):
     days: Days
     value: str
     events: Sequence[Event]
+    window: Window
     limit: int | None = None
 
 
@@ -85,7 +86,7 @@ def make_forecasts_due(*, now: datetime) -> int:
 
 
 def make_forecasts(*, tenant: TenantInfo, now: datetime) -> Night:
-    """Forecast the month of `now`: of the tenant, its environments, cost centres and features, and its month budgets.
+    """Forecast the month of `now`: of the tenant, its environments, cost centres and features; and budgets' windows.
 
     The first run of a day is kept, a second one adds only what that did not have. What months that are over came to is
     told to their runs, and again while the month before this one is over no longer than this.
@@ -99,8 +100,8 @@ def make_forecasts(*, tenant: TenantInfo, now: datetime) -> Night:
     runs = []
     for one in series:
         outlook = look_ahead(
-            cut_history(one.days, one.value, month),
-            month=month,
+            cut_history(one.days, one.value, one.window),
+            month=one.window,
             today_cost=one.days.get_cost(one.value, month.today),
             events=one.events,
             past=past.get(one.scope, ()),
@@ -114,12 +115,12 @@ def make_forecasts(*, tenant: TenantInfo, now: datetime) -> Night:
     with tenant_scope(tenant.id):
         keep_runs(runs, tenant_id=tenant.id)
         settled = _settle(tenant, month, first=first, series=series)
-        _tell_budgets(runs, tenant=tenant, month=month)
-        open_crossings(tenant=tenant, month=month, now=now)
+        _tell_budgets(runs, tenant=tenant)
+        open_crossings(tenant=tenant, now=now)
     return Night(runs=len(runs), without=len(series) - len(runs), settled=settled)
 
 
-def cut_history(days: Days, value: str, month: Month) -> History:
+def cut_history(days: Days, value: str, month: Window) -> History:
     """The days before today that a forecast uses."""
     first = min(month.first, month.today - timedelta(days=DAYS_USED_MAX))
     whole = days.get_history(value, end=month.today)
@@ -157,7 +158,7 @@ FIND_FIRST_UNSETTLED_SQL = """
       AND scope_kind <> 'budget'"""
 
 
-def _find_first_day(tenant: TenantInfo, month: Month) -> date:
+def _find_first_day(tenant: TenantInfo, month: Window) -> date:
     """From where on days are read: what a forecast uses, the month before, and older ones not settled in an outage."""
     with tenant_scope(tenant.id), connection.cursor() as cursor:
         cursor.execute(
@@ -169,12 +170,12 @@ def _find_first_day(tenant: TenantInfo, month: Month) -> date:
     return min(before, month.today - timedelta(days=DAYS_USED_MAX), unsettled or before)
 
 
-def _list_series(tenant: TenantInfo, month: Month, *, first: date, now: datetime) -> Iterator[_Series]:
+def _list_series(tenant: TenantInfo, month: Window, *, first: date, now: datetime) -> Iterator[_Series]:
     """Everything that is forecast of the tenant, by a statement for each dimension and each budget of several."""
     events = [event.known for event in list_events(tenant_id=tenant.id)]
     after = month.today + timedelta(days=1)
     known = {"": read_days(tenant=tenant, first=first, after=after)}
-    yield _Series(WHOLE, known[""], "", events)
+    yield _Series(WHOLE, known[""], "", events, month)
     for dimension in DIMENSIONS:
         try:
             days = read_days(tenant=tenant, first=first, after=after, by=dimension)
@@ -183,24 +184,33 @@ def _list_series(tenant: TenantInfo, month: Month, *, first: date, now: datetime
         known[dimension] = days
         for value in days.list_dearest():
             own = [event for event in events if event.counts_for({dimension: value})]
-            yield _Series(Scope(dimension, value), days, value, own)
-    budgets = [budget for budget in list_budgets(tenant_id=tenant.id) if budget.window == "month"]
+            yield _Series(Scope(dimension, value), days, value, own, month)
+    budgets = [budget for budget in list_budgets(tenant_id=tenant.id) if budget.window in DAYS_FORECAST]
     spending = read_spending(tenant_id=tenant.id, budgets=budgets, now=now)
     for budget in budgets:
-        found = _find_budget_days(budget, known, tenant=tenant, first=first, after=after)
+        window = find_budget_days(budget, tenant=tenant, now=now)
+        since = min(first, window.first)
+        found = _read_budget_days(budget, known, tenant=tenant, first=since, after=after)
         if found:
             own = [event for event in events if event.counts_for(budget.scope)]
             limit = to_pico(spending[budget.id].limit)
-            yield _Series(Scope("budget", str(budget.id)), *found, own, limit)
+            yield _Series(Scope("budget", str(budget.id)), *found, own, window, limit)
 
 
-def _find_budget_days(
+def find_budget_days(budget: Budget, *, tenant: TenantInfo, now: datetime) -> Window:
+    """The budget's window that goes on, by the tenant's days."""
+    zone = ZoneInfo(tenant.timezone)
+    start, end = find_window(budget.window, now, timezone=tenant.timezone, fiscal_month=tenant.fiscal_month)
+    return Window(*(moment.astimezone(zone).date() for moment in (start, now, end)))
+
+
+def _read_budget_days(
     budget: Budget, known: dict[str, Days], *, tenant: TenantInfo, first: date, after: date
 ) -> tuple[Days, str] | None:
     """What a budget counts by day, and under which value of it; None where days cannot be told, as of users in zones
     whose hours are not those of UTC."""
     dimension, value = next(iter(budget.scope.items()), ("", ""))
-    if len(budget.scope) < 2 and dimension in known:
+    if len(budget.scope) < 2 and dimension in known and known[dimension].first <= first:
         return known[dimension], value
     filters = {name: (wanted,) for name, wanted in budget.scope.items()}
     try:
@@ -209,7 +219,7 @@ def _find_budget_days(
         return None
 
 
-def _settle(tenant: TenantInfo, month: Month, *, first: date, series: Sequence[_Series]) -> int:
+def _settle(tenant: TenantInfo, month: Window, *, first: date, series: Sequence[_Series]) -> int:
     """Tell the runs of months that are over what their days cost."""
     found = {one.scope: one for one in series}
     whole = {one.scope.kind: one.days for one in series}  # a value that cost nothing of late is still of its dimension
@@ -217,9 +227,9 @@ def _settle(tenant: TenantInfo, month: Month, *, first: date, series: Sequence[_
     for run in list_forecasts(tenant_id=tenant.id, first=first, after=month.first, scope=None):
         one = found.get(run.scope)
         days = one.days if one else None if run.scope.kind == "budget" else whole.get(run.scope.kind)
-        if days is None or run.month < first:
+        end = run.made_on + timedelta(days=run.days_ahead)
+        if days is None or end > month.today:
             continue
-        end = find_month(run.month).after
         cost = days.sum_costs(one.value if one else run.scope.value, start=run.made_on, end=end)
         came.append((run.scope, run.made_on, to_dollars(cost)))
     return settle_runs(came, tenant_id=tenant.id)
@@ -227,12 +237,13 @@ def _settle(tenant: TenantInfo, month: Month, *, first: date, series: Sequence[_
 
 TELL_BUDGETS_SQL = """
     UPDATE budget_window SET forecast = told.total
-    FROM unnest(%(budget_ids)s::bigint[], %(totals)s::numeric[]) AS told (budget_id, total)
-    WHERE tenant_id = %(tenant_id)s AND budget_window.budget_id = told.budget_id AND window_start = %(start)s"""
+    FROM unnest(%(budget_ids)s::bigint[], %(starts)s::timestamptz[], %(totals)s::numeric[])
+         AS told (budget_id, start, total)
+    WHERE tenant_id = %(tenant_id)s AND budget_window.budget_id = told.budget_id AND window_start = told.start"""
 
 
-def _tell_budgets(runs: Sequence[Run], *, tenant: TenantInfo, month: Month) -> None:
-    """Write each month budget's forecast beside what was last seen spent of it."""
+def _tell_budgets(runs: Sequence[Run], *, tenant: TenantInfo) -> None:
+    """Write each budget's forecast beside what was last seen spent of it."""
     of_budgets = [run for run in runs if run.scope.kind == "budget"]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -241,6 +252,6 @@ def _tell_budgets(runs: Sequence[Run], *, tenant: TenantInfo, month: Month) -> N
                 "tenant_id": tenant.id,
                 "budget_ids": [int(run.scope.value) for run in of_budgets],
                 "totals": [run.total for run in of_budgets],
-                "start": start_of_day(month.first, ZoneInfo(tenant.timezone)),
+                "starts": [start_of_day(run.month, ZoneInfo(tenant.timezone)) for run in of_budgets],
             },
         )

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.core.forecasts import NoForecast, PastForecast, TrackRecord, measure_track_record
 from alerts.core.forecasts.histories import DAYS_USED_MAX
-from alerts.core.outlooks import Event, Month, Outlook, find_month, find_scope, look_ahead
+from alerts.core.outlooks import Event, Outlook, Window, find_month, find_scope, look_ahead
 from alerts.forecasts.days import Days, read_days
 from alerts.forecasts.events import KeptEvent
 from alerts.forecasts.nightly import cut_history
@@ -22,7 +22,7 @@ class MonthView:
     record: of nightly forecasts of months that are over. complete_to: everything that was booked before is in it.
     """
 
-    month: Month
+    month: Window
     days: Sequence[int]
     outlook: Outlook | NoForecast
     record: TrackRecord
@@ -80,7 +80,7 @@ def list_outlooks(
     return views, [sum(day) for day in zip(*(days.costs[value][start:] for value in rest), strict=True)]
 
 
-def _read(tenant: TenantInfo, month: Month, *, filters: Mapping[str, str], by: str, using: str) -> Days:
+def _read(tenant: TenantInfo, month: Window, *, filters: Mapping[str, str], by: str, using: str) -> Days:
     return read_days(
         tenant=tenant,
         first=min(month.first, month.today - timedelta(days=DAYS_USED_MAX)),
@@ -91,7 +91,7 @@ def _read(tenant: TenantInfo, month: Month, *, filters: Mapping[str, str], by: s
     )
 
 
-def _view(days: Days, value: str, month: Month, events: Sequence[Event], past: Sequence[PastForecast]) -> MonthView:
+def _view(days: Days, value: str, month: Window, events: Sequence[Event], past: Sequence[PastForecast]) -> MonthView:
     history = cut_history(days, value, month)
     outlook = look_ahead(history, month=month, today_cost=days.get_cost(value, month.today), events=events, past=past)
     whole = days.get_history(value, end=days.after).costs

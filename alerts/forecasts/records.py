@@ -16,12 +16,15 @@ from alerts.core.spending import FORECASTS_IN_A_ROW
 from alerts.forecasts.days import to_pico
 from tenants.scope import reading_scope, tenant_scope
 
+LOOK_BACK = timedelta(days=7)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """A night's forecast of the rest of a month. Amounts are USD; expected to run_rate of the days from `made_on` on.
 
-    actual: what those days did cost, None until the month is over. bias, coverage: as they were known that night.
+    month: its first day; of a budget that of its window. actual: what those days did cost, None until the month is
+    over. bias, coverage: as they were known that night.
     """
 
     scope: Scope
@@ -155,17 +158,20 @@ def list_past(
     return {scope: forecasts[-OWN_ERRORS_MAX:] for scope, forecasts in past.items()}
 
 
-def list_budget_forecasts(*, tenant_id: int, month: date, using: str = "default") -> dict[int, list[Decimal]]:
-    """What the month comes to by the last FORECASTS_IN_A_ROW runs of each budget, the latest last, by the budget's id.
+def list_budget_forecasts(
+    *, tenant_id: int, starts: Mapping[int, date], today: date, using: str = "default"
+) -> dict[int, list[Decimal]]:
+    """What a window comes to by the last FORECASTS_IN_A_ROW runs of its budget, the latest last, by the budget's id.
 
-    A threshold on the forecast is crossed where all of as many say so.
+    starts: each budget's window's first day. A threshold on the forecast is crossed where all of as many say so; what
+    was said before LOOK_BACK counts no more.
     """
     runs = list_forecasts(
-        tenant_id=tenant_id, first=month, after=month + timedelta(days=31), kind="budget", using=using
+        tenant_id=tenant_id, first=today - LOOK_BACK, after=today + timedelta(days=1), kind="budget", using=using
     )
     totals: dict[int, list[Decimal]] = defaultdict(list)
     for run in runs:
-        if run.month == month:
+        if starts.get(int(run.scope.value)) == run.month:
             totals[int(run.scope.value)].append(run.total)
     return {budget_id: found[-FORECASTS_IN_A_ROW:] for budget_id, found in totals.items()}
 

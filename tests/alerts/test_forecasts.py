@@ -246,10 +246,27 @@ def test_a_budget_of_a_month_is_told_its_forecast(acme):
     create_budget(replace(terms, name="A day", window="day"), tenant_id=acme.id, actor="person 1", now=NIGHT)
     for days in range(5):
         make_forecasts(tenant=acme, now=NIGHT + timedelta(days=days))
-    found = list_budget_forecasts(tenant_id=acme.id, month=NOVEMBER)
+    found = list_budget_forecasts(
+        tenant_id=acme.id, starts=dict.fromkeys((retail.id, both.id), NOVEMBER), today=date(2026, 11, 12)
+    )
     assert set(found) == {retail.id, both.id} and {len(totals) for totals in found.values()} == {3}
     first, *_ = list_runs(acme, Scope("budget", str(both.id)))
     assert first.total == 21 * CALL + Decimal("0.234107142867")
+
+
+def test_a_budget_of_another_window_is_forecast_to_its_own_end(acme):
+    use(acme, *(2,) * 31, month=10)
+    use(acme, *(2,) * 7)
+    for window in ("week", "quarter", "year"):
+        terms = BudgetTerms(name=window, scope={}, window=window, amount=Decimal(5))
+        create_budget(terms, tenant_id=acme.id, actor="person 1", now=NIGHT)
+    make_forecasts(tenant=acme, now=NIGHT)
+    runs = list_forecasts(tenant_id=acme.id, first=NOVEMBER, after=DECEMBER, kind="budget")
+    # 8 November is a Sunday, the last day of its week; two calls a day since 1 October.
+    by_month = {run.month: run for run in runs}
+    assert by_month[date(2026, 11, 2)].total == 7 * 2 * CALL
+    assert by_month[date(2026, 10, 1)].days_elapsed == 38 and by_month[date(2026, 10, 1)].days_ahead == 54
+    assert by_month[date(2026, 1, 1)].spent == by_month[date(2026, 10, 1)].spent == 38 * 2 * CALL
 
 
 def test_events_are_added_to_the_days_ahead_and_leave_unusual_ones_out(acme):

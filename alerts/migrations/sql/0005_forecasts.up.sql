@@ -27,7 +27,8 @@ CREATE TABLE forecast_run (
     CONSTRAINT forecast_run_scope_known CHECK (
         scope_kind IN ('', 'environment', 'cost_center', 'feature', 'budget') AND (scope_kind <> '' OR scope_value = '')),
     CONSTRAINT forecast_run_of_its_month CHECK (
-        extract(day FROM month) = 1 AND made_on >= month AND made_on < month + interval '1 month'),
+        made_on >= month AND (scope_kind = 'budget'  -- whose window may be another one
+                              OR (extract(day FROM month) = 1 AND made_on < month + interval '1 month'))),
     CONSTRAINT forecast_run_of_days CHECK (days_elapsed >= 0 AND days_ahead > 0),
     CONSTRAINT forecast_run_names_its_method CHECK (method <> '')
 );
