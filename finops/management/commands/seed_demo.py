@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from alerts.demo import seed_forecasts
+from alerts.demo_budgets import seed_budgets
 from billing.core.demo import TENANTS
 from billing.demo import DAYS, NOW_AGO_MAX, Demo, DemoRefused, seed_demo
 from billing.management.moments import parse_moment
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         self.stdout.write("forecasting past nights")
         for slug in TENANTS:
             seed_forecasts(tenant=get_tenant(slug), days=days, now=now)
+            seed_budgets(tenant=get_tenant(slug), now=now)
 
     def _print(self, demo: Demo) -> None:
         self.stdout.write(
