@@ -255,12 +255,24 @@ class Counters:
             known.version, round(age_seconds_max * MICRO), reservation_id, cost, hold_seconds * MICRO, tenant_id,
             self._new_counter, " ".join(map(str, _write_gates(gates))),
         ]  # fmt: skip
-        state, *words = self._ask(lambda: self._check(keys=[*keys, TENANTS_KEY], args=values)).split()
+        state, *words = self._ask(lambda: self._run_check([*keys, TENANTS_KEY], values)).split()
         if state != b"done":
             return Taken(state.decode())
         age, severity, deciding, held_until, *held = map(int, words)
         until = datetime.fromtimestamp(held_until / MICRO, UTC) if held_until else None
         return Taken(DONE, age / MICRO, Choice(severity, deciding), until, tuple(held))
+
+    def _run_check(self, keys: Sequence[str], values: Sequence[object]) -> Any:
+        """The script by a connection of the pool: past it the client takes longer than Redis with its answer."""
+        pool = self._redis.connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.send_command("EVALSHA", self._check.sha, len(keys), *keys, *values)
+            return connection.read_response()
+        except redis.exceptions.NoScriptError:
+            return self._check(keys=keys, args=values)
+        finally:
+            pool.release(connection)
 
     def recall(self, tenant_id: int) -> Known | None:
         """The standings that this process knows."""

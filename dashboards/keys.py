@@ -25,7 +25,7 @@ SCOPE_WORDS = {
     "backfill": "Beside ingest: sends events that are older than 400 days.",
     "admin": "Reads and deletes the prompts and completions that are kept.",
     "audit": "Opens nothing yet: for programs that will verify the ledger.",
-    "quota": "Opens nothing yet: for gateways that will ask whether a budget is left.",
+    "quota": "Asks before a call whether its budgets have room, and holds what it may cost.",
 }
 USUAL_SCOPES = ("ingest", "read")
 ONE_HOUR = timedelta(hours=1)

@@ -411,6 +411,14 @@ def test_what_was_held_while_redis_was_away_still_counts_when_it_is_back(acme, s
     assert check(acme, "0.21").decision == "deny"
 
 
+def test_a_redis_that_forgot_the_scripts_is_told_them_again(acme, server):
+    add_budget(acme, "1.00")
+    check(acme, "0.10")
+    server.script_flush()
+    after = check(acme, "0.10")
+    assert (after.counters, after.held) == ("redis", Decimal("0.1"))
+
+
 def test_after_redis_lost_all_no_more_is_overspent_than_was_held(acme, server):
     add_budget(acme, "1.00")
     book(acme, "0.40")
