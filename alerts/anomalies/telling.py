@@ -22,6 +22,7 @@ from alerts.core.findings import (
     write_finding,
     write_title,
 )
+from alerts.core.routing import NOBODY
 from alerts.episodes import grow_alert, open_alert, resolve_alert
 from tenants.scope import tenant_scope
 
@@ -176,6 +177,7 @@ def _open_one(
         title=title,
         facts=facts,
         impact=_write_impact(impact),
+        channel_ids=NOBODY if finding.anomaly.level == "watch" else (),
         now=now,
     )
     return alert_id is not None

@@ -16,6 +16,7 @@ Telling = Literal["opened", "grown", "acknowledged", "resolved", "digest", "test
 Hold = Literal["", "quiet hours", "digest"]
 
 URGENT = "critical"  # waits for nobody's morning
+NOBODY = (0,)  # channel_ids of an alert that its page alone shows: ids begin with 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,7 @@ def _render(
         "days": TRIAL_DAYS,
         "done": DONE.get(request.GET.get("done", ""), ""),
         "here": make_link("alert_rules", seat.link_query),
+        "alerts_href": make_link("alerts", seat.link_query),
     }
     return render(request, "alerts/rules.html", context, status=status)
 

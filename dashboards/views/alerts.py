@@ -170,6 +170,7 @@ def _make_context(request: HttpRequest, seat: Seat) -> dict[str, Any]:
         "snoozes": SNOOZES,
         "alerts_href": make_link("alerts", seat.link_query),
         "channels_href": make_link("alert_channels", seat.link_query),
+        "rules_href": make_link("alert_rules", seat.link_query),
         "here": f"{request.path}?{query.urlencode()}" if (query := _clean(request.GET)) else request.path,
     }
 

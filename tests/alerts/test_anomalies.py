@@ -9,9 +9,11 @@ from django.test.utils import CaptureQueriesContext
 
 from alerts.anomalies.runs import watch_hours, watch_minutes
 from alerts.budgets import create_budget
+from alerts.channels import create_channel
 from alerts.core.budgets import load_terms
+from alerts.core.channels import read_terms
 from alerts.episodes import give_feedback, resolve_alert
-from alerts.models import Alert
+from alerts.models import Alert, AlertDelivery
 from alerts.thresholds import change_setting
 from billing.rollups import rebuild_rollups, reconcile_rollups
 from tenants.keys import revoke_api_key
@@ -84,6 +86,17 @@ def test_a_part_is_not_told_by_itself_while_the_whole_goes_on(acme):
     book(acme, [make_entry(time=NOON + HOUR, cost="4", feature="chat", model="m-2")])
     watch_hours(now=at(1))
     assert [alert.scope for alert in list_alerts(acme, "hourly_spike")] == [{}]
+
+
+def test_what_is_found_is_told_to_each_channel_once(acme):
+    add_channel(acme)
+    book(acme, [make_entry(time=NOON, cost="30")])
+    for _ in range(2):
+        watch_hours(now=at(0))
+    with tenant_scope(acme.id):
+        deliveries = AlertDelivery.objects.filter(tenant_id=acme.id)
+        (alert,) = list_alerts(acme, "hourly_spike")
+        assert [one.kind for one in deliveries if one.alert_id == alert.id] == ["opened"]
 
 
 def test_two_beats_find_one_thing(acme):
@@ -328,8 +341,15 @@ def test_a_day_of_thrice_the_cost_is_a_daily_spike_with_its_cause(acme):
     assert list_alerts(acme, "daily_spike_watch") == []
 
 
+def add_channel(tenant):
+    """One that takes everything."""
+    document = {"name": "Hook", "kind": "webhook", "settings": {"url": "https://hooks.acme.example/in"}}
+    create_channel(read_terms(document), tenant_id=tenant.id, actor="person 7", now=NOON)
+
+
 def test_a_day_of_nearly_twice_the_cost_is_shown_and_not_told():
     acme = make_tenant()
+    add_channel(acme)
     midnight = NOON.replace(hour=0)
     # 20 USD a day, 28 the day before, of which its weekday explains a tenth: a spike begins above 36, the rise at
     # 1.5 × 148 / 7 = 31.7.
@@ -340,6 +360,8 @@ def test_a_day_of_nearly_twice_the_cost_is_shown_and_not_told():
     assert list_alerts(acme, "daily_spike") == []
     (alert,) = list_alerts(acme, "daily_spike_watch")
     assert alert.severity == "info"
+    with tenant_scope(acme.id):
+        assert AlertDelivery.objects.filter(tenant_id=acme.id, alert_id=alert.id).count() == 0
 
 
 def test_a_cache_that_is_read_no_more_is_told_with_what_it_costs(acme):
