@@ -14,6 +14,7 @@ from dashboards.core.shares import split_shares
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
 
 TICKS_MAX = 12
+WITHOUT_CENTS_FROM = 100
 POINT_WORDS = {"hour": "Hourly", "day": "Daily"}
 EVENT_WORDS = {
     "opened": "Opened", "grown": "Grew", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "woken": "Open again",
@@ -91,6 +92,14 @@ def _make_point(point: Point, label: str) -> PointRow:
     if point.actual > point.high:
         return PointRow(label, point, "above", True)
     return PointRow(label, point, "below" if point.actual < point.low else "within", False)
+
+
+def write_range(facts: Facts) -> str:
+    """“408 – 624”; with cents where they count."""
+    if facts.expected is None:
+        return ""
+    decimals = 0 if facts.expected.high >= WITHOUT_CENTS_FROM else 2
+    return f"{facts.expected.low:,.{decimals}f} – {facts.expected.high:,.{decimals}f}"
 
 
 def make_chart_data(facts: Facts, rows: Sequence[PointRow]) -> dict[str, object] | None:
@@ -196,7 +205,8 @@ def make_delivery_row(delivery: DeliveryInfo) -> DeliveryRow:
         delivery=delivery,
         sent_at=last.started_at if last else delivery.queued_at,
         result=_write_result(delivery, last),
-        is_bad=delivery.state == "dead" or (delivery.state == "waiting" and bool(delivery.last_error)),
+        is_bad=delivery.state == "dead"
+        or (delivery.state == "waiting" and bool(delivery.last_error) and not delivery.held_for),
     )
 
 

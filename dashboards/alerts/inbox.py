@@ -14,7 +14,7 @@ from dashboards.frame import make_link, read_number
 
 WAITING = "waiting"  # what is not resolved
 STATE_WORDS = {
-    WAITING: "that are not resolved", "open": "open", "acknowledged": "acknowledged", "snoozed": "snoozed",
+    WAITING: "not resolved", "open": "open", "acknowledged": "acknowledged", "snoozed": "snoozed",
     "resolved": "resolved", "all": "all",
 }  # fmt: skip
 LIVE_STATES = ("open", "acknowledged", "snoozed")

@@ -29,6 +29,7 @@ from dashboards.alerts.episode import (
     list_points,
     make_chart_data,
     make_movers,
+    write_range,
 )
 from dashboards.alerts.inbox import SNOOZES, STATE_WORDS, read_asked, read_inbox, write_rule
 from dashboards.frame import check_texts, make_frame, make_link, read_number
@@ -98,6 +99,7 @@ def show_alert(request: HttpRequest, seat: Seat, alert_id: int) -> HttpResponse:
         "entries_href": link_entries(alert, timezone=tenant.timezone, now=now, link_query=seat.link_query),
         "budget_href": make_link("budget", seat.link_query, alert.budget_id) if alert.budget_id else "",
         "lasted": (alert.facts.end or alert.resolved_at or now) - (alert.facts.start or alert.opened_at),
+        "expected_range": write_range(alert.facts),
         "points": points,
         "point_words": POINT_WORDS[alert.facts.points_are],
         "chart_data": make_chart_data(alert.facts, points),
