@@ -7,7 +7,9 @@ import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from alerts import tasks
 from alerts.anomalies.runs import watch_hours, watch_minutes
+from alerts.anomalies.telling import Told
 from alerts.budgets import create_budget
 from alerts.channels import create_channel
 from alerts.core.budgets import load_terms
@@ -443,3 +445,23 @@ def test_machines_list_what_was_found_and_globex_nothing_of_it(acme, client):
     assert rest["next"] is None
     assert ask(acme, "feedback=wrong")["anomalies"] == []
     assert ask(make_tenant("globex"))["anomalies"] == []
+
+
+def test_a_slot_is_taken_once_and_the_next_run_knows_the_one_before(monkeypatch):
+    runs = []
+
+    def watch(*, now, since):
+        runs.append((now, since))
+        return Told(0, 0, 0, 0, 0)
+
+    monkeypatch.setattr(tasks, "watch_hours", watch)
+    for minutes in (4, 6, 6, 59, 185):
+        monkeypatch.setattr(tasks.timezone, "now", lambda minutes=minutes: NOON + timedelta(minutes=minutes))
+        tasks.watch_every_hour()
+    # Until five minutes past, the hour before that one has its turn; after an outage one run makes up for all of it.
+    assert [now for now, _ in runs] == [
+        NOON + timedelta(minutes=4),
+        NOON + timedelta(minutes=6),
+        NOON + timedelta(hours=3, minutes=5),
+    ]
+    assert [since for _, since in runs] == [None, NOON - HOUR, NOON]
