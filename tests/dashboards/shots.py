@@ -48,6 +48,8 @@ PAGES = (
     ("budget", "/budgets/1", OWNER),
     ("budget-new", "/budgets/new", OWNER),
     ("forecast", "/forecast?environment=all", OWNER),
+    ("alerts", "/alerts", OWNER),
+    ("alert-channels", "/alerts/channels", OWNER),
     ("alert-rules", "/alerts/rules", OWNER),
     ("ledger", "/ledger?period=month", OWNER),
     ("entry", "/ledger/{entry}", OWNER),
