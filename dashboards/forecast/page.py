@@ -120,6 +120,7 @@ class BudgetLine:
     """A budget of the month. expected, used_up_on: by last night's forecast; None before it, or where it lasts."""
 
     budget: Budget
+    href: str
     spending: Spending
     expected: Decimal | None
     used_up_on: date | None
@@ -320,15 +321,24 @@ def _read_budgets(seat: Seat, *, month_first: date, now: datetime) -> list[Budge
     spending = read_spending(tenant_id=tenant.id, budgets=budgets, now=now)
     runs = list_forecasts(tenant_id=tenant.id, first=month_first, after=month_first + timedelta(days=31), kind="budget")
     latest = {int(run.scope.value): run for run in runs if run.month == month_first}
-    return [_make_budget_line(budget, spending[budget.id], latest.get(budget.id)) for budget in budgets]
+    return [
+        _make_budget_line(
+            budget,
+            spending[budget.id],
+            latest.get(budget.id),
+            href=make_link("budget", seat.link_query, budget.id),
+        )
+        for budget in budgets
+    ]
 
 
-def _make_budget_line(budget: Budget, spending: Spending, run: Run | None) -> BudgetLine:
+def _make_budget_line(budget: Budget, spending: Spending, run: Run | None, *, href: str) -> BudgetLine:
     if run is None:
-        return BudgetLine(budget, spending, None, None, None)
+        return BudgetLine(budget, href, spending, None, None, None)
     used_up_on = run.facts.get("used_up_on")
     return BudgetLine(
         budget,
+        href,
         spending,
         max(run.total, spending.spent),
         date.fromisoformat(str(used_up_on)) if used_up_on else None,

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from alerts.demo import seed_forecasts
 from alerts.demo_budgets import seed_budgets
+from alerts.forecasts import make_forecasts
 from billing.core.demo import TENANTS
 from billing.demo import DAYS, NOW_AGO_MAX, Demo, DemoRefused, seed_demo
 from billing.management.moments import parse_moment
@@ -47,6 +48,7 @@ class Command(BaseCommand):
         for slug in TENANTS:
             seed_forecasts(tenant=get_tenant(slug), days=days, now=now)
             seed_budgets(tenant=get_tenant(slug), now=now)
+            make_forecasts(tenant=get_tenant(slug), now=now)  # tonight's, with what budgets come to
 
     def _print(self, demo: Demo) -> None:
         self.stdout.write(
