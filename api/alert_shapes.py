@@ -138,7 +138,7 @@ _SETTINGS: Schema = {
 CHANNEL_TERMS: Schema = _close(
     {**_TERMS, "settings": _SETTINGS},
     optional=("owner", "scope", "severity_min", "quiet_hours", "digest_hour", "enabled"),
-    example={"name": "Pipeline", "kind": "webhook", "settings": {"url": "https://hooks.acme.example/alerts"}},
+    example={"name": "Pipeline", "kind": "webhook", "settings": {"url": "https://hooks.example.com/alerts"}},
 )
 CHANNEL_CHANGES: Schema = _close(
     {**_TERMS, "settings": _SETTINGS}, optional=(*_TERMS, "settings"), example={"severity_min": "high"}

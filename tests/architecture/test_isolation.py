@@ -520,7 +520,7 @@ def test_what_is_acmes_and_what_is_nobodys_are_answered_alike(world, name):
     for ids in (world.ours, {"entry_id": f"{NOBODYS_BATCH}.0", "rejected_id": NOBODYS_BATCH}):
         response = client.generic(route.method, route.path.format(**ids), headers=headers | {"X-Request-Id": "same"})
         text = response.content.decode()
-        for value in ids.values():
+        for value in (value for name, value in ids.items() if name not in NUMBERS):
             text = text.replace(value, "").replace(urlencode({"": value})[1:], "")
         answers.append((response.status_code, re.sub(r"csrf\w*\W+\w+", "", text)))
     assert answers[0][0] == 404
