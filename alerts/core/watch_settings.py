@@ -138,7 +138,7 @@ def _to_core(name: str, value: Any, kind: Any) -> Any:
     number = Decimal(str(value))
     if name in MONEY:
         return int(number * PICO)
-    return timedelta(seconds=float(number)) if kind is timedelta else kind(number)
+    return timedelta(microseconds=int(number * 1_000_000)) if kind is timedelta else kind(number)
 
 
 def _write(name: str, value: Any) -> Any:
