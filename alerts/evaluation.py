@@ -1,5 +1,6 @@
 """Looks at every budget each minute: keeps what each window has come to, and opens an alert for a threshold reached."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from billing.core.periods import has_whole_hours
 from billing.selectors import ScopesQuery, list_scope_costs, list_top_values
 from tenants.scope import tenant_scope
 from tenants.selectors import TenantInfo, list_tenants
+
+logger = logging.getLogger(__name__)
 
 RULE = "budget"
 # A call is booked a little after it was made: so long a window is looked at after its end.
@@ -76,17 +79,26 @@ def evaluate_budgets(*, now: datetime, since: datetime | None = None) -> Evaluat
     has_hour_turned = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) <= now
     opened = 0
     for tenant_id, findings in changed.items():
-        with tenant_scope(tenant_id):
-            _keep_windows(tenant_id, findings, now=now)
-            opened += sum(_open_alerts(finding, tenants[tenant_id], now=now) for finding in findings)
-            if has_hour_turned:
-                _grow_alerts(findings, tenants[tenant_id], now=now)
+        try:
+            opened += _tell_tenant(findings, tenants[tenant_id], now=now, has_hour_turned=has_hour_turned)
+        except Exception:  # what nobody kept is found again by the next run; the other tenants are told meanwhile
+            logger.exception("budgets of tenant %s could not be looked at", tenant_id)
     return Evaluation(
         windows=len(windows),
         changed=sum(map(len, changed.values())),
         opened=opened,
         resolved=_resolve_ended(now=now),
     )
+
+
+def _tell_tenant(findings: Sequence[_Finding], tenant: TenantInfo, *, now: datetime, has_hour_turned: bool) -> int:
+    """Keep what has changed of one tenant's windows together with what is told of it; how many alerts are new."""
+    with tenant_scope(tenant.id):
+        _keep_windows(tenant.id, findings, now=now)
+        opened = sum(_open_alerts(finding, tenant, now=now) for finding in findings)
+        if has_hour_turned:
+            _grow_alerts(findings, tenant, now=now)
+    return opened
 
 
 def _list_windows(budget: Budget, tenant: TenantInfo, since: datetime, now: datetime) -> list[BudgetWindow]:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from alerts import tasks
+from alerts import evaluation, tasks
 from alerts.budgets import change_budget, retire_budget
 from alerts.core.budgets import Action, BudgetTerms
 from alerts.evaluation import evaluate_budgets
@@ -180,6 +180,27 @@ def test_what_acme_spends_is_nobody_elses_alert():
     book(acme, 50_000)
     evaluate_budgets(now=NOW)
     assert (list_alerts(acme), list_alerts(globex)) == ([], [])
+
+
+def test_one_tenants_mishap_is_nobody_elses_and_made_up_for_by_the_next_run(monkeypatch, caplog):
+    acme, globex = make_tenant("acme"), make_tenant("globex")
+    budgets = [create(tenant, MONTH, now=MADE, actions=THRESHOLDS[:1]) for tenant in (acme, globex)]
+    for tenant in (acme, globex):
+        book(tenant, 10_000)
+
+    def fail_for_acme(window, *, tenant, now):
+        if tenant.id == acme.id:
+            raise RuntimeError("a mishap")
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "list_top", fail_for_acme)
+        evaluate_budgets(now=NOW)
+    assert "a mishap" in caplog.text
+    assert (list_alerts(acme), list_windows(acme), len(list_alerts(globex))) == ([], [], 1)
+    evaluate_budgets(now=NOW + MINUTE)
+    assert list_episodes(acme, budgets[0]) == [("50:actual:2026-11-01", "info", "open")]
+    assert len(list_alerts(globex)) == 1
 
 
 def test_a_slot_of_the_timetable_is_run_once_however_many_beats(monkeypatch):
