@@ -72,7 +72,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         [("Settings", "keys"), ("API", "show_docs")],
     ]
     if seat.is_operator:
-        places.insert(0, [("All tenants", "tenants")])
+        places.insert(0, [("All tenants", "tenants"), ("Jobs", "jobs")])
     return Frame(
         person_name=seat.name,
         email=seat.email,
@@ -91,7 +91,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
 
 def make_operator_frame(user: User, *, current: str) -> Frame:
     """The frame of a page that is about no single tenant."""
-    places = [[("All tenants", "tenants")], [("API", "show_docs")]]
+    places = [[("All tenants", "tenants"), ("Jobs", "jobs")], [("API", "show_docs")]]
     return Frame(
         person_name=user.name,
         email=user.email,
@@ -113,7 +113,7 @@ def _list_places(
     *,
     counts: Mapping[str, int] | None = None,
 ) -> list[list[Place]]:
-    own = ("tenants", "show_docs")  # pages that are not a tenant's
+    own = ("tenants", "jobs", "show_docs")  # pages that are not a tenant's
     return [
         [
             Place(

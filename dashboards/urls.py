@@ -15,6 +15,7 @@ from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
 from dashboards.views.forecast import export_forecast, show_forecast
+from dashboards.views.jobs import show_jobs
 from dashboards.views.keys import await_key_entry, show_keys
 from dashboards.views.ledger import count_newer, export_ledger, show_ledger
 from dashboards.views.overview import await_first_entry, export_overview
@@ -89,6 +90,7 @@ urlpatterns = [
     path("forecast", show_forecast, name="forecast"),
     path("forecast/file", export_forecast, name="forecast_file"),
     path("first-entry", await_first_entry, name="first_entry"),
+    path("jobs", show_jobs, name="jobs"),
     path("tenants", show_tenants, name="tenants"),
     path("tenants/file", export_tenants, name="tenants_file"),
     path("ledger", show_ledger, name="ledger"),

@@ -1,11 +1,13 @@
 """The Celery application; `schedule.py` is its timetable."""
 
+import logging
 import os
+import time
 import warnings
 
-from celery import Celery
+from celery import Celery, Task
 from celery.platforms import SecurityWarning
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, task_success, worker_init
 
 from finops.environment import load_environment
 from finops.schedule import TIMETABLE
@@ -35,3 +37,25 @@ def refuse_strong_role(**options: object) -> None:
         checks.refuse_strong_role()
     except ImproperlyConfigured as error:
         raise SystemExit(str(error)) from None
+
+
+# A task that runs each two seconds need not say so each time; of each process, by the process's own clock.
+SUCCESS_KEPT_EVERY = 10.0
+_kept_at: dict[str, float] = {}
+
+
+@task_success.connect
+def keep_success(sender: Task, **options: object) -> None:
+    """For the page of jobs, and `doctor`: a job that stops saying so has stopped."""
+    from django.utils import timezone
+
+    from billing.job_runs import record_success
+
+    now = time.monotonic()
+    if now - _kept_at.get(sender.name, -SUCCESS_KEPT_EVERY) < SUCCESS_KEPT_EVERY:
+        return
+    try:
+        record_success(task=sender.name, now=timezone.now())
+        _kept_at[sender.name] = now
+    except Exception:
+        logging.getLogger(__name__).exception("that %s came to its end could not be kept", sender.name)

@@ -11,6 +11,7 @@ import environ
 from psycopg.conninfo import conninfo_to_dict
 
 from finops.environment import ROOT, home
+from finops.schedule import TIMETABLE
 
 env = environ.Env()
 
@@ -147,6 +148,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 2000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = TIMETABLE
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
 
 USE_TZ = True

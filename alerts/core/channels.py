@@ -168,9 +168,7 @@ def _check_recipients(place: str, value: Any) -> Iterator[ChannelProblem]:
         return
     for number, one in enumerate(value):
         if not isinstance(one, str) or not one.isascii() or not ADDRESS.fullmatch(one.strip()):
-            yield ChannelProblem(
-                f"{place}.{number}", "wrong_value", "is no e-mail address such as finance@example.com"
-            )
+            yield ChannelProblem(f"{place}.{number}", "wrong_value", "is no e-mail address such as finance@example.com")
 
 
 def _check_url(place: str, value: str, schemes: Sequence[str]) -> Iterator[ChannelProblem]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.db import connections
 
-from billing.job_runs import HEARTBEAT_JOB
+from billing.job_runs import HEARTBEAT_JOB, TASK_PREFIX
 from billing.rollups.batches import TRIES_MAX
 from billing.rollups.reconciliation import RECONCILE_JOB
 
@@ -63,6 +63,19 @@ def get_last_reconciliation(*, tenant_id: int, using: str = "default") -> LastRe
     checked_at, _, result = row
     found = json.loads(result)
     return LastReconciliation(checked_at, **found | {"cost_difference": Decimal(found["cost_difference"])})
+
+
+LIST_TASK_SUCCESSES_SQL = """
+    SELECT substr(job, %(prefix_length)s + 1), started_at, finished_at
+    FROM job_run
+    WHERE starts_with(job, %(prefix)s) AND finished_at IS NOT NULL"""
+
+
+def list_task_successes(*, using: str = "default") -> dict[str, tuple[datetime, datetime]]:
+    """When each periodic task first and last came to its end, by the task's name."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(LIST_TASK_SUCCESSES_SQL, {"prefix": TASK_PREFIX, "prefix_length": len(TASK_PREFIX)})
+        return {task: (first_at, last_at) for task, first_at, last_at in cursor.fetchall()}
 
 
 def get_heartbeat(*, using: str = "default") -> datetime | None:

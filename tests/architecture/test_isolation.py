@@ -207,6 +207,7 @@ PEOPLES_ROUTES = {
         ),
     ),
     "first-entry": Route("/first-entry", ("tenant={slug}",), shows=False),
+    "jobs": Route("/jobs", operators_only=True),
     "tenants": Route("/tenants", operators_only=True),
     "tenants/file": Route("/tenants/file", operators_only=True),
     "ledger": Route("/ledger", ("tenant={slug}", *EVERY_FILTER)),
