@@ -61,6 +61,8 @@ class Frame:
     is_demo: bool
     tenant_slug: str
     tenant_options: Sequence[Option]
+    open_alerts: int = 0  # that wait for somebody
+    alerts_href: str = ""
 
 
 def make_frame(seat: Seat, *, current: str) -> Frame:
@@ -71,21 +73,22 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected"), ("Rates", "rates")],
         [("Settings", "keys"), ("API", "show_docs")],
     ]
+    open_alerts = count_open_alerts(tenant_id=seat.tenant.id)
     if seat.is_operator:
         places.insert(0, [("All tenants", "tenants"), ("Jobs", "jobs")])
     return Frame(
         person_name=seat.name,
         email=seat.email,
         role_name=seat.role_name,
-        navigation=_list_places(
-            places, seat.link_query, current, counts={"alerts": count_open_alerts(tenant_id=seat.tenant.id)}
-        ),
+        navigation=_list_places(places, seat.link_query, current, counts={"alerts": open_alerts}),
         link_query=seat.link_query,
         home_href=make_link("overview", seat.link_query),
         find_url=reverse("find"),
         is_demo=seat.tenant.is_demo,
         tenant_slug=seat.tenant.slug,
         tenant_options=list_tenant_options(seat, current=current),
+        open_alerts=open_alerts,
+        alerts_href=make_link("alerts", seat.link_query),
     )
 
 

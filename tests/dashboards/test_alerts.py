@@ -16,8 +16,9 @@ from alerts.inbox import get_alert, list_deliveries
 from alerts.senders import Outcome
 from alerts.senders.outgoing import make_link as make_message_link
 from dashboards.frame import make_link
+from tests.dashboards.bookings import book
 from tests.dashboards.pages import get_page, read_tables, sign_in
-from tests.factories import make_tenant
+from tests.factories import make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 12, 9, 22, tzinfo=UTC)
@@ -80,6 +81,14 @@ def test_the_inbox_has_the_worst_first_and_the_navigation_says_how_many_wait(own
     assert [row[0].split("Hourly")[0].strip() for row in table[1:]] == ["Worst", "High", "Less"]
     assert "<b>3</b> alerts wait for somebody, <b>2</b> of them high or critical" in page
     assert '<b>3<span class="hidden-text"> open</span></b>' in get_page(owner, "/budgets")
+
+
+def test_the_overview_says_what_waits_where_something_was_booked(owner, acme):
+    publish_test_rates()
+    book(acme, {"feature": "chat", "time": datetime.now(UTC)})
+    assert "for somebody.</b>" not in get_page(owner, "/")
+    open_one(acme)
+    assert "<b>1 alert waits for somebody.</b>" in get_page(owner, "/")
 
 
 @pytest.mark.parametrize(
