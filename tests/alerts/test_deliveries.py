@@ -2,6 +2,7 @@
 
 import email
 import json
+import sys
 import threading
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -218,6 +219,35 @@ def test_what_a_killed_worker_had_claimed_is_delivered_when_its_lease_ends_under
     # It was not killed, only late: it says nothing any more, unless that the message arrived.
     finish_delivery(claim, Outcome("failed", 500, "late"), begun=now, now=now + 2 * LEASE)
     assert list_deliveries(acme) == [("opened", "delivered", 2)]
+
+
+DELIVER = """
+from datetime import UTC, datetime
+import django
+django.setup()
+from alerts.deliveries import deliver_due, send_outgoing
+deliver_due(clock=lambda: datetime.now(UTC), seconds=1, send=send_outgoing)
+"""
+
+
+def test_a_worker_that_is_killed_between_sending_and_keeping_the_answer_loses_nothing(acme, now, start_service):
+    with receive_http("hang", 200) as receiver:
+        add_channel(acme, settings={"url": receiver.url})
+        open_one(acme, now)
+        # Without Redis too: who delivers finds everything in PostgreSQL.
+        environment = {"ALERT_NETWORKS": "127.0.0.0/8", "REDIS_URL": "redis://127.0.0.1:1/0"}
+        worker = start_service("deliverer", [sys.executable, "-c", DELIVER], **environment)
+        worker.wait_until(lambda log: receiver.got)
+        worker.process.kill()
+        worker.process.wait(10)
+        receiver.release.set()
+        assert list_attempts(acme) == [(1, "started", None)]
+        assert deliver(datetime.now(UTC)) == 0  # its lease goes on
+        assert deliver(datetime.now(UTC) + LEASE) == 1
+    first, second = receiver.got
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
+    assert list_attempts(acme) == [(1, "lost", None), (2, "delivered", 200)]
 
 
 def test_a_late_worker_whose_message_arrived_ends_the_delivery_that_another_has_taken(acme, now):
