@@ -7,7 +7,8 @@ TENANT_TABLES = {
     "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "budget", "budget_window",
     "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "forecast_event", "forecast_run", "histogram", "cost_histogram_week", "intake_hour",
-    "intake_tally", "ledger_batch", "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event", "saved_view", "span", "trace",
+    "intake_tally", "ledger_batch", "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event",
+    "saved_view", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
