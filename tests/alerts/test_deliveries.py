@@ -9,7 +9,7 @@ from decimal import Decimal
 from email import policy
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from standardwebhooks import Webhook
 
 from alerts import addresses
@@ -43,14 +43,23 @@ def now():
 
 @pytest.fixture
 def acme(committed_db, settings):
-    """Committed, because deliveries are found through the reader; what it leaves waiting is put aside."""
+    """Committed, because deliveries are found through the reader; what other tests left waiting is put aside."""
     settings.ALERT_NETWORKS = ["127.0.0.0/8"]
-    tenant = make_tenant("acme")
-    yield tenant
-    with tenant_scope(tenant.id):
-        AlertDelivery.objects.filter(tenant_id=tenant.id, state="waiting").update(
-            state="withheld", finished_at=datetime.now(UTC)
-        )
+    put_aside()
+    yield make_tenant("acme")
+    put_aside()
+
+
+def put_aside():
+    with connections["reader"].cursor() as cursor:
+        cursor.execute("""SELECT tenant_id FROM alert_delivery WHERE state = 'waiting'
+                          UNION SELECT tenant_id FROM alert WHERE state = 'snoozed'""")
+        tenant_ids = [tenant_id for (tenant_id,) in cursor.fetchall()]
+    for tenant_id in tenant_ids:
+        with tenant_scope(tenant_id):
+            waiting = AlertDelivery.objects.filter(tenant_id=tenant_id, state="waiting")
+            waiting.update(state="withheld", finished_at=datetime.now(UTC))
+            Alert.objects.filter(tenant_id=tenant_id, state="snoozed").update(state="acknowledged", snoozed_until=None)
 
 
 def add_channel(tenant, kind="webhook", **fields):
