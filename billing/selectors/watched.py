@@ -45,7 +45,7 @@ LIST_HOUR_SERIES_SQL = """
                     ELSE '' END AS dimension,
                coalesce(feature, model, api_key_id, '') AS value,
                (extract(epoch FROM hour - %(start)s::timestamptz) / 3600)::smallint AS place,
-               (sum(billed_cost) * 1000000000000)::bigint AS cost
+               greatest(least(sum(billed_cost) * 1000000000000, 9e18), -9e18)::bigint AS cost
         FROM cost_hour
         WHERE tenant_id = tenant.id AND hour >= %(start)s AND hour < %(end)s
         GROUP BY hour, GROUPING SETS ((), (feature), (model), (api_key_id))) AS spent
@@ -65,7 +65,7 @@ LIST_DAY_SERIES_SQL = """
     CROSS JOIN LATERAL (
         SELECT CASE slice WHEN 'total' THEN '' ELSE slice END AS dimension, feature || model || api_key_id AS value,
                (day - tenant.end_day + %(days)s::integer)::smallint AS place,
-               (sum(billed_cost) * 1000000000000)::bigint AS cost
+               greatest(least(sum(billed_cost) * 1000000000000, 9e18), -9e18)::bigint AS cost
         FROM cost_slice
         WHERE tenant_id = tenant.id AND slice IN ('total', 'feature', 'model', 'key') AND span = 'day'
           AND day >= tenant.end_day - %(days)s::integer AND day < tenant.end_day

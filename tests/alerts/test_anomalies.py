@@ -152,6 +152,15 @@ def test_another_tenant_is_told_nothing(acme):
     assert list_alerts(globex) == []
 
 
+def test_an_hour_of_twenty_million_dollars_keeps_nobody_else_from_being_told(acme):
+    globex = make_tenant("globex")
+    book(globex, [make_entry(time=NOON, cost="20000000")])
+    book(acme, [make_entry(time=NOON, cost="30")])
+    watch_hours(now=at(0))
+    watch_hours(now=at(13))  # the day's end, too
+    assert list_alerts(acme, "hourly_spike")
+
+
 def test_a_kind_that_is_off_is_not_looked_for_and_a_threshold_holds(acme):
     change_setting({"off": ["hourly_spike"]}, tenant_id=acme.id, actor="person 7", now=NOON)
     book(acme, [make_entry(time=NOON, cost="30")])
