@@ -161,7 +161,7 @@ def replay_many(
             else:
                 by_key[rejected.api_key_id].append((rejected.id, item.event))
         batches = []
-        for api_key_id, events in sorted(by_key.items()):
+        for api_key_id, events in by_key.items():  # the oldest's key first: an id sent by two is whose was first
             receipt = ingest_events(
                 tenant_id=tenant.id,
                 api_key_id=api_key_id,

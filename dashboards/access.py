@@ -32,14 +32,12 @@ ROLE_NAMES = {
 CONTENT_ROLES = ("admin", "owner")
 # Who makes keys and books what was rejected: whose word may become an entry. All others see what there is.
 SENDER_ROLES = ("admin", "owner")
-# Who makes, changes and retires budgets.
-BUDGET_ROLES = ("admin", "finance", "owner")
+# Who keeps what the tenant plans with: budgets, thresholds, known events, drivers.
+PLANNER_ROLES = ("admin", "finance", "owner")
 # Who acknowledges, snoozes and resolves alerts, and says whether they were right.
 ALERT_ROLES = ("admin", "finance", "engineer", "owner")
 # Who makes and changes the channels by which alerts are told, and has dead messages tried again.
 CHANNEL_ROLES = ("admin", "finance", "owner")
-# Who says what is known of a day beforehand, so that forecasts count it.
-EVENT_ROLES = ("admin", "finance", "owner")
 # Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
 RATE_ROLES = ("admin", "finance")
 
@@ -71,9 +69,9 @@ class Seat:
         return self.role in SENDER_ROLES
 
     @property
-    def may_keep_budgets(self) -> bool:
-        """Whether the person may make, change and retire the tenant's budgets."""
-        return self.role in BUDGET_ROLES
+    def may_plan(self) -> bool:
+        """Whether the person may keep the tenant's budgets, thresholds, known events and business drivers."""
+        return self.role in PLANNER_ROLES
 
     @property
     def may_answer_alerts(self) -> bool:
@@ -84,11 +82,6 @@ class Seat:
     def may_keep_channels(self) -> bool:
         """Whether the person may make and change the tenant's channels, and send again what did not arrive."""
         return self.role in CHANNEL_ROLES
-
-    @property
-    def may_plan(self) -> bool:
-        """Whether the person may add events to the tenant's forecasts, and remove them."""
-        return self.role in EVENT_ROLES
 
     @property
     def may_edit_rates(self) -> bool:

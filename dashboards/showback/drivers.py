@@ -7,12 +7,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from billing.drivers import KeptDriver, list_drivers
 from billing.selectors import Quantities
-from dashboards.access import Seat
 from dashboards.core.spreads import PICO, Spread, measure_spread
 from dashboards.quantities import get_known_cost
 from dashboards.showback.question import Question
 
-KEEPER_ROLES = ("admin", "finance", "owner")  # who may say how many orders there were
 NOTHING = Quantities()
 
 
@@ -44,11 +42,6 @@ class DriverCost:
     known: int
     missing: int
     unknown: int
-
-
-def may_keep_drivers(seat: Seat) -> bool:
-    """Whether the person may add and take back drivers."""
-    return seat.role in KEEPER_ROLES
 
 
 def read_driver_costs(question: Question, days: Mapping[date, Quantities]) -> list[DriverCost]:

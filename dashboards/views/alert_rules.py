@@ -34,7 +34,7 @@ def show_alert_rules(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The thresholds of each kind. By POST they are tried on the past, or kept."""
     if request.method != "POST":
         return _render(request, seat)
-    if not seat.may_keep_budgets:
+    if not seat.may_plan:
         raise Http404
     act = request.POST.get("act")
     if act not in ("try", "save"):
@@ -75,7 +75,7 @@ def _render(
         "now": timezone.now(),
         "forms": forms,
         "off": sum(not form.is_on for form in forms),
-        "may_keep": seat.may_keep_budgets,
+        "may_keep": seat.may_plan,
         "changed_at": kept.changed_at,
         "changed_by": kept.changed_by,
         "names": named | {seat.actor: "you"},

@@ -255,7 +255,7 @@ def _make_context(request: HttpRequest, seat: Seat, *, now: datetime) -> dict[st
         "frame": make_frame(seat, current="budgets"),
         "now": now,
         "timezone": seat.tenant.timezone,
-        "may_keep": seat.may_keep_budgets,
+        "may_keep": seat.may_plan,
         "done": DONE.get(request.GET.get("done", ""), ""),
         "budgets_href": make_link("budgets", seat.link_query),
         "new_href": make_link("budget_new", seat.link_query),
@@ -263,7 +263,7 @@ def _make_context(request: HttpRequest, seat: Seat, *, now: datetime) -> dict[st
 
 
 def _require_keeper(seat: Seat) -> None:
-    if not seat.may_keep_budgets:
+    if not seat.may_plan:
         raise Http404
 
 

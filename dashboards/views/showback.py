@@ -19,7 +19,7 @@ from dashboards.explore.chart import TICKS_MAX
 from dashboards.exports import answer_file
 from dashboards.frame import PLACE_PARAMETERS, Option, make_frame, make_link
 from dashboards.saved_views import list_views
-from dashboards.showback.drivers import DriverCost, may_keep_drivers, read_driver_costs
+from dashboards.showback.drivers import DriverCost, read_driver_costs
 from dashboards.showback.files import Table, list_drivers, list_facts, list_subject, list_subjects
 from dashboards.showback.question import DIMENSIONS, MEASURED, Question, read_question
 from dashboards.showback.subject import ENTRIES_READ_MAX, ENVIRONMENT, SPLITS, Subject, read_subject
@@ -144,7 +144,7 @@ def _make_context(
         "refusal": refusal,
         "drivers": drivers,
         "drivers_href": make_link("showback_drivers", seat.link_query),
-        "may_keep_drivers": may_keep_drivers(seat),
+        "may_keep_drivers": seat.may_plan,
         "dateline": make_dateline(
             request,
             seat,

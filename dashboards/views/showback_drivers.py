@@ -14,7 +14,6 @@ from billing.drivers import DriversRefused, DriverSummary, keep_drivers, sum_dri
 from dashboards.access import Seat, member_required
 from dashboards.frame import make_frame, make_link
 from dashboards.rates.actors import name_actors
-from dashboards.showback.drivers import may_keep_drivers
 
 FILE_BYTES_MAX = 2_000_000
 PROBLEMS_SHOWN = 50
@@ -30,7 +29,7 @@ def show_drivers(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The drivers that there are. By POST a file or one value is added, or a driver is taken back."""
     if request.method != "POST":
         return _render(request, seat)
-    if not may_keep_drivers(seat):
+    if not seat.may_plan:
         raise Http404
     now = timezone.now()
     match request.POST.get("act"):
@@ -102,7 +101,7 @@ def _render(
         "drivers": drivers,
         "names": _name_keepers(drivers, seat),
         "timezone": seat.tenant.timezone,
-        "may_keep": may_keep_drivers(seat),
+        "may_keep": seat.may_plan,
         "here": make_link("showback_drivers", seat.link_query),
         "showback_href": make_link("showback", seat.link_query),
         "refusal": refusal,
