@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "content",
     "billing",
     "alerts",
+    "audit",
     "api",
     "dashboards",
     "finops",
