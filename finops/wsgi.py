@@ -23,7 +23,7 @@ with suppress(AttributeError):  # not glibc
     libc.mallopt(M_ARENA_MAX, 2)
     libc.mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 
-# What is loaded by now stays for good; a request makes many objects and no circles. Python would look for circles at
-# every 700th object, through all of these.
+# What is loaded by now stays for good; a request makes many objects and few circles. Python would look for circles at
+# every 700th object, through all of these; and what a first look left is a second's 60 ms, in somebody's request.
 gc.freeze()
-gc.set_threshold(20_000, 10, 10)
+gc.set_threshold(20_000, 50, 10)
