@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
@@ -133,8 +134,14 @@ def _list_places(
 
 def make_link(name: str, query: Mapping[str, object], *arguments: object) -> str:
     """The address of the URL `name` with a query; a list stands for repeated parameters."""
-    address = reverse(name, args=arguments)
+    address = reverse(name, args=arguments) if arguments else _find_path(name)
     return f"{address}?{urlencode(query, doseq=True)}" if query else address
+
+
+@cache
+def _find_path(name: str) -> str:
+    """Django looks each up anew, and a page has hundreds of links."""
+    return reverse(name)
 
 
 def list_tenant_options(seat: Seat, *, current: str) -> list[Option]:
