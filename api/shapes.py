@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.act_shapes import ACT_COMPONENTS
 from api.alert_shapes import ALERT_COMPONENTS
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
@@ -372,6 +373,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "ExplainedEntry": EXPLAINED_ENTRY,
     "Explanation": EXPLANATION,
     "Rates": RATES,
+    **ACT_COMPONENTS,
     **ALERT_COMPONENTS,
     **BUDGET_COMPONENTS,
     **FORECAST_COMPONENTS,

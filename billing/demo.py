@@ -34,19 +34,22 @@ from billing.core.usage import UsageEvent, split_usage
 from billing.drivers import keep_drivers
 from billing.genai_prices_import import read_genai_prices
 from billing.ingestion import RejectedItem, ingest_events
+from billing.keys import end_api_key, make_api_key
+from billing.members import add_member
 from billing.rates import IMPORTED, list_published_rates, publish_rates
 from billing.rollups.batches import apply_batches, apply_claim
 from billing.spans import TakenSpan, book_spans
-from tenants.keys import issue_api_key, revoke_api_key
-from tenants.people import PersonRefused, create_user
+from billing.tenants import open_tenant
+from tenants.keys import make_key_id
+from tenants.people import PersonRefused
 from tenants.selectors import TenantInfo, get_tenant, list_api_keys
-from tenants.tenants import create_tenant
 
 DAYS = 120
 JOINED_DAYS_AGO = 30
 NOW_AGO_MAX = timedelta(days=9)  # with the thirty it makes 39: the ledger books nothing as made over 40 days ago
 SENT_AFTER = timedelta(minutes=2)  # a day's end
 KEY_NAME = "demo"
+ACTOR = "the demo"
 EVENTS_PER_BATCH_MAX = 1_000
 BOOKED_AT_ONCE = 2  # tenants: one's Python beside the other's PostgreSQL
 PEOPLE = (
@@ -90,7 +93,7 @@ def seed_demo(
     Safe to repeat after an interruption, and on a later day: what stands already is left, the days since are added, the
     keys are made anew. People come last, so that nobody's password is made and not shown. Raises DemoRefused.
     """
-    tenants = [_ensure_tenant(slug) for slug in TENANTS]
+    tenants = [_ensure_tenant(slug, now) for slug in TENANTS]
     published = list_published_rates()
     if not any(rate.imported for rate in published):
         say("importing rates")
@@ -113,7 +116,7 @@ def seed_demo(
     while apply_batches(now=now):
         pass
     _keep_drivers(tenants[0], first_day=first_day, end_day=now.date(), seed=seed, now=now)
-    logins = tuple(_create_person(*person) for person in PEOPLE)
+    logins = tuple(_create_person(*person, now=now) for person in PEOPLE)
     return Demo(*(sum(column) for column in zip(*counts, strict=True)), logins, api_keys)
 
 
@@ -128,23 +131,21 @@ def _keep_drivers(tenant: TenantInfo, *, first_day: date, end_day: date, seed: i
         if is_working:
             values.append(DriverValue("documents", day, Decimal(draw.randrange(220, 380))))
     values.sort(key=lambda value: (value.name, value.day))
-    keep_drivers(values, tenant_id=tenant.id, actor="the demo", now=now)
+    keep_drivers(values, tenant_id=tenant.id, actor=ACTOR, now=now)
 
 
-def _ensure_tenant(slug: str) -> TenantInfo:
+def _ensure_tenant(slug: str, now: datetime) -> TenantInfo:
     tenant = get_tenant(slug)
     if tenant is None:
         company = TENANTS[slug]
-        return create_tenant(slug=slug, name=company.name, timezone=company.timezone, is_demo=True)
+        return open_tenant(slug=slug, name=company.name, timezone=company.timezone, is_demo=True, actor=ACTOR, now=now)
     if not tenant.is_demo:
         raise DemoRefused(f"the tenant {slug!r} is a real one; the demo leaves it alone")
     return tenant
 
 
 def _import_rates(now: datetime) -> None:
-    publish_rates(
-        read_genai_prices().documents, origin=IMPORTED, created_by="seed_demo", approved_by="the demo", now=now
-    )
+    publish_rates(read_genai_prices().documents, origin=IMPORTED, created_by="seed_demo", approved_by=ACTOR, now=now)
 
 
 def _find_last_day(acme: TenantInfo) -> date | None:
@@ -161,9 +162,7 @@ def _publish_contract(now: datetime) -> date:
     """Acme's own price, as published a day before it began; the demo's last day, which is that of `now`."""
     start = datetime.combine(now.date() - timedelta(days=CONTRACT_DAYS_AGO), time(), UTC)
     documents = read_rates({"rates": [{**CONTRACT, "effective_from": start.isoformat()}]})
-    publish_rates(
-        documents, origin="custom", created_by="seed_demo", approved_by="the demo", now=start - timedelta(days=1)
-    )
+    publish_rates(documents, origin="custom", created_by="seed_demo", approved_by=ACTOR, now=start - timedelta(days=1))
     return now.date()
 
 
@@ -171,8 +170,10 @@ def _issue_key(tenant: TenantInfo, now: datetime) -> str:
     """A key to send and read with, in place of one that an interrupted seeding did not show."""
     for key in list_api_keys(tenant.id):
         if key.name == KEY_NAME and key.is_live(now):
-            revoke_api_key(tenant_id=tenant.id, key_id=key.key_id, now=now)
-    return issue_api_key(tenant_id=tenant.id, scopes=("ingest", "read"), name=KEY_NAME, now=now)
+            end_api_key(tenant_id=tenant.id, key_id=key.key_id, actor=ACTOR, now=now)
+    return make_api_key(
+        tenant_id=tenant.id, key_id=make_key_id(), name=KEY_NAME, scopes=("ingest", "read"), actor=ACTOR, now=now
+    )
 
 
 _Counts = tuple[int, int, int]  # booked, unpriced, rejected
@@ -274,10 +275,10 @@ def _reject(slip: Slip) -> RejectedItem:
     return RejectedItem(0, slip.event_id, slip.code, slip.detail, slip.body, (problem,))
 
 
-def _create_person(email: str, role: str, tenant: str | None) -> Login:
+def _create_person(email: str, role: str, tenant: str | None, *, now: datetime) -> Login:
     password = secrets.token_urlsafe(12)
     try:
-        create_user(email=email, password=password, role=role, tenant_slug=tenant)
+        add_member(email=email, password=password, role=role, tenant_slug=tenant, actor=ACTOR, now=now)
     except PersonRefused as refused:
         if "exists already" not in str(refused):
             raise

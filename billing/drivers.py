@@ -1,6 +1,6 @@
 """Business drivers of a tenant: kept as they come, never changed; of a day the newest value counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,6 +8,8 @@ from decimal import Decimal
 from django.db import connection, connections, transaction
 
 from billing.core.drivers import DriverValue
+from ledger.acts import book_act
+from ledger.core.acts import Act
 from tenants.scope import tenant_scope
 
 NAMES_MAX = 50
@@ -81,6 +83,8 @@ def keep_drivers(values: Sequence[DriverValue], *, tenant_id: int, actor: str, n
         cursor.execute(COUNT_DRIVER_NAMES_SQL, {"tenant_id": tenant_id})
         if cursor.fetchone()[0] > NAMES_MAX:
             raise DriversRefused(f"A tenant has at most {NAMES_MAX} drivers; use the name of one that there is.")
+        if kept:
+            _record("drivers.kept", _sum_up(values, kept=kept), tenant_id=tenant_id, actor=actor, now=now)
     return Keeping(kept, len(values) - kept)
 
 
@@ -97,7 +101,28 @@ def take_back_driver(name: str, *, tenant_id: int, actor: str, now: datetime) ->
     """Let no day of the driver count any more; how many did. What was kept stays on record."""
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(TAKE_BACK_DRIVER_SQL, {"tenant_id": tenant_id, "name": name, "kept_by": actor, "now": now})
-        return cursor.rowcount
+        days = cursor.rowcount
+        if days:
+            facts = {"names": name, "days": str(days)}
+            _record("drivers.taken_back", facts, tenant_id=tenant_id, actor=actor, now=now)
+        return days
+
+
+def _sum_up(values: Sequence[DriverValue], *, kept: int) -> dict[str, str]:
+    """What was sent, in short; each value stands in `business_driver`, the earlier ones of its day too."""
+    days = [value.day for value in values]
+    return {
+        "names": ", ".join(sorted({value.name for value in values})),
+        "kept": str(kept),
+        "unchanged": str(len(values) - kept),
+        "first_day": min(days).isoformat(),
+        "last_day": max(days).isoformat(),
+    }
+
+
+def _record(name: str, facts: Mapping[str, str], *, tenant_id: int, actor: str, now: datetime) -> None:
+    """Keep the act in the tenant's ledger, in the caller's transaction."""
+    book_act(tenant_id=tenant_id, act=Act(name=name, actor=actor, facts=facts), now=now)
 
 
 LIST_DRIVERS_SQL = """

@@ -119,7 +119,9 @@ def _name_makers(keys: Sequence[ApiKeyInfo], seat: Seat) -> dict[str, str]:
         return name_actors(actors) if seat.may_send else {actor: actor for actor in actors}
     numbers = {int(actor.removeprefix(PERSON)): actor for actor in actors if actor.startswith(PERSON)}
     colleagues = name_people(numbers, tenant_id=seat.tenant.id)
-    return {"": ""} | {actor: colleagues.get(number, "the operator") for number, actor in numbers.items()}
+    return dict.fromkeys(actors, "") | {
+        actor: colleagues.get(number, "the operator") for number, actor in numbers.items()
+    }
 
 
 def write_limits(limits: Limits) -> str:

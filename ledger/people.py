@@ -8,6 +8,8 @@ from datetime import datetime
 from django.db import connection
 from psycopg import Cursor
 
+from ledger.acts import book_act
+from ledger.core.acts import Act
 from tenants.prepared import prepared_cursor
 
 REFERENCE_BYTES = 12  # 96 random bits: 16 characters of base64url
@@ -55,11 +57,20 @@ def _find_people(cursor: Cursor, tenant_id: int, external_ids: list[str]) -> dic
     return dict(cursor.fetchall())
 
 
-ERASE_PERSON_SQL = "DELETE FROM person WHERE tenant_id = %(tenant_id)s AND external_id = %(external_id)s"
+ERASE_PERSON_SQL = """
+    DELETE FROM person WHERE tenant_id = %(tenant_id)s AND external_id = %(external_id)s
+    RETURNING user_ref"""
 
 
-def erase_person(*, tenant_id: int, external_id: str) -> bool:
-    """Forget who a reference was; entries keep the reference, which then means nobody."""
+def erase_person(*, tenant_id: int, external_id: str, actor: str, now: datetime) -> bool:
+    """Forget who a reference was; entries keep the reference, which then means nobody, and so does the act.
+
+    Call it inside the tenant's scope. False where nobody is known by that id.
+    """
     with connection.cursor() as cursor:
         cursor.execute(ERASE_PERSON_SQL, {"tenant_id": tenant_id, "external_id": external_id})
-        return cursor.rowcount == 1
+        erased = cursor.fetchone()
+    if erased is None:
+        return False
+    book_act(tenant_id=tenant_id, act=Act("person.erased", actor, {"user_ref": erased[0]}), now=now)
+    return True

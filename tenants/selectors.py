@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tenants.limits import Limits
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import OPERATOR_SLUG, ApiKey, Tenant, User
 from tenants.scope import tenant_scope
 
 
@@ -84,6 +84,12 @@ def list_api_keys(tenant_id: int) -> list[ApiKeyInfo]:
 def _describe_key(key: ApiKey) -> ApiKeyInfo:
     limits = Limits(key.requests_per_second, key.bytes_per_second, key.events_per_second)
     return ApiKeyInfo(key.key_id, key.name, tuple(key.scopes), key.created_at, key.created_by, key.revoked_at, limits)
+
+
+def get_member_home(user_id: int) -> int:
+    """The tenant whose person this is; the operator's own for an operator's."""
+    tenant_id: int | None = User.objects.values_list("tenant_id", flat=True).get(pk=user_id)
+    return tenant_id or Tenant.objects.get(slug=OPERATOR_SLUG).pk
 
 
 def name_people(user_ids: Collection[int], *, tenant_id: int | None = None) -> dict[int, str]:

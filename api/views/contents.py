@@ -15,11 +15,11 @@ from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
+from billing.contents import discard_content
 from content.contents import (
     ContentConflict,
     ContentDeleted,
     ContentOff,
-    delete_content,
     keep_content,
     read_content,
 )
@@ -119,9 +119,7 @@ class ContentDetail(APIView):
     def delete(self, request: Request, digest: str) -> Response:
         read_query(request.query_params, ())
         access: Access = request.auth
-        if not delete_content(
-            tenant_id=access.tenant_id, digest=digest, actor=f"key {access.key_id}", now=timezone.now()
-        ):
+        if not discard_content(tenant_id=access.tenant_id, digest=digest, actor=access.actor, now=timezone.now()):
             raise Problem("content_unknown", "None of this digest is kept; what was may have been deleted.")
         return Response({"content_digest": digest, "status": "deleted"})
 

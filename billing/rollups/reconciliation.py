@@ -28,6 +28,8 @@ from billing.rollups.tables import (
     compare_with_ledger,
     sum_ledger_into,
 )
+from ledger.acts import book_act
+from ledger.core.acts import Act
 from tenants.scope import tenant_scope
 
 RECONCILE_JOB = "reconcile {tenant_id}"
@@ -193,10 +195,11 @@ def rebuild_rollups(*, tenant_id: int, now: datetime, tables: Sequence[RollupTab
                 cursor.execute(statement, values)
 
 
+GET_TIMEZONE_SQL = "SELECT timezone FROM tenant WHERE id = %(tenant_id)s"
 SET_TIMEZONE_SQL = "UPDATE tenant SET timezone = %(timezone)s WHERE id = %(tenant_id)s"
 
 
-def change_reporting_timezone(*, tenant_id: int, timezone: str, now: datetime) -> None:
+def change_reporting_timezone(*, tenant_id: int, timezone: str, actor: str, now: datetime) -> None:
     """Let the tenant's days and months be those of another time zone: its days are summed again, in one transaction.
 
     Raises django.db.DataError for a zone that PostgreSQL does not know, and then changes nothing.
@@ -204,5 +207,9 @@ def change_reporting_timezone(*, tenant_id: int, timezone: str, now: datetime) -
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         # Before the zone is changed: a worker that is adding days has read the old one.
         cursor.execute(LOCK_ROLLUPS_SQL, {"tenant_id": tenant_id})
+        cursor.execute(GET_TIMEZONE_SQL, {"tenant_id": tenant_id})
+        (before,) = cursor.fetchone()
         cursor.execute(SET_TIMEZONE_SQL, {"tenant_id": tenant_id, "timezone": timezone})
+        facts = {"timezone": timezone, "timezone_before": before}
+        book_act(tenant_id=tenant_id, act=Act("tenant.changed", actor, facts), now=now)
         rebuild_rollups(tenant_id=tenant_id, now=now, tables=DAILY_TABLES)

@@ -108,6 +108,11 @@ def count_rates_under_way(*, tenant_ids: Collection[int] | None) -> dict[str, in
     return {state: states.count(state) for state in UNDER_WAY}
 
 
+def list_agreed_rate_ids() -> list[int]:
+    """The versions that are somebody's own price, whosever."""
+    return list(RateVersion.objects.exclude(tenant_id=EVERY_TENANT).values_list("id", flat=True))
+
+
 def list_model_aliases() -> dict[Alias, Alias]:
     """(provider, model) as sent, in lower case, to the provider and model that they mean."""
     rows = ModelAlias.objects.values_list("provider", "model", "canonical_provider", "canonical_model")

@@ -114,6 +114,7 @@ MACHINE_ROUTES = {
     "v1/forecast/events/<int:event_id>": Route("/v1/forecast/events/1", scope="admin", method="DELETE", shows=False),
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
+    "v1/audit/log": Route("/v1/audit/log", ("name=budget", "limit=500", "actor=person 1"), scope="audit"),
     "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),
     "v1/rates/examination": Route("/v1/rates/examination", scope="any", method="POST", shows=False),
     "v1/rates/jobs/<int:job_id>": Route("/v1/rates/jobs/1", scope="admin", shows=False),

@@ -345,7 +345,7 @@ def test_a_change_of_time_zone_moves_the_days_and_no_total(acme):
     book_entries(acme, make_entry(time=at("2026-10-05T22:30"), cost="1", latency_ms=50))
     apply_all()
     book_entries(acme, make_entry(time=at("2026-10-05T22:45"), cost="2", latency_ms=50))
-    change_reporting_timezone(tenant_id=acme.id, timezone="Europe/Berlin", now=NOW)
+    change_reporting_timezone(tenant_id=acme.id, timezone="Europe/Berlin", actor="person 1", now=NOW)
     start, end = at("2026-10-05T22:00"), at("2026-10-06T22:00")
     assert list_billed(ask(acme, start, end, "day", "Europe/Berlin")) == [(start, 3)]
     assert list_billed(ask(acme, granularity="day")) == [(at("2026-10-05T00:00"), 3)]
@@ -360,7 +360,7 @@ def test_an_unknown_time_zone_changes_nothing(acme):
     book_entries(acme, make_entry(time=at("2026-10-05T22:30"), cost="1"))
     apply_all()
     with pytest.raises(DataError):
-        change_reporting_timezone(tenant_id=acme.id, timezone="Mars/Olympus", now=NOW)
+        change_reporting_timezone(tenant_id=acme.id, timezone="Mars/Olympus", actor="person 1", now=NOW)
     assert ask(acme, granularity="day").totals.billed_cost == 1
 
 

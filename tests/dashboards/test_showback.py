@@ -183,7 +183,7 @@ def test_a_name_may_be_anything_and_what_names_nothing_has_its_page_too(acme):
 
 def test_an_erased_user_stands_by_reference_and_keeps_its_page(november):
     with tenant_scope(november.id):
-        assert erase_person(tenant_id=november.id, external_id="ann")
+        assert erase_person(tenant_id=november.id, external_id="ann", actor="person 1", now=datetime.now(UTC))
     client = sign_in(november)
     (table, *_) = read_tables(get_page(client, f"/showback?by=user&{NOVEMBER}"))
     reference = table[1][0]

@@ -3,9 +3,12 @@
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from tenants.keys import KeyNameTaken, ScopesUnknown, issue_api_key
+from billing.keys import make_api_key
+from tenants.keys import KeyNameTaken, ScopesUnknown, make_key_id
 from tenants.models import SCOPES
 from tenants.selectors import get_tenant
+
+ACTOR = "command create_api_key"
 
 
 class Command(BaseCommand):
@@ -26,7 +29,9 @@ class Command(BaseCommand):
             raise CommandError(f"there is no tenant {tenant!r}; make it with create_tenant")
         wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
         try:
-            token = issue_api_key(tenant_id=holder.id, scopes=wanted, name=name, now=timezone.now())
+            token = make_api_key(
+                tenant_id=holder.id, key_id=make_key_id(), name=name, scopes=wanted, actor=ACTOR, now=timezone.now()
+            )
         except (ScopesUnknown, KeyNameTaken) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(token)

@@ -1,8 +1,12 @@
 """`create_tenant SLUG`: prints the tenant's id alone on the last line."""
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone as clock
 
-from tenants.tenants import TenantRefused, create_tenant
+from billing.tenants import open_tenant
+from tenants.tenants import TenantRefused
+
+ACTOR = "command create_tenant"
 
 
 class Command(BaseCommand):
@@ -18,7 +22,9 @@ class Command(BaseCommand):
 
     def handle(self, *, slug: str, name: str, timezone: str, fiscal_month: int, **options: object) -> None:
         try:
-            tenant = create_tenant(slug=slug, name=name, timezone=timezone, fiscal_month=fiscal_month)
+            tenant = open_tenant(
+                slug=slug, name=name, timezone=timezone, fiscal_month=fiscal_month, actor=ACTOR, now=clock.now()
+            )
         except TenantRefused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(tenant.id))

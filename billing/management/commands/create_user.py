@@ -3,10 +3,13 @@
 import os
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
+from billing.members import add_member
 from tenants.models import OPERATOR_ROLES, TENANT_ROLES
-from tenants.people import PersonRefused, create_user
+from tenants.people import PersonRefused
 
+ACTOR = "command create_user"
 PASSWORD_VARIABLE = "TOKENLEDGER_PASSWORD"
 
 
@@ -28,7 +31,15 @@ class Command(BaseCommand):
         if not password:
             raise CommandError(f"set {PASSWORD_VARIABLE} to the person's password (12 characters or more)")
         try:
-            user_id = create_user(email=email, password=password, role=role, tenant_slug=tenant, name=name)
+            user_id = add_member(
+                email=email,
+                password=password,
+                role=role,
+                tenant_slug=tenant,
+                name=name,
+                actor=ACTOR,
+                now=timezone.now(),
+            )
         except PersonRefused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(user_id))

@@ -3,10 +3,11 @@
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from content.contents import change_retention, delete_all_contents
+from billing.contents import change_content_days, discard_all_contents
 from tenants.selectors import get_tenant
 from tenants.tenants import KeptDaysRefused
 
+ACTOR = "command log_content"
 DAYS_AT_FIRST = 30
 
 
@@ -32,10 +33,11 @@ class Command(BaseCommand):
             raise CommandError("--delete goes with --off")
         if not off and days < 1:
             raise CommandError("--days is 1 or more; --off keeps none")
+        now = timezone.now()
         try:
-            change_retention(tenant_id=holder.id, days=0 if off else days)
+            change_content_days(tenant_id=holder.id, days=0 if off else days, actor=ACTOR, now=now)
         except KeptDaysRefused as error:
             raise CommandError(str(error)) from error
         if delete:
-            self.stdout.write(f"{delete_all_contents(tenant_id=holder.id, now=timezone.now())} deleted")
+            self.stdout.write(f"{discard_all_contents(tenant_id=holder.id, actor=ACTOR, now=now)} deleted")
         self.stdout.write("off" if off else str(days))

@@ -3,8 +3,10 @@
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from tenants.keys import revoke_api_key
+from billing.keys import KeyUnknown, end_api_key
 from tenants.selectors import get_tenant
+
+ACTOR = "command revoke_api_key"
 
 
 class Command(BaseCommand):
@@ -17,6 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *, tenant: str, key_id: str, **options: object) -> None:
         holder = get_tenant(tenant)
-        if holder is None or not revoke_api_key(tenant_id=holder.id, key_id=key_id, now=timezone.now()):
-            raise CommandError(f"tenant {tenant!r} has no live key {key_id!r}")
+        try:
+            if holder is None:
+                raise KeyUnknown(key_id)
+            end_api_key(tenant_id=holder.id, key_id=key_id, actor=ACTOR, now=timezone.now())
+        except KeyUnknown:
+            raise CommandError(f"tenant {tenant!r} has no live key {key_id!r}") from None
         self.stdout.write(key_id)

@@ -1,9 +1,13 @@
 """`set_fiscal_month TENANT 4`: with which month a tenant's fiscal year begins."""
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
+from billing.tenants import change_fiscal_month
 from tenants.selectors import get_tenant
-from tenants.tenants import TenantRefused, set_fiscal_month
+from tenants.tenants import TenantRefused
+
+ACTOR = "command set_fiscal_month"
 
 
 class Command(BaseCommand):
@@ -19,7 +23,7 @@ class Command(BaseCommand):
         if holder is None:
             raise CommandError(f"there is no tenant {tenant!r}")
         try:
-            set_fiscal_month(tenant_id=holder.id, month=month)
+            change_fiscal_month(tenant=holder, month=month, actor=ACTOR, now=timezone.now())
         except TenantRefused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(month))

@@ -3,10 +3,13 @@
 import json
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
-from tenants.limits import COLUMNS, RESOURCES, LimitRefused, set_limits
+from billing.tenants import change_limits
+from tenants.limits import COLUMNS, RESOURCES, LimitRefused
 from tenants.selectors import get_tenant
 
+ACTOR = "command set_limits"
 DEFAULT = "default"
 
 
@@ -34,7 +37,7 @@ class Command(BaseCommand):
                 for resource in RESOURCES
                 if (text := options[COLUMNS[resource]]) is not None
             }
-            limits = set_limits(tenant_id=holder.id, key_id=key, changes=changes)
+            limits = change_limits(tenant_id=holder.id, key_id=key, changes=changes, actor=ACTOR, now=timezone.now())
         except LimitRefused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(json.dumps(limits._asdict()))

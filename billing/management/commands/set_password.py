@@ -3,9 +3,13 @@
 import os
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
-from tenants.management.commands.create_user import PASSWORD_VARIABLE
-from tenants.people import PersonRefused, set_password
+from billing.management.commands.create_user import PASSWORD_VARIABLE
+from billing.members import reset_password
+from tenants.people import PersonRefused
+
+ACTOR = "command set_password"
 
 
 class Command(BaseCommand):
@@ -23,7 +27,7 @@ class Command(BaseCommand):
         if not password:
             raise CommandError(f"set {PASSWORD_VARIABLE} to the person's new password (12 characters or more)")
         try:
-            user_id = set_password(email=email, password=password)
+            user_id = reset_password(email=email, password=password, actor=ACTOR, now=timezone.now())
         except PersonRefused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(user_id))
