@@ -240,6 +240,12 @@ def _explain_without_rate(entry: Mapping[str, Any], *, rate: RateSummary | None 
 # --- the arithmetic ---
 
 
+def list_price_lines(*, entry: Mapping[str, Any], content: Mapping[str, Any]) -> list[ExplanationLine]:
+    """What a call was charged, part by part, by a price list's content; `entry` has its quantities, and no reversal."""
+    meters, _, _ = _choose_list(entry, content)
+    return _list_lines(entry, content, meters)
+
+
 def _choose_list(entry: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[dict[str, Mapping[str, Any]], int, str]:
     """The meters of the context tier that the whole request reached, its number, and why in words."""
     meters = dict(content.get("meters", {}))

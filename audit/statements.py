@@ -1,0 +1,358 @@
+"""The statement of a tenant and month, read from the ledger's rows; and the same figures found another way.
+
+Rollups know what a feature and a model cost, and no price, no kind and no meter beside the token buckets. So a
+statement's lines are summed from the rows, and its totals are compared with the rollups (`recompute_statement`).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+from django.db import connections, transaction
+from psycopg.sql import SQL, Composed, Identifier
+
+from audit.core.prices import TOKENS, Part, Place, RowSums
+from audit.core.statement import (
+    RateContent,
+    Statement,
+    add_up,
+    find_bounds,
+    make_statement,
+)
+from billing.explanations import ExplanationLine, list_price_lines
+from billing.selectors import Quantities
+from billing.selectors.periods import sum_period
+from billing.selectors.rate_versions import read_rate_versions
+from billing.selectors.rates_in_parts import list_rates_in_parts
+from tenants.scope import reading_scope, tenant_scope
+from tenants.selectors import TenantInfo
+
+ROWS_PER_FETCH = 2_000
+BOOKED_BEFORE = timedelta(minutes=10)  # what was used at a month's first moment may be booked by a clock that is behind
+
+# A row's place in a statement. What is no call says what it is by its tags, and a correction why it was made.
+_SUBJECT = SQL("""CASE
+               WHEN kind = 'usage' THEN '{{}}'
+               WHEN kind IN ('rating', 'correction') THEN
+                   jsonb_build_object('reason', coalesce(tags ->> 'tokenledger.reason', ''))::text
+               ELSE jsonb_strip_nulls(jsonb_build_object(
+                   'operation', operation, 'meter', nullif(tags ->> 'tokenledger.meter', ''),
+                   'month', tags ->> 'tokenledger.month', 'reason', tags ->> 'tokenledger.reason'))::text END""")
+_KEY = (
+    "kind", "pricing_status", "feature", "provider", "model", "rate_version_id", "context_tier", "cache_hit",
+    "charge_month", "subject",
+)  # fmt: skip
+_PLACE = {
+    "day": SQL("(charge_period_start AT TIME ZONE 'UTC')::date"),
+    "environment": SQL("environment"),
+    "cost_center": SQL("cost_center"),
+    "service_tier": SQL("service_tier"),
+    "region": SQL("region"),
+}
+# Rows that are alike in these were charged alike, whatever their price list says of parts and minimums.
+_VECTOR = (*TOKENS, "other_usage", "status", "sign")
+_OF_PERIOD = SQL("""tenant_id = %(tenant_id)s AND billing_period = %(period)s
+                AND recorded_at >= %(booked_from)s AND charge_period_start < %(end)s AND kind <> 'admin_act'""")
+_USED_NOTHING = SQL(" AND ").join(
+    [*(SQL("{} = 0").format(Identifier(name)) for name in TOKENS), SQL("other_usage = '{{}}'").format()]
+)
+# A call that a price by request counts: one that was made, unless it says its own number of requests.
+_REQUESTS = SQL("""sum(CASE WHEN other_usage ? 'requests' OR (status = 'error' AND {nothing}) THEN 0
+                        ELSE sign(calls) END)::bigint""").format(nothing=_USED_NOTHING)
+
+
+def _write_sums(*, by_place: bool, in_parts: bool) -> Composed:
+    """The rows of a month by group: one row for a group, and one for each further usage name of it, in its order."""
+    place = _PLACE if by_place else {}
+    keys = SQL(", ").join(map(Identifier, (*place, *_KEY, *(_VECTOR if in_parts else ()))))
+    columns = [SQL("{} AS {}").format(each, Identifier(name)) for name, each in place.items()]
+    columns += [SQL("{} AS subject").format(_SUBJECT.format())]
+    columns += [SQL("date_trunc('month', charge_period_start AT TIME ZONE 'UTC')::date AS charge_month")]
+    columns += [SQL("sign(calls)::int AS sign")]
+    names = ("kind", "pricing_status", "feature", "provider", "model", "rate_version_id", "context_tier", "cache_hit",
+             "status", "calls", "recorded_at", "other_usage", *TOKENS, "billed_cost", "list_cost", "saved_cost",
+             )  # fmt: skip
+    return SUM_ROWS.format(
+        keys=keys,
+        columns=SQL(", ").join([*columns, *map(Identifier, names)]),
+        tokens=SQL(", ").join(SQL("sum({})::bigint").format(Identifier(name)) for name in TOKENS),
+        token_rows=SQL(", ").join(SQL("count(nullif({}, 0))").format(Identifier(name)) for name in TOKENS),
+        nothing=SQL(", ").join([SQL("NULL::bigint")] * (2 * len(TOKENS))),
+        requests=_REQUESTS,
+        of_period=_OF_PERIOD,
+        which=_IN_PARTS if in_parts else _BY_PRODUCT,
+    )
+
+
+_IN_PARTS = SQL("rate_version_id = ANY(%(in_parts)s::bigint[]) AND pricing_status = 'priced' AND NOT cache_hit")
+_BY_PRODUCT = SQL("NOT coalesce({}, false)").format(_IN_PARTS)
+SUM_ROWS = SQL("""
+    WITH entry AS NOT MATERIALIZED (
+        SELECT {columns} FROM ledger_entry WHERE {of_period} AND {which})
+    SELECT {keys}, ''::text AS usage, count(*), max(recorded_at), sum(calls)::bigint, {requests}, {tokens},
+           {token_rows}, sum(billed_cost), sum(list_cost), sum(saved_cost)
+    FROM entry GROUP BY {keys}
+    UNION ALL
+    SELECT {keys}, used.name, count(*), NULL, NULL, NULL, {nothing}, sum(used.quantity::numeric), NULL, NULL
+    FROM entry CROSS JOIN LATERAL jsonb_each_text(other_usage) AS used (name, quantity)
+    WHERE other_usage <> '{{}}' GROUP BY {keys}, used.name
+    ORDER BY {keys}, usage""")
+SUM_ROWS_SQL = _write_sums(by_place=False, in_parts=False)
+SUM_ROWS_IN_PARTS_SQL = _write_sums(by_place=False, in_parts=True)
+SUM_ROWS_BY_PLACE_SQL = _write_sums(by_place=True, in_parts=False)
+SUM_ROWS_IN_PARTS_BY_PLACE_SQL = _write_sums(by_place=True, in_parts=True)
+
+
+def get_statement(*, tenant: TenantInfo, period: date, now: datetime, using: str = "default") -> Statement:
+    """The tenant's statement of the month that begins with `period`, of one moment; empty where nothing was used.
+
+    `audit.core.statement.read_period` reads and checks a month.
+    """
+    with snapshot_scope(tenant.id, using=using):
+        sums = list(_read_sums(tenant.id, period, by_place=False, using=using))
+        return make_statement(
+            sums,
+            rates=read_contents(each.rate_version_id for each in sums),
+            tenant_slug=tenant.slug,
+            tenant_name=tenant.name,
+            period=period,
+            acts=_count_acts(tenant.id, period, using=using),
+            now=now,
+        )
+
+
+def list_place_sums(*, tenant_id: int, period: date, using: str = "default") -> Iterator[RowSums]:
+    """The month's sums by day, environment, cost centre, service tier and region besides, a day after the other.
+
+    Within `snapshot_scope`; it holds a few thousand rows at a time.
+    """
+    yield from _read_sums(tenant_id, period, by_place=True, using=using)
+
+
+TAKE_SNAPSHOT_SQL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+@contextmanager
+def snapshot_scope(tenant_id: int, *, using: str = "default") -> Iterator[None]:
+    """The tenant's scope, in which everything that is read is of one moment; inside another transaction of its own."""
+    if connections[using].in_atomic_block:
+        with reading_scope(tenant_id, using=using):
+            yield
+        return
+    with transaction.atomic(using=using):
+        with connections[using].cursor() as cursor:
+            cursor.execute(TAKE_SNAPSHOT_SQL)
+        with tenant_scope(tenant_id, using=using):
+            yield
+
+
+def read_contents(rate_version_ids: Iterable[int | None]) -> dict[int, RateContent]:
+    """The price lists of these versions, by id."""
+    ids = {each for each in rate_version_ids if each is not None}
+    return {
+        version_id: RateContent(record.content, record.content_hash)
+        for version_id, record in read_rate_versions(ids).items()
+    }
+
+
+def _read_sums(tenant_id: int, period: date, *, by_place: bool, using: str) -> Iterator[RowSums]:
+    in_parts = list_rates_in_parts(using=using)
+    values = {**_name_period(tenant_id, period), "in_parts": list(in_parts)}
+    by_product, by_parts = (
+        (SUM_ROWS_BY_PLACE_SQL, SUM_ROWS_IN_PARTS_BY_PLACE_SQL) if by_place else (SUM_ROWS_SQL, SUM_ROWS_IN_PARTS_SQL)
+    )
+    yield from _fetch_sums(by_product, values, by_place=by_place, is_vector=False, using=using)
+    if in_parts:
+        for each in _fetch_sums(by_parts, values, by_place=by_place, is_vector=True, using=using):
+            yield _charge_in_parts(each, in_parts[each.rate_version_id])
+
+
+def _name_period(tenant_id: int, period: date) -> dict[str, Any]:
+    start, end = find_bounds(period)
+    return {"tenant_id": tenant_id, "period": period, "booked_from": start - BOOKED_BEFORE, "end": end}
+
+
+def _fetch_sums(
+    statement: Composed, values: Mapping[str, Any], *, by_place: bool, is_vector: bool, using: str
+) -> Iterator[RowSums]:
+    places, vectors = len(_PLACE) if by_place else 0, len(_VECTOR) if is_vector else 0
+    width = places + len(_KEY) + vectors
+    with connections[using].chunked_cursor() as cursor:
+        cursor.execute(statement, values)
+        rows = (row for page in iter(lambda: cursor.fetchmany(ROWS_PER_FETCH), []) for row in page)
+        for key, found in groupby(rows, key=lambda row: row[:width]):
+            (_, *sums), *others = (row[width:] for row in found)
+            yield _read_group(key, sums, others, places=places)
+
+
+def _read_group(key: Sequence[Any], sums: Sequence[Any], others: Iterable[Sequence[Any]], *, places: int) -> RowSums:
+    """One group from its row, and from those of its further usage names, in the order of SUM_ROWS."""
+    place = Place(*key[:places])
+    (
+        kind,
+        pricing_status,
+        feature,
+        provider,
+        model,
+        rate_version_id,
+        context_tier,
+        cache_hit,
+        charge_month,
+        subject,
+    ) = key[places : places + len(_KEY)]
+    rows, booked_until, calls, requests, *figures = sums
+    return RowSums(
+        kind=kind,
+        pricing_status=pricing_status,
+        feature=feature,
+        provider=provider,
+        model=model,
+        rate_version_id=rate_version_id,
+        context_tier=context_tier,
+        cache_hit=cache_hit,
+        charge_month=charge_month,
+        subject={name: value for name, value in json.loads(subject).items() if value},
+        place=place,
+        rows=rows,
+        booked_until=booked_until,
+        calls=calls,
+        requests=requests,
+        tokens=tuple(figures[: len(TOKENS)]),
+        token_rows=tuple(figures[len(TOKENS) : 2 * len(TOKENS)]),
+        costs=tuple(figures[2 * len(TOKENS) :]),
+        other={name: (quantity, count) for name, count, *_, quantity, _, _ in others},
+    )
+
+
+# --- rows that are charged in parts ---
+
+
+def _charge_in_parts(sums: RowSums, content: Mapping[str, Any]) -> RowSums:
+    """The same, with the parts of one of its rows, which are all alike, times their number."""
+    sign = 1 if sums.calls > 0 else -1
+    each = {
+        "calls": 1,
+        "status": "error" if sums.requests == 0 else "ok",
+        "cache_hit": False,
+        "reported_cost": None,
+        "other_usage": {name: sign * quantity / sums.rows for name, (quantity, _) in sums.other.items()},
+        **{name: sign * total // sums.rows for name, total in zip(TOKENS, sums.tokens, strict=True)},
+    }
+    lines = list_price_lines(entry=each, content=content)
+    return replace(sums, parts=tuple(_multiply_line(line, rows=sums.rows, sign=sign) for line in lines))
+
+
+def _multiply_line(line: ExplanationLine, *, rows: int, sign: int) -> Part:
+    quantity = sign * rows * line.quantity
+    return Part(
+        usage=line.usage,
+        quantity=quantity,
+        price=line.price,
+        list_price=line.list_price,
+        per=line.per,
+        amount=Fraction(quantity) * Fraction(line.price) / line.per,
+        list_amount=Fraction(quantity) * Fraction(line.list_price) / line.per,
+        rows=rows,
+        tier=line.tier,
+        note=line.note,
+    )
+
+
+COUNT_ACTS_SQL = """
+    SELECT count(*) FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND recorded_at >= %(booked_from)s
+      AND charge_period_start < %(end)s AND kind = 'admin_act'"""
+
+
+def _count_acts(tenant_id: int, period: date, *, using: str) -> int:
+    with connections[using].cursor() as cursor:
+        cursor.execute(COUNT_ACTS_SQL, _name_period(tenant_id, period))
+        return cursor.fetchone()[0]
+
+
+# --- the same figures, found another way ---
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A figure of the statement beside the same one found elsewhere."""
+
+    name: str
+    statement: Decimal
+    other: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        return self.statement - self.other
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputation:
+    """What was compared, all of one moment. groups: of a feature and model; those that differ are named."""
+
+    checked_at: datetime
+    checks: tuple[Check, ...]
+    groups: int
+    differing: tuple[tuple[str, str, str], ...]
+
+    @property
+    def difference(self) -> Decimal:
+        """The greatest of all."""
+        return max((abs(check.difference) for check in self.checks), default=Decimal(0))
+
+    @property
+    def agrees(self) -> bool:
+        return not self.difference and not self.differing
+
+
+# Beside the statement's own way: one sum, no group, no price list.
+SUM_PERIOD_ROWS_SQL = """
+    SELECT count(*), coalesce(sum(calls), 0), coalesce(sum(billed_cost), 0), coalesce(sum(list_cost), 0),
+           coalesce(sum(calls) FILTER (WHERE pricing_status = 'unpriced'), 0)
+    FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND kind <> 'admin_act'"""
+
+
+def recompute_statement(*, tenant: TenantInfo, period: date, now: datetime, using: str = "default") -> Recomputation:
+    """Compare the statement's lines with the rows added up by SQL, and each feature and model with the rollups.
+
+    The rows are found by their billing period alone, however late or early they were booked.
+    """
+    with snapshot_scope(tenant.id, using=using):
+        statement = get_statement(tenant=tenant, period=period, now=now, using=using)
+        with connections[using].cursor() as cursor:
+            cursor.execute(SUM_PERIOD_ROWS_SQL, {"tenant_id": tenant.id, "period": period})
+            rows, calls, billed, listed, unpriced = cursor.fetchone()
+        rollups = sum_period(tenant_id=tenant.id, period=period, using=using)
+    lines = statement.lines
+    checks = (
+        Check("ledger rows, counted", Decimal(statement.rows), Decimal(rows)),
+        Check("calls, counted", Decimal(statement.calls), Decimal(calls)),
+        Check("calls without a price, counted", Decimal(statement.unpriced_calls), Decimal(unpriced)),
+        Check("lines and ledger rows, USD", add_up(line.amount for line in lines), billed),
+        Check("lines and ledger rows at list prices, USD", add_up(line.list_amount for line in lines), listed),
+        Check("total and rollups, USD", statement.amount, add_up(each.billed_cost for each in rollups.values())),
+    )
+    found = _sum_groups(statement)
+    names = found.keys() | rollups.keys()
+    differing = [name for name in sorted(names) if found.get(name, (0, 0)) != _get_sums(rollups.get(name))]
+    return Recomputation(now, checks, len(names), tuple(differing))
+
+
+def _sum_groups(statement: Statement) -> dict[tuple[str, str, str], tuple[Decimal, Decimal]]:
+    sums: dict[tuple[str, str, str], tuple[Decimal, Decimal]] = {}
+    for group in statement.groups:
+        name = group.feature, group.provider, group.model
+        amount, listed = sums.get(name, (Decimal(0), Decimal(0)))
+        sums[name] = add_up([amount, group.amount]), add_up([listed, group.list_amount])
+    return sums
+
+
+def _get_sums(quantities: Quantities | None) -> tuple[Decimal, Decimal]:
+    return (quantities.billed_cost, quantities.list_cost) if quantities else (Decimal(0), Decimal(0))
