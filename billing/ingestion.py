@@ -20,7 +20,7 @@ from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
 from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
-from ledger.append import AppendResult, Kept, append_batches
+from ledger.append import TOPICS, AppendResult, Kept, append_batches
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
 from ledger.core.rows import first_of_month, pico
@@ -29,7 +29,6 @@ from ledger.people import refer_to_people
 from tenants.prepared import prepared_cursor
 from tenants.scope import tenant_scope
 
-TOPICS = ("rollup",)
 TRIES_MAX = 4
 GROUPED_EVENTS_MAX = 20  # a larger request fills a commit by itself
 GROUPED_INTAKES_MAX = 64

@@ -39,6 +39,17 @@ def refuse_strong_role(**options: object) -> None:
         raise SystemExit(str(error)) from None
 
 
+@worker_init.connect
+def announce_receipt_key(**options: object) -> None:
+    """Workers book fees, corrections and acts: they sign receipts. The sealer signs none."""
+    from django.conf import settings
+
+    from finops.keys import announce_own_key
+
+    if "sealer" not in settings.DATABASES:
+        announce_own_key()
+
+
 # A task that runs each two seconds need not say so each time; of each process, by the process's own clock.
 SUCCESS_KEPT_EVERY = 10.0
 _kept_at: dict[str, float] = {}

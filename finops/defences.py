@@ -9,11 +9,15 @@ from typing import Any
 
 # Tables that name a tenant and are open on purpose.
 OPEN_TABLES = {
+    "log_leaf": "the log of all trees; ids and hashes only",
     "outbox": "a worker must see whose turn it is; ids and counts only",
     "rate_version": "prices; tenant_id is 0 for everybody's",
     "tenants_user": "a person signs in before the tenant is known",
 }
-APPEND_ONLY_TABLES = ("event_key", "ledger_batch", "ledger_entry")
+APPEND_ONLY_TABLES = (
+    "checkpoint", "event_key", "ledger_batch", "ledger_entry", "log_head", "log_leaf", "log_node", "seal_alarm",
+    "seal_leaf", "seal_node", "seal_tree", "signing_key",
+)  # fmt: skip
 
 Query = Callable[[str, dict[str, Any]], list[tuple]]
 

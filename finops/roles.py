@@ -1,4 +1,4 @@
-"""The database and its roles: an owner for migrations, an application role, a reader.
+"""The database and its roles: an owner for migrations, an application role, a reader, the sealer.
 
 Nothing here needs Django. An administrator's URL comes in; a URL for each role goes out. None of the roles
 is superuser or bypasses row security, and the application role owns nothing. What each may do with our own
@@ -15,10 +15,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 DATABASE_DEFAULT = "tokenledger"
 OWNER, APP, READER = "tokenledger_owner", "tokenledger_app", "tokenledger_reader"
+SEALER = "tokenledger_sealer"
 ROLE_OF_VARIABLE = {
     "DATABASE_OWNER_URL": OWNER,
     "DATABASE_APP_URL": APP,
     "DATABASE_READER_URL": READER,
+    "DATABASE_SEALER_URL": SEALER,
 }
 ROLE_ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 
@@ -34,7 +36,7 @@ class RolesRefused(RuntimeError):
 
 
 def derive_urls(*, administrator_url: str, known: Mapping[str, str], database: str | None = None) -> dict[str, str]:
-    """The URLs of the three roles on the administrator's server, by the name of their variable.
+    """The URLs of the four roles on the administrator's server, by the name of their variable.
 
     known: URLs of an earlier time; their passwords are kept, missing ones are generated.
     database: its name; without one, that of the administrator's URL, or `tokenledger` where that says none.
@@ -137,15 +139,15 @@ def _put_database(connection: psycopg.Connection, database: str) -> None:
 
 def _grant_entry(connection: psycopg.Connection, database: str) -> None:
     """As the owner: who may connect, and who may stage rows in temporary tables."""
-    name, app, reader = sql.Identifier(database), sql.Identifier(APP), sql.Identifier(READER)
+    name, app, reader, sealer = map(sql.Identifier, (database, APP, READER, SEALER))
     for statement in (
         "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
         "GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {app}",
-        "GRANT CONNECT ON DATABASE {name} TO {reader}",
+        "GRANT CONNECT ON DATABASE {name} TO {reader}, {sealer}",
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-        "GRANT USAGE ON SCHEMA public TO {app}, {reader}",
+        "GRANT USAGE ON SCHEMA public TO {app}, {reader}, {sealer}",
     ):
-        connection.execute(sql.SQL(statement).format(name=name, app=app, reader=reader))
+        connection.execute(sql.SQL(statement).format(name=name, app=app, reader=reader, sealer=sealer))
 
 
 def grant_library_tables(*, owner_url: str, tables: Iterable[str]) -> None:

@@ -5,9 +5,10 @@ is made up for at the next knock. The others find nothing to do when they are ca
 """
 
 
-def _every(task: str, seconds: int) -> dict[str, object]:
-    """A knock that is worthless once the next one is due."""
-    return {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
+def _every(task: str, seconds: int, *, queue: str = "") -> dict[str, object]:
+    """A knock that is worthless once the next one is due. queue: of a process of its own, else the worker's."""
+    options = {"expires": float(seconds)} | ({"queue": queue} if queue else {})
+    return {"task": task, "schedule": float(seconds), "options": options}
 
 
 def _daily(task: str, *, hour: int, minute: int) -> dict[str, object]:
@@ -17,6 +18,7 @@ def _daily(task: str, *, hour: int, minute: int) -> dict[str, object]:
 
 TIMETABLE = {
     "roll up what was booked": _every("billing.apply_rollups", 2),
+    "seal what was booked": _every("ledger.seal", 2, queue="seal"),
     "count and book what rates change": _every("billing.work_rate_jobs", 2),
     "book what is owed by the month and the day": _every("billing.book_fees", 3600),
     "tell alerts": _every("alerts.deliver", 2),

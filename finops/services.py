@@ -1,6 +1,7 @@
 """The processes of an installation, each by its command: what `make up` and docker-compose.yml both run."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 # One Python process is bound by its lock, so threads add no speed to work. They wait: for slow clients, and for the
@@ -16,6 +17,20 @@ WORKER_COMMAND = [
     "worker",
     "--loglevel=INFO",
     f"--concurrency={WORKER_PROCESSES}",
+    "--prefetch-multiplier=1",
+    "--without-gossip",
+    "--without-mingle",
+]
+# One process with one database role and the only copy of its key: it seals, and does nothing else.
+SEALER_COMMAND = [
+    "celery",
+    "--quiet",
+    "--app=finops",
+    "worker",
+    "--loglevel=INFO",
+    "--pool=solo",
+    "--queues=seal",
+    "--hostname=sealer@%h",
     "--prefetch-multiplier=1",
     "--without-gossip",
     "--without-mingle",
@@ -42,7 +57,23 @@ def web_command(*, host: str, port: int) -> list[str]:
 
 def list_services(*, host: str, port: int) -> dict[str, list[str]]:
     """Every process of ours by its name, in the order in which they start."""
-    return {"web": web_command(host=host, port=port), "worker": WORKER_COMMAND, "beat": BEAT_COMMAND}
+    return {
+        "web": web_command(host=host, port=port),
+        "worker": WORKER_COMMAND,
+        "sealer": SEALER_COMMAND,
+        "beat": BEAT_COMMAND,
+    }
+
+
+def choose_roles(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What changes in `environment` for the service called `name`: each holds its own database role and no other's.
+
+    Nobody holds the owner, who may alter tables. Empty, so that the environment file does not fill it in.
+    """
+    if name == "sealer":
+        sealer_url = environment["DATABASE_SEALER_URL"]
+        return {"DATABASE_OWNER_URL": "", "DATABASE_APP_URL": sealer_url, "DATABASE_READER_URL": sealer_url}
+    return {"DATABASE_OWNER_URL": "", "DATABASE_SEALER_URL": ""}
 
 
 def locate_program(command: list[str]) -> list[str]:

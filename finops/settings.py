@@ -115,6 +115,9 @@ DATABASES = {
     "default": database(env.str("DATABASE_APP_URL", default="postgresql:///tokenledger")),
     "reader": database(env.str("DATABASE_READER_URL", default="postgresql:///tokenledger")),
 }
+# The sealer alone has it, and the commands that an operator runs by hand.
+if sealer_url := env.str("DATABASE_SEALER_URL", default=""):
+    DATABASES["sealer"] = database(sealer_url)
 if owner_url := env.str("DATABASE_OWNER_URL", default=""):
     DATABASES["owner"] = database(owner_url)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -173,6 +176,9 @@ LIMITS_PER_SECOND = {
     "bytes": env.int("BYTES_PER_SECOND", default=50_000_000),
     "events": env.int("EVENTS_PER_SECOND", default=20_000),
 }
+# Where the sealer remembers what it signed, outside the database, and where it writes the heads of the log of trees.
+SEAL_MEMORY = Path(env.str("SEAL_MEMORY_FILE", default=str(HOME / "sealer" / "memory.sqlite3")))
+LOG_HEADS = Path(env.str("LOG_HEADS_FILE", default=str(HOME / "log" / "heads.txt")))
 # Whether a rate is published by somebody who neither wrote nor submitted it.
 RATES_FOUR_EYES = env.bool("RATES_FOUR_EYES", default=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 9_000_000

@@ -1,6 +1,6 @@
 """What `make up` does, from an empty folder to a page, and back.
 
-servers -> roles -> migrations -> demo -> web, worker, beat; Ctrl-C takes them down the other way.
+servers -> roles -> migrations -> demo -> web, worker, sealer, beat; Ctrl-C takes them down the other way.
 """
 
 import http.client
@@ -20,7 +20,7 @@ from finops.embedded import EmbeddedServerRefused, Server, start_postgresql, sta
 from finops.environment import LOADED, ROOT, home, read_environment, write_environment
 from finops.locks import IsHeld, hold_lock
 from finops.roles import RolesRefused, derive_urls, ensure_roles
-from finops.services import list_services, locate_program
+from finops.services import choose_roles, list_services, locate_program
 from finops.supervisor import Console, Interrupted, Part, StepFailed, Supervisor
 
 HOST = "127.0.0.1"
@@ -74,7 +74,7 @@ def _run(stack: ExitStack, supervisor: Supervisor, given: Given, folder: Path) -
     stack.callback(greeting.show_logins)
     keepers = [server.as_part() for server in servers]
     services = [
-        _service_part(supervisor, name, locate_program(command), _without_owner(environment))
+        _service_part(supervisor, name, locate_program(command), environment | choose_roles(name, environment))
         for name, command in list_services(host=HOST, port=given.port).items()
     ]
     stack.callback(supervisor.stop, services)
@@ -179,11 +179,6 @@ def _prepare_environment(given: Given, folder: Path, servers: list[_Kept]) -> di
     # What is embedded, or derived, must win over a person's older export of the same name.
     settled = {**urls, "REDIS_URL": generated["REDIS_URL"], "DATABASE_URL": "", "PYTHONUNBUFFERED": "1"}
     return {**generated, **chosen, **settled}
-
-
-def _without_owner(environment: dict[str, str]) -> dict[str, str]:
-    """Web and worker never hold what may alter tables. Empty, so that the environment file does not fill it."""
-    return {**environment, "DATABASE_OWNER_URL": ""}
 
 
 # --- the rest ------------------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ load_environment()
 application = get_wsgi_application()
 
 from finops.checks import refuse_strong_role  # noqa: E402 - needs the settings
+from finops.keys import announce_own_key  # noqa: E402
 
 refuse_strong_role()
+announce_own_key()
 
 # mallopt(3): two heaps for all threads, where each of them would keep what its largest batch took; and what is larger
 # than this many bytes goes back to the system when it is freed, where the bound would grow with what it meets.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from ledger.append import append_batches
+from ledger.append import ACT_TOPICS, append_batches
 from ledger.core.acts import Act, make_act_entry
 from ledger.core.entries import NewBatch
 from ledger.core.identity import make_uuid7
@@ -24,5 +24,5 @@ def book_act(*, tenant_id: int, act: Act, now: datetime, rate_version_hash: str 
     batch_id = make_uuid7(recorded_at, os.urandom(8))
     entry = make_act_entry(act, place=str(batch_id), now=now, rate_version_hash=rate_version_hash)
     batch = NewBatch(batch_id=batch_id, recorded_at=recorded_at, api_key_id="", kind="admin_act", entries=[entry])
-    append_batches(tenant_id=tenant_id, batches=[batch], topics=())
+    append_batches(tenant_id=tenant_id, batches=[batch], topics=ACT_TOPICS)
     return f"{batch_id}.0"

@@ -1,9 +1,11 @@
 """The only INSERT into the ledger."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 from uuid import UUID
 
 from django.db import connection
@@ -12,11 +14,17 @@ from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
 from ledger.core.entries import NewBatch, NewEntry
+from ledger.core.headers import write_header
 from ledger.core.merkle import hash_leaf, hash_root
 from ledger.core.records import COLUMNS, encode_place, encode_record, encode_records
 from ledger.core.rows import encode_row, format_time, pico, write_place
 from ledger.receipts import sign_receipt
 from tenants.prepared import prepared_cursor
+
+# What a batch leaves in the outbox to do: an act costs nothing, so it is sealed and in no rollup.
+ROLLUP, SEAL = "rollup", "seal"
+TOPICS = (ROLLUP, SEAL)
+ACT_TOPICS = (SEAL,)
 
 # What a fingerprint covers, in the words of the ledger's columns: what a conflict may differ in.
 FINGERPRINTED = (
@@ -172,7 +180,18 @@ def _make_header(
         "billed_cost": sum(entry.billed_cost or 0 for entry in entries),
         "root": hash_root(leaves),
     }
-    return header | {"receipt": sign_receipt(tenant_id=tenant_id, **header)}
+    periods = _count_billing_periods(entries)
+    signed = write_header(tenant_id=tenant_id, billing_periods=periods, **header)
+    return header | {"receipt": sign_receipt(signed)}
+
+
+_read_billing_period = attrgetter("billing_period")
+
+
+def _count_billing_periods(entries: Sequence[NewEntry]) -> dict[str, int]:
+    """How many entries are charged in each month, in the months' order."""
+    counts = Counter(map(_read_billing_period, entries))
+    return {period.isoformat(): counts[period] for period in sorted(counts)}
 
 
 # COPY refuses a table with row security; an array of rows is as quick, and needs no table on the way.

@@ -22,6 +22,11 @@ class LedgerBatch(models.Model):
 
     class Meta:
         db_table = "ledger_batch"
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "batch_id"], condition=models.Q(kind="admin_act"), name="batch_of_an_act"
+            ),
+        ]
 
 
 class LedgerEntry(models.Model):
@@ -167,3 +172,135 @@ class Person(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["tenant_id", "external_id"], name="person_once"),
         ]
+
+
+class SealTree(models.Model):
+    """A tenant's tree over its batches. `salt` hides the tenant in the log that everybody may see."""
+
+    tenant_id = models.BigIntegerField(primary_key=True)
+    origin = models.TextField()  # the first line of its checkpoints
+    salt = models.BinaryField()
+    begun_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "seal_tree"
+
+
+class SealLeaf(models.Model):
+    """A batch in the tenant's tree, contiguous from 0. leaf: SHA-256 of 0x00 and the header that its receipt signs."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "leaf_index")
+    tenant_id = models.BigIntegerField()
+    leaf_index = models.BigIntegerField()
+    batch_id = models.UUIDField()
+    leaf = models.BinaryField()
+
+    class Meta:
+        db_table = "seal_leaf"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "batch_id"], name="leaf_of_a_batch_once"),
+        ]
+
+
+class SealNode(models.Model):
+    """The root of a complete subtree of 2^level leaves, level 1 and above: written once, when it became complete."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "level", "node_index")
+    tenant_id = models.BigIntegerField()
+    level = models.SmallIntegerField()
+    node_index = models.BigIntegerField()
+    hash = models.BinaryField()
+
+    class Meta:
+        db_table = "seal_node"
+
+
+class Checkpoint(models.Model):
+    """A signed head of a tenant's tree; the greatest size is the newest."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "size")
+    tenant_id = models.BigIntegerField()
+    size = models.BigIntegerField()
+    root = models.BinaryField()
+    signed_at = models.DateTimeField()
+    key_id = models.TextField()
+    note = models.TextField()  # a C2SP tlog-checkpoint
+
+    class Meta:
+        db_table = "checkpoint"
+
+
+class SealAlarm(models.Model):
+    """What the sealer refused, and when it was over: the latest row of a subject says how it stands.
+
+    tenant_id is 0 for what concerns no single tenant.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "subject", "raised_at")
+    tenant_id = models.BigIntegerField()
+    subject = models.TextField()  # `tree`, `batch <id>`, `key <id>`, `log`, `memory`
+    raised_at = models.DateTimeField()
+    kind = models.TextField()
+    detail = models.TextField()
+    is_over = models.BooleanField()
+
+    class Meta:
+        db_table = "seal_alarm"
+
+
+class LogLeaf(models.Model):
+    """A leaf of the log of all trees: a tenant's checkpoint, or the announcement of a key. No row security: ids and
+    hashes, and in `data`, which is what is hashed, the tenant only under its salt.
+    """
+
+    log_index = models.BigIntegerField(primary_key=True)
+    tenant_id = models.BigIntegerField(null=True)
+    size = models.BigIntegerField(null=True)
+    key_id = models.TextField(null=True)
+    leaf = models.BinaryField()
+    data = models.TextField()
+
+    class Meta:
+        db_table = "log_leaf"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "size"], name="log_leaf_once"),
+            models.UniqueConstraint(fields=["key_id"], name="log_key_once"),
+        ]
+
+
+class LogNode(models.Model):
+    """The root of a complete subtree of the log's leaves, level 1 and above."""
+
+    pk = models.CompositePrimaryKey("level", "node_index")
+    level = models.SmallIntegerField()
+    node_index = models.BigIntegerField()
+    hash = models.BinaryField()
+
+    class Meta:
+        db_table = "log_node"
+
+
+class LogHead(models.Model):
+    """A signed head of the log, as it was published."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField()
+    signed_at = models.DateTimeField()
+    key_id = models.TextField()
+    note = models.TextField()
+
+    class Meta:
+        db_table = "log_head"
+
+
+class SigningKey(models.Model):
+    """A public key that receipts or checkpoints are signed with, now or once, as it was announced."""
+
+    key_id = models.TextField(primary_key=True)  # the first 8 bytes of the public key's SHA-256, hexadecimal
+    purpose = models.TextField()  # receipt, seal
+    public_key = models.BinaryField()
+    announced_at = models.DateTimeField()
+    announcement = models.TextField()  # the statement and its signatures, JSON
+
+    class Meta:
+        db_table = "signing_key"

@@ -5,89 +5,86 @@ belongs to the web tier and is never in the database.
 """
 
 import base64
-import hashlib
+import binascii
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from pathlib import Path
-from threading import get_ident
-from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from django.conf import settings
-
-from ledger.core.rows import format_time
-
-BATCH_VERSION = "tokenledger/batch/1"
-SEED_BYTES = 32
+from ledger.key_files import KeyPair, KeyPlace, load_key, verify
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptKey:
-    """The key that signs receipts, and its id: the first 8 bytes of the public key's SHA-256, hexadecimal."""
+    """The key that signs receipts, and the header of every JWS of its."""
 
-    key_id: str
-    public_key: bytes
-    private_key: Ed25519PrivateKey
-    protected: str  # the JWS header, encoded
+    pair: KeyPair
+    protected: str  # encoded
+
+    @property
+    def key_id(self) -> str:
+        return self.pair.key_id
+
+    @property
+    def public_key(self) -> bytes:
+        return self.pair.public_key
+
+
+KEY_VARIABLE = "RECEIPT_KEY"
+FILE_VARIABLE = "RECEIPT_KEY_FILE"
+RECEIPT_KEY_PLACE = KeyPlace(KEY_VARIABLE, FILE_VARIABLE, "receipt.key")
 
 
 @cache
 def load_receipt_key() -> ReceiptKey:
-    """The installation's receipt key: `RECEIPT_KEY` (base64 of 32 bytes), else a file that is made when missing."""
-    given = os.environ.get("RECEIPT_KEY")
-    seed = base64.b64decode(given) if given else _read_or_make_seed(settings.HOME / "keys" / "receipt.key")
-    private_key = Ed25519PrivateKey.from_private_bytes(seed)
-    public_key = private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    key_id = hashlib.sha256(public_key).hexdigest()[:16]
-    protected = _encode(json.dumps({"alg": "EdDSA", "kid": key_id}, separators=(",", ":")).encode())
-    return ReceiptKey(key_id, public_key, private_key, protected)
+    """The installation's receipt key, as this process found it at its first receipt."""
+    pair = load_key(RECEIPT_KEY_PLACE)
+    protected = _encode(json.dumps({"alg": "EdDSA", "kid": pair.key_id}, separators=(",", ":")).encode())
+    return ReceiptKey(pair, protected)
 
 
-def _read_or_make_seed(path: Path) -> bytes:
-    """The seed in the file; of processes and threads that make it at once, all end up with the same."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"{path.name}.{os.getpid()}.{get_ident()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(os.urandom(SEED_BYTES)) + b"\n")
-        try:
-            os.link(draft, path)  # fails where another was first
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return base64.b64decode(path.read_bytes())
-
-
-def sign_receipt(
-    *,
-    tenant_id: int,
-    batch_id: UUID,
-    recorded_at: datetime,
-    api_key_id: str,
-    kind: str,
-    entry_count: int,
-    unpriced_count: int,
-    billed_cost: int,
-    root: bytes,
-) -> str:
-    """The receipt of a batch. billed_cost: 10^-12 units, of the priced entries."""
+def sign_receipt(header: bytes) -> str:
+    """The receipt of a batch. header: its bytes (`ledger.core.headers`), which stand in it as they are."""
     key = load_receipt_key()
-    header = (
-        f'{{"api_key_id":"{api_key_id}","batch_id":"{batch_id}","billed_cost":"{billed_cost}"'
-        f',"entry_count":"{entry_count}","kind":"{kind}","recorded_at":"{format_time(recorded_at)}"'
-        f',"root":"{root.hex()}","tenant_id":"{tenant_id}","unpriced_count":"{unpriced_count}"'
-        f',"v":"{BATCH_VERSION}"}}'
-    )
-    signed = f"{key.protected}.{_encode(header.encode())}"
-    return f"{signed}.{_encode(key.private_key.sign(signed.encode()))}"
+    signed = f"{key.protected}.{_encode(header)}"
+    return f"{signed}.{_encode(key.pair.sign(signed.encode()))}"
 
 
 def _encode(data: bytes) -> str:
     """Base64url without padding, as JWS has it."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class ReceiptInvalid(ValueError):
+    """Not a receipt, or none that a known key signed; the text says which."""
+
+
+def open_receipt(receipt: str, *, keys: Mapping[str, bytes]) -> bytes:
+    """The header that a receipt signs, as its bytes. keys: public keys by their id. Raises ReceiptInvalid."""
+    protected, payload, signature = _split(receipt)
+    try:
+        stated = json.loads(_decode(protected))
+    except ValueError:
+        raise ReceiptInvalid("the receipt is no JWS") from None
+    if not isinstance(stated, dict) or stated.get("alg") != "EdDSA":
+        raise ReceiptInvalid("the receipt is not signed with EdDSA")
+    public_key = keys.get(str(stated.get("kid")))
+    if public_key is None:
+        raise ReceiptInvalid(f"the receipt is signed by key {str(stated.get('kid'))[:32]}, which is not known")
+    if not verify(public_key, _decode(signature), f"{protected}.{payload}".encode()):
+        raise ReceiptInvalid("the receipt's signature is wrong")
+    return _decode(payload)
+
+
+def _split(receipt: str) -> tuple[str, str, str]:
+    parts = receipt.split(".")
+    if len(parts) != 3:
+        raise ReceiptInvalid("the receipt is no JWS")
+    return parts[0], parts[1], parts[2]
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (ValueError, binascii.Error):
+        raise ReceiptInvalid("the receipt is no JWS") from None

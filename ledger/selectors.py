@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -86,6 +86,11 @@ class EntryFilters:
     response_ids: Sequence[str] = ()
     trace_ids: Sequence[str] = ()
     session_ids: Sequence[str] = ()
+    billing_periods: Sequence[date] = ()  # by their first day
+    rate_versions: Sequence[int | None] = ()  # None: of rows that name none
+    context_tiers: Sequence[int] = ()
+    cache_hits: Sequence[bool] = ()
+    usages: Sequence[str] = ()  # that are not zero, as the ledger names them: `output_tokens`, `images`
     batch_id: UUID | None = None
     matches: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -136,7 +141,20 @@ _MATCHES = sql.SQL("""
       AND (%(response_ids)s::text[] = '{{}}' OR response_id = ANY(%(response_ids)s::text[]))
       AND (%(trace_ids)s::text[] = '{{}}' OR trace_id = ANY(%(trace_ids)s::text[]))
       AND (%(session_ids)s::text[] = '{{}}' OR session_id = ANY(%(session_ids)s::text[]))
+      AND (%(billing_periods)s::date[] = '{{}}'
+           OR (billing_period = ANY(%(billing_periods)s::date[]) AND recorded_at >= %(billed_from)s))
+      AND (%(rate_versions)s::bigint[] = '{{}}' OR coalesce(rate_version_id, 0) = ANY(%(rate_versions)s::bigint[]))
+      AND (%(context_tiers)s::int[] = '{{}}' OR context_tier = ANY(%(context_tiers)s::int[]))
+      AND (%(cache_hits)s::boolean[] = '{{}}' OR cache_hit = ANY(%(cache_hits)s::boolean[]))
+      AND (%(usages)s::text[] = '{{}}' OR other_usage ?| %(usages)s::text[] OR {used})
       AND {more}""")
+TOKEN_USAGES = (
+    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
+    "reasoning_tokens",
+)  # fmt: skip
+_USED_TOKENS = sql.SQL(" OR ").join(
+    sql.SQL("({} <> 0 AND {} = ANY(%(usages)s::text[]))").format(sql.Identifier(name), name) for name in TOKEN_USAGES
+)
 
 _NEWEST_ENTRIES = sql.SQL("""
     SELECT {columns}
@@ -159,7 +177,7 @@ def _write_list(template: sql.SQL, matches: Mapping[str, Sequence[str]]) -> sql.
     for name in matches:
         subject, operator = split_match(name)
         conditions.append(write_condition(MATCHED[subject], operator, f"match_{name}"))
-    return template.format(columns=_COLUMNS_SQL, matches=_MATCHES.format(more=sql.SQL(" AND ").join(conditions)))
+    return template.format(columns=_COLUMNS_SQL, matches=_MATCHES.format(more=sql.SQL(" AND ").join(conditions), used=_USED_TOKENS))
 
 
 LIST_ENTRIES_SQL = _write_list(_NEWEST_ENTRIES, {})
@@ -209,12 +227,25 @@ def list_entries(
                 "response_ids": list(filters.response_ids),
                 "trace_ids": list(filters.trace_ids),
                 "session_ids": list(filters.session_ids),
+                "billing_periods": list(filters.billing_periods),
+                "billed_from": _find_first_booking(filters.billing_periods),
+                "rate_versions": [version or 0 for version in filters.rate_versions],
+                "context_tiers": list(filters.context_tiers),
+                "cache_hits": list(filters.cache_hits),
+                "usages": list(filters.usages),
                 "limit": limit + 1,  # one more tells whether there is a next page
                 **_name_matches(filters.matches, tenant_id=tenant_id, using=using),
             },
         )
         rows = [_read_entry(row) for row in cursor.fetchall()]
     return EntryPage(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None)
+
+
+def _find_first_booking(billing_periods: Sequence[date]) -> datetime | None:
+    """When the first entry of the periods may have been booked: ten minutes early, by a clock that is behind."""
+    if not billing_periods:
+        return None
+    return datetime.combine(min(billing_periods), time(), UTC) - timedelta(minutes=10)
 
 
 def _name_matches(matches: Mapping[str, Sequence[str]], *, tenant_id: int, using: str) -> dict[str, list[str]]:

@@ -222,8 +222,8 @@ class Service:
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str], *, inherit: bool = True) -> None:
         self.log = log
-        # Like the supervisor: web and worker never hold the owner's URL.
-        inherited = {**os.environ, "DATABASE_OWNER_URL": ""} if inherit else {}
+        # Like the supervisor: web and worker hold neither the owner's nor the sealer's URL.
+        inherited = {**os.environ, "DATABASE_OWNER_URL": "", "DATABASE_SEALER_URL": ""} if inherit else {}
         with log.open("wb") as file:
             # Ends with this process too, should it be killed.
             self.process = start_as(

@@ -24,15 +24,15 @@ from psycopg.conninfo import make_conninfo
 from finops.embedded import Server, start_postgresql, start_redis, stop_server
 from finops.environment import ROOT
 from finops.roles import derive_urls, ensure_roles
-from finops.services import list_services, locate_program
+from finops.services import choose_roles, list_services, locate_program
 
 DATABASE = "tokenledger"
 HOST = "127.0.0.1"
 START_SECONDS_MAX = 60
 # What another installation may have set in the environment of this process.
 FOREIGN_VARIABLES = (
-    "DATABASE_URL", "DATABASE_APP_URL", "DATABASE_READER_URL", "DATABASE_OWNER_URL", "REDIS_URL", "TOKENLEDGER_HOME",
-    "PORT", "SECRET_KEY", "RECEIPT_KEY",
+    "DATABASE_URL", "DATABASE_APP_URL", "DATABASE_READER_URL", "DATABASE_OWNER_URL", "DATABASE_SEALER_URL", "REDIS_URL",
+    "TOKENLEDGER_HOME", "PORT", "SECRET_KEY", "RECEIPT_KEY", "SEAL_KEY",
 )  # fmt: skip
 
 RUN_COMMANDS = """
@@ -62,7 +62,7 @@ class Installation:
         self.redis: Server = start_redis(home=home)
         self.services: dict[str, subprocess.Popen] = {}
         self._owner_environment = self._make_environment()
-        self.environment = {**self._owner_environment, "DATABASE_OWNER_URL": ""}  # of services, as the supervisor's
+        self.environment = {**self._owner_environment, "DATABASE_OWNER_URL": ""}
         self.manage("setup_database", "--verbosity=0")
 
     def _make_environment(self) -> dict[str, str]:
@@ -115,12 +115,12 @@ class Installation:
     # --- services ---
 
     def start_service(self, name: str, command: list[str] | None = None, **variables: str) -> None:
-        """Start web, worker or beat by the product's own command, or by another one."""
+        """Start web, worker, sealer or beat by the product's own command, or by another one."""
         command = command or list_services(host=HOST, port=self.port)[name]
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
             self.services[name] = subprocess.Popen(
                 locate_program(command),
-                env={**self.environment, **variables},
+                env={**self.environment, **choose_roles(name, self.environment), **variables},  # as the supervisor's
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

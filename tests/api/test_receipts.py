@@ -5,13 +5,14 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.test import Client
 
-from ledger.receipts import _read_or_make_seed
+from ledger.key_files import read_or_make_seed
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -45,9 +46,10 @@ def receipt():
 
 def test_a_receipt_signs_the_batchs_count_cost_and_root(receipt):
     header = read_receipt(receipt["receipt"])
-    assert header["v"] == "tokenledger/batch/1"
+    assert header["v"] == "tokenledger/batch/2"
     assert header["batch_id"] == receipt["batch_id"]
     assert (header["entry_count"], header["unpriced_count"]) == ("3", "1")
+    assert header["billing_periods"] == {f"{datetime.now(UTC):%Y-%m}-01": "3"}
     assert header["billed_cost"] == "9500000000"  # 2 × 0.00475 USD in units of 10^-12
     assert len(header["root"]) == 64
 
@@ -67,7 +69,7 @@ def test_of_many_threads_that_need_the_first_key_all_get_the_same(tmp_path, monk
 
     monkeypatch.setattr(os, "urandom", take_time)
     with ThreadPoolExecutor(8) as pool:
-        seeds = list(pool.map(lambda _: _read_or_make_seed(tmp_path / "keys" / "receipt.key"), range(8)))
+        seeds = list(pool.map(lambda _: read_or_make_seed(tmp_path / "keys" / "receipt.key"), range(8)))
     assert len(set(seeds)) == 1
     assert len(seeds[0]) == 32
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["receipt.key"]

@@ -33,7 +33,6 @@ WITHOUT_TENANT: dict[str, str] = {
     "billing.selectors.watched.LIST_BUSY_MINUTES_SQL": WATCHES_ALL,
     "billing.selectors.watched.LIST_USUAL_CALLS_SQL": WATCHES_ALL,
     "billing.selectors.watched.LIST_DEAR_USERS_SQL": WATCHES_ALL,
-    "billing.selectors.watched.LIST_HOUR_PARTS_SQL": WATCHES_ALL,
     "billing.selectors.watched.LIST_UNPRICED_CALLS_SQL": WATCHES_ALL,
     "billing.selectors.watched.LIST_SOURCE_PAUSES_SQL": WATCHES_ALL,
     "billing.selectors.watched.LIST_NEW_VALUES_SQL": WATCHES_ALL,
@@ -41,6 +40,7 @@ WITHOUT_TENANT: dict[str, str] = {
     "billing.selectors.watched.LIST_MODEL_USE_SQL": WATCHES_ALL,
     "billing.selectors.watched.LIST_HEAVIEST_CALLS_SQL": WATCHES_ALL,
     "billing.selectors.watched.SUM_HOURS_SQL": WATCHES_ALL,
+    "ledger.sealing.alarms.LIST_ALARMS_SQL": "what stands refused, of all tenants, through the reader",
     "ledger.truncations.LIST_TRUNCATIONS_SQL": WATCHES_ALL,
     "finops.doctor.LIST_UNPRICED_MODELS_SQL": "models of all tenants, through the reader",
 }

@@ -5,14 +5,15 @@ import pytest
 
 TENANT_TABLES = {
     "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "budget", "budget_window",
-    "business_driver", "calls_minute", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
+    "business_driver", "calls_minute", "checkpoint", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "forecast_event", "forecast_run", "histogram", "cost_histogram_week", "intake_hour",
     "intake_tally", "ledger_batch", "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event",
-    "saved_view", "span", "trace",
+    "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
+    "log_leaf": "the log of all trees; ids and hashes only",
     "outbox": "a worker must see whose turn it is; ids and counts only",
     "rate_version": "prices are the operator's; tenant_id is 0 for everybody's",
     "tenants_user": "a person signs in before the tenant is known",
@@ -91,6 +92,9 @@ APP_GRANTS = {
     "quota_hold": WORK,
     "watch_setting": ADD | {"UPDATE"},
     "outbox": WORK,
+    **dict.fromkeys(("seal_alarm", "seal_leaf", "seal_node", "seal_tree", "checkpoint"), READ),
+    **dict.fromkeys(("log_leaf", "log_node", "log_head"), READ),
+    "signing_key": ADD,
     "tenant": ADD,
     "tenants_user": ADD | {"UPDATE"},
     "api_key": ADD,
@@ -181,7 +185,16 @@ READER_TABLES = {
     "quota_hold",
     "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week", "intake_tally", "intake_hour", "job_run",
     "rate_version", "rate_book", "rate_act", "rate_job", "span", "trace", "trace_cost", "trace_day", "watch_setting",
+    "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "checkpoint", "log_leaf", "log_node", "log_head",
+    "signing_key",
 }  # fmt: skip
+SEALER_GRANTS = {
+    "ledger_batch": READ,
+    "outbox": READ | {"DELETE"},
+    **dict.fromkeys(("seal_alarm", "seal_leaf", "seal_node", "seal_tree", "checkpoint"), ADD),
+    **dict.fromkeys(("log_leaf", "log_node", "log_head", "signing_key"), ADD),
+    "job_run": ADD | {"UPDATE"},
+}
 LIBRARY_PREFIXES = ("account_", "auth_", "axes_", "django_")
 
 
@@ -244,6 +257,13 @@ def test_the_reader_reads_these_tables_and_writes_none(owner_connection):
     rows = owner_connection.execute(LIST_GRANTS_SQL, {"role": "tokenledger_reader"}).fetchall()
     assert group_grants(rows) == dict.fromkeys(READER_TABLES, READ)
     assert owner_connection.execute(LIST_COLUMN_GRANTS_SQL, {"role": "tokenledger_reader"}).fetchall() == []
+
+
+def test_the_sealer_adds_to_its_trees_and_touches_nothing_else(owner_connection):
+    rows = owner_connection.execute(LIST_GRANTS_SQL, {"role": "tokenledger_sealer"}).fetchall()
+    assert group_grants(rows) == SEALER_GRANTS
+    columns = owner_connection.execute(LIST_COLUMN_GRANTS_SQL, {"role": "tokenledger_sealer"}).fetchall()
+    assert set(columns) == {("outbox", name, "UPDATE") for name in ("tries", "not_before", "last_error")}
 
 
 def test_nothing_is_granted_to_everybody(owner_connection):

@@ -1,6 +1,7 @@
 """docker-compose.yml without Docker: its commands are those of `make up`, and each of them comes up."""
 
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -12,7 +13,9 @@ from psycopg.conninfo import make_conninfo
 from finops.services import list_services, locate_program
 from tests.conftest import DATABASE, ROOT, URLS, find_free_port
 
-SECRETS = {"POSTGRES_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD", "READER_PASSWORD", "SECRET_KEY"}
+SECRETS = {
+    "POSTGRES_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD", "READER_PASSWORD", "SEALER_PASSWORD", "SECRET_KEY",
+}  # fmt: skip
 
 
 class ComposeLoader(yaml.SafeLoader):
@@ -41,9 +44,19 @@ def test_each_service_has_a_health_check_or_runs_once():
 
 
 def test_only_the_set_up_holds_what_may_alter_tables():
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "sealer", "beat"):
         assert not {"DATABASE_URL", "DATABASE_OWNER_URL"} & set(SERVICES[name]["environment"])
     assert {"DATABASE_URL", "DATABASE_OWNER_URL"} <= set(SERVICES["setup"]["environment"])
+
+
+def test_each_service_connects_as_its_own_role():
+    roles = {
+        name: set(re.findall(r"postgresql://(\w+):", " ".join(map(str, SERVICES[name]["environment"].values()))))
+        for name in ("web", "worker", "sealer", "beat")
+    }
+    plain = {"tokenledger_app", "tokenledger_reader"}
+    assert roles == {"web": plain, "worker": plain, "sealer": {"tokenledger_sealer"}, "beat": plain}
+    assert SERVICES["sealer"]["volumes"] == ["sealer:/sealer"] and "sealer:/sealer" not in SERVICES["web"]["volumes"]
 
 
 def test_no_secret_has_a_default_and_nothing_else_is_published():

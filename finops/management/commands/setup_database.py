@@ -11,6 +11,7 @@ from django.utils import timezone
 from psycopg.conninfo import conninfo_to_dict
 
 from finops.environment import ROOT, read_environment, write_environment
+from finops.keys import announce_own_key
 from finops.roles import LIBRARY_APPS, RolesRefused, derive_urls, ensure_roles, grant_library_tables
 from ledger.partitions import ensure_partitions
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         call_command("migrate", database="owner", interactive=False, verbosity=options["verbosity"])
         grant_library_tables(owner_url=owner_url, tables=_list_library_tables())
         ensure_partitions(now=timezone.now())
+        announce_own_key()
         self.stdout.write("The database is up to date.")
 
     def _make_roles(self, administrator_url: str) -> None:

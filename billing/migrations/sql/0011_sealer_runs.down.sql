@@ -1,0 +1,1 @@
+REVOKE ALL ON job_run FROM tokenledger_sealer;

@@ -1,0 +1,1 @@
+DROP INDEX batch_of_an_act;
