@@ -77,6 +77,25 @@ def resolve_name(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
+def resolve_in_time(host: str, port: int, *, resolve: Resolver = resolve_name) -> Sequence[str]:
+    """Not from a cache, so that what is judged is what is connected to now. Raises RequestFailed."""
+    try:
+        addresses = _make_resolvers().submit(resolve, host, port).result(timeout=CONNECT_SECONDS)
+    except ResolvingTooLong:
+        raise RequestFailed(f"{host} was not resolved in time") from None
+    except (OSError, UnicodeError) as error:
+        raise RequestFailed(f"{host} is not resolved ({error})") from error
+    if not addresses:
+        raise RequestFailed(f"{host} has no address")
+    return addresses
+
+
+@cache
+def _make_resolvers() -> ThreadPoolExecutor:
+    """getaddrinfo knows no deadline: it waits apart, and who asked goes on."""
+    return ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+
+
 def post(url: str, *, body: bytes, headers: Mapping[str, str], resolve: Resolver = resolve_name) -> Answer:
     """Send a body to an address and read the beginning of the answer. Raises AddressRefused, RequestFailed."""
     deadline = time.monotonic() + WHOLE_SECONDS
@@ -118,12 +137,6 @@ def _make_tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-@cache
-def _make_resolvers() -> ThreadPoolExecutor:
-    """getaddrinfo knows no deadline: it waits apart, and who asked goes on."""
-    return ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
-
-
 class _CheckedBackend(httpcore2.NetworkBackend):
     """Connects to an address that was judged, and lets nothing take longer than until the deadline."""
 
@@ -139,7 +152,7 @@ class _CheckedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        addresses = self._resolve(host, port)
+        addresses = resolve_in_time(host, port, resolve=self.resolve)
         for address in addresses:
             judge_address(address, is_encrypted=self.is_encrypted)
         for address in addresses[:-1]:
@@ -152,18 +165,6 @@ class _CheckedBackend(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         left = _shorten(timeout, self.deadline)
         return _Stream(self.sockets.connect_tcp(address, port, timeout=left, socket_options=options), self.deadline)
-
-    def _resolve(self, host: str, port: int) -> Sequence[str]:
-        """Not from a cache, so that what is judged is what is connected to now."""
-        try:
-            addresses = _make_resolvers().submit(self.resolve, host, port).result(timeout=CONNECT_SECONDS)
-        except ResolvingTooLong:
-            raise httpcore2.ConnectTimeout(f"{host} was not resolved in time") from None
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f"{host} is not resolved ({error})") from error
-        if not addresses:
-            raise httpcore2.ConnectError(f"{host} has no address")
-        return addresses
 
 
 class _Stream(httpcore2.NetworkStream):

@@ -1,6 +1,7 @@
 """Receivers on the loopback interface: a web server that answers as told, a mail server, certificates of our own."""
 
 import contextlib
+import socketserver
 import threading
 import time
 from dataclasses import dataclass, field
@@ -99,15 +100,50 @@ class MailBox:
 
 
 @contextlib.contextmanager
-def receive_mail(port):
-    """An SMTP server for the length of a block."""
+def receive_mail(port, *, tls=None):
+    """An SMTP server for the length of a block. tls: an SSL context, without which nothing is said after STARTTLS."""
     box = MailBox()
-    controller = Controller(box, hostname="127.0.0.1", port=port)
+    options = {"tls_context": tls, "require_starttls": True} if tls else {}
+    controller = Controller(box, hostname="127.0.0.1", port=port, **options)
     controller.start()
     try:
         yield box
     finally:
         controller.stop()
+
+
+@contextlib.contextmanager
+def stall_mail(stage, port=0):
+    """A relay that at one stage (greeting, EHLO, DATA, ".", QUIT) says a byte each 50 ms, without end; its port."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def say(self, at, words):
+            if at == stage:
+                for _ in range(1_200):
+                    self.wfile.write(b"2")
+                    time.sleep(0.05)
+            self.wfile.write(f"{words}\r\n".encode())
+
+        def handle(self):
+            with contextlib.suppress(OSError):
+                self.say("greeting", "220 relay")
+                while line := self.rfile.readline():
+                    command = line.split()[0].upper().decode()
+                    if command == "DATA":
+                        self.say("DATA", "354 go on")
+                        while self.rfile.readline() not in (b".\r\n", b""):
+                            pass
+                        command = "."
+                    self.say(command, "221 bye" if command == "QUIT" else "250 well")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def make_certificate(folder, name):
