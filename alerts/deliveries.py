@@ -6,14 +6,13 @@ ends, and the next one sends the same under the same id. Which one may is settle
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import connection, connections
 
@@ -25,6 +24,7 @@ from alerts.models import AlertDelivery
 from alerts.outbox import list_routes, queue_delivery
 from alerts.secrets import SecretsUnreadable, decrypt_settings
 from alerts.senders import SENDERS, Outcome, Outgoing
+from billing.job_runs import end_turn, take_turn
 from ledger.acts import book_act
 from ledger.core.acts import Act
 from tenants.scope import tenant_scope
@@ -32,6 +32,8 @@ from tenants.selectors import get_tenant_by_id
 
 SLOTS = 16  # messages on their way at once, of one worker; one a channel
 LEASE = timedelta(seconds=60)  # longer than an attempt can take
+JOB = "deliver alerts"
+TURN = timedelta(seconds=20)  # a worker that is killed keeps the others from claiming for so long
 DIGEST_ITEMS_MAX = 100
 BEGINNINGS = ("opened",)
 
@@ -64,29 +66,44 @@ def deliver_due(*, clock: Callable[[], datetime], seconds: float, send: Callable
     One worker at a time: a receiver that hangs takes one of its SLOTS, and no second worker's time. send: see
     `send_outgoing`.
     """
-    with _be_the_only_one() as is_only_one:
-        if not is_only_one:
-            return 0
-        return _work(clock, seconds, send)
-
-
-def _work(clock: Callable[[], datetime], seconds: float, send: Callable[[Outgoing, str], Outcome]) -> int:
+    if not list_due_tenants(now=clock()):
+        return 0
+    worker = _Worker(clock, send)
     give_way_at = monotonic() + seconds
-    under_way: dict[Future[Outcome], tuple[Claim, datetime]] = {}
-    attempts = 0
-    with ThreadPoolExecutor(max_workers=SLOTS, thread_name_prefix="deliver") as pool:
-        while True:
-            if monotonic() < give_way_at and len(under_way) < SLOTS:
-                for claim in claim_deliveries(now=clock(), limit=SLOTS - len(under_way)):
-                    begun = clock()
-                    under_way[pool.submit(_send, claim, begun, send)] = (claim, begun)
-                    attempts += 1
-            if not under_way:
-                return attempts
-            done, _ = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
-            for future in done:
-                claim, begun = under_way.pop(future)
-                finish_delivery(claim, future.result(), begun=begun, now=clock())
+    try:
+        with ThreadPoolExecutor(max_workers=SLOTS, thread_name_prefix="deliver") as pool:
+            while True:
+                if take_turn(job=JOB, holder=worker.name, lease=TURN) and monotonic() < give_way_at:
+                    worker.begin(pool)
+                if not worker.under_way:
+                    return worker.attempts
+                worker.finish(seconds=1)
+    finally:
+        end_turn(job=JOB, holder=worker.name)
+
+
+class _Worker:
+    """The attempts that are under way here."""
+
+    def __init__(self, clock: Callable[[], datetime], send: Callable[[Outgoing, str], Outcome]) -> None:
+        self.clock, self.send, self.name = clock, send, uuid4().hex
+        self.under_way: dict[Future[Outcome], tuple[Claim, datetime]] = {}
+        self.attempts = 0
+
+    def begin(self, pool: ThreadPoolExecutor) -> None:
+        """Claim what is due, as far as there is room."""
+        if room := SLOTS - len(self.under_way):
+            for claim in claim_deliveries(now=self.clock(), limit=room):
+                begun = self.clock()
+                self.under_way[pool.submit(_send, claim, begun, self.send)] = (claim, begun)
+                self.attempts += 1
+
+    def finish(self, *, seconds: float) -> None:
+        """Keep what the next ones come to, or wait for so long."""
+        done, _ = wait(self.under_way, timeout=seconds, return_when=FIRST_COMPLETED)
+        for future in done:
+            claim, begun = self.under_way.pop(future)
+            finish_delivery(claim, future.result(), begun=begun, now=self.clock())
 
 
 def _send(claim: Claim, begun: datetime, send: Callable[[Outgoing, str], Outcome]) -> Outcome:
@@ -110,8 +127,6 @@ def send_outgoing(outgoing: Outgoing, channel_kind: str) -> Outcome:
 # --- whose turn it is ----------------------------------------------------------------------------------
 
 
-TRY_DELIVERER_LOCK_SQL = "SELECT pg_try_advisory_lock(hashtextextended('alerts.deliver', 0))"
-FREE_DELIVERER_LOCK_SQL = "SELECT pg_advisory_unlock(hashtextextended('alerts.deliver', 0))"
 LIST_DUE_TENANTS_SQL = """
     SELECT tenant_id FROM alert_delivery
     WHERE state = 'waiting' AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
@@ -119,16 +134,20 @@ LIST_DUE_TENANTS_SQL = """
     SELECT tenant_id FROM alert WHERE state = 'snoozed' AND snoozed_until <= %(now)s"""
 
 
+def list_due_tenants(*, now: datetime) -> list[int]:
+    """The tenants of whom something is due, or a snooze is over."""
+    with connections["reader"].cursor() as cursor:
+        cursor.execute(LIST_DUE_TENANTS_SQL, {"now": now})
+        return [tenant_id for (tenant_id,) in cursor.fetchall()]
+
+
 def claim_deliveries(*, now: datetime, limit: int) -> list[Claim]:
     """Take up to so many of what is due, of all tenants, one a channel; each is ours for LEASE.
 
     A tenant's alerts whose snooze is over are woken, and its digests made, on the way.
     """
-    with connections["reader"].cursor() as cursor:
-        cursor.execute(LIST_DUE_TENANTS_SQL, {"now": now})
-        tenant_ids = [tenant_id for (tenant_id,) in cursor.fetchall()]
     claims: list[Claim] = []
-    for tenant_id in tenant_ids:
+    for tenant_id in list_due_tenants(now=now):
         wake_alerts(tenant_id=tenant_id, now=now)
         with tenant_scope(tenant_id):
             gather_digests(tenant_id=tenant_id, now=now)
@@ -347,17 +366,3 @@ def retry_delivery(*, tenant_id: int, delivery_id: UUID, actor: str, now: dateti
         )  # fmt: skip
         facts = {"delivery": str(delivery_id), "channel": str(row.channel_id)}
         book_act(tenant_id=tenant_id, act=Act(name="alert_delivery.retried", actor=actor, facts=facts), now=now)
-
-
-@contextmanager
-def _be_the_only_one() -> Iterator[bool]:
-    """PostgreSQL's lock for this connection: it is free again when the worker ends, however it ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(TRY_DELIVERER_LOCK_SQL)
-        (is_held,) = cursor.fetchone()
-    try:
-        yield is_held
-    finally:
-        if is_held:
-            with connection.cursor() as cursor:
-                cursor.execute(FREE_DELIVERER_LOCK_SQL)

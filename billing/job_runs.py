@@ -7,6 +7,7 @@ from django.db import connection
 HEARTBEAT_JOB = "heartbeat"
 HEARTBEAT_SLOT = datetime(1970, 1, 1, tzinfo=UTC)
 TASK_PREFIX = "task "
+TURN_PREFIX = "turn "
 LEASE = timedelta(hours=6)  # an unfinished run that is older died
 
 # A slot is ours when nobody took it, or when he who took it never finished.
@@ -64,6 +65,36 @@ def record_success(*, task: str, now: datetime) -> None:
     values = {"job": f"{TASK_PREFIX}{task}", "slot": HEARTBEAT_SLOT, "now": now, "result": "done"}
     with connection.cursor() as cursor:
         cursor.execute(FINISH_SLOT_SQL, values)
+
+
+# By the database's clock alone: those who take turns may be of several machines.
+TAKE_TURN_SQL = """
+    INSERT INTO job_run AS held (job, slot, started_at, result)
+    VALUES (%(job)s, %(slot)s, clock_timestamp(), %(holder)s)
+    ON CONFLICT (job, slot) DO UPDATE
+    SET started_at = excluded.started_at, finished_at = NULL, result = excluded.result
+    WHERE held.finished_at IS NOT NULL OR held.result = excluded.result
+       OR held.started_at <= clock_timestamp() - %(lease)s::interval"""
+END_TURN_SQL = """
+    UPDATE job_run SET finished_at = clock_timestamp()
+    WHERE job = %(job)s AND slot = %(slot)s AND result = %(holder)s AND finished_at IS NULL"""
+
+
+def take_turn(*, job: str, holder: str, lease: timedelta) -> bool:
+    """Be the only one who does a job, for `lease` from now; false while another is. Whoever is takes it anew to stay.
+
+    A row, and no lock of a session: no connection is held meanwhile, and each statement may use another one.
+    """
+    values = {"job": f"{TURN_PREFIX}{job}", "slot": HEARTBEAT_SLOT, "holder": holder, "lease": lease}
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_TURN_SQL, values)
+        return cursor.rowcount == 1
+
+
+def end_turn(*, job: str, holder: str) -> None:
+    """Let the next one begin at once; nothing happens where the turn is another's by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(END_TURN_SQL, {"job": f"{TURN_PREFIX}{job}", "slot": HEARTBEAT_SLOT, "holder": holder})
 
 
 def beat_heart(*, now: datetime) -> None:

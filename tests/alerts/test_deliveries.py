@@ -12,12 +12,14 @@ import pytest
 from django.db import connection, connections
 from standardwebhooks import Webhook
 
-from alerts import addresses
+from alerts import addresses, deliveries
 from alerts.channels import create_channel, list_schemes, remove_channel, rotate_secret, send_test
 from alerts.core.channels import read_terms
 from alerts.core.facts import Facts, Figure
 from alerts.deliveries import (
+    JOB,
     LEASE,
+    TURN,
     DeliveryUnknown,
     claim_tenants_deliveries,
     deliver_due,
@@ -28,6 +30,7 @@ from alerts.deliveries import (
 from alerts.episodes import acknowledge_alert, grow_alert, open_alert, resolve_alert, snooze_alert
 from alerts.models import Alert, AlertAttempt, AlertDelivery
 from alerts.senders import Outcome
+from billing.job_runs import end_turn, take_turn
 from tenants.scope import tenant_scope
 from tests.alerts.receiving import receive_http, receive_mail
 from tests.conftest import find_free_port
@@ -239,7 +242,10 @@ deliver_due(clock=lambda: datetime.now(UTC), seconds=1, send=send_outgoing)
 """
 
 
-def test_a_worker_that_is_killed_between_sending_and_keeping_the_answer_loses_nothing(acme, now, start_service):
+def test_a_worker_that_is_killed_between_sending_and_keeping_the_answer_loses_nothing(
+    acme, now, start_service, monkeypatch
+):
+    monkeypatch.setattr(deliveries, "TURN", timedelta(0))  # the killed one's turn, of 20 s, is over
     with receive_http("hang", 200) as receiver:
         add_channel(acme, settings={"url": receiver.url})
         open_one(acme, now)
@@ -308,6 +314,40 @@ def test_a_second_worker_does_not_deliver_while_the_first_one_does(acme, now):
 
         assert deliver(now, send) == 1
     assert second == [0] and len(receiver.got) == 1
+
+
+def test_a_worker_that_died_in_its_turn_keeps_the_next_one_waiting_for_twenty_seconds(acme, now):
+    with receive_http() as receiver:
+        add_channel(acme, settings={"url": receiver.url})
+        open_one(acme, now)
+        assert take_turn(job=JOB, holder="the dead one", lease=TURN)
+        assert deliver(now) == 0
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE job_run SET started_at = started_at - %s WHERE job = %s", [TURN, f"turn {JOB}"])
+        assert deliver(now) == 1
+        assert take_turn(job=JOB, holder="the next one", lease=TURN)  # whoever is done leaves it at once
+        end_turn(job=JOB, holder="another")  # not his
+        assert not take_turn(job=JOB, holder="another", lease=TURN)
+        end_turn(job=JOB, holder="the next one")
+
+
+def test_nobody_holds_a_lock_or_a_transaction_while_a_message_is_on_its_way(acme, now, reader):
+    held = []
+
+    def send(outgoing, kind):
+        held.append(
+            reader.execute("""
+                SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+                          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+                       (SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'
+                          AND datname = current_database())""").fetchone()
+        )
+        return Outcome("delivered", 200, "")
+
+    add_channel(acme, settings={"url": "https://hooks.example/"})
+    open_one(acme, now)
+    assert deliver(now, send) == 1
+    assert held == [(0, 0)]
 
 
 def test_a_sender_that_breaks_costs_an_attempt_and_not_the_worker(acme, now):
