@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from billing.selectors.jobs import list_jobs, name_overdue
 from ledger.selectors import measure_outbox
 
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
@@ -28,16 +29,20 @@ class Check:
 
 
 def check_readiness(*, now: datetime) -> Mapping[str, Check]:
-    """Every check by name. Redis away is `degraded`: events are booked all the same, rollups wait for the beat."""
+    """Every check by name. Redis away and jobs that are late are `degraded`: events are booked and pages shown all the
+    same, what jobs do waits; another web process would do no better.
+    """
     database = _check(check_database)
     if database.state == FAILED:
         unknown = Check(FAILED, "unknown, because the database is away")
-        return {"database": database, "redis": _check(check_redis), "migrations": unknown, "lag": unknown}
+        away = dict.fromkeys(("migrations", "lag", "jobs"), unknown)
+        return {"database": database, "redis": _check(check_redis), **away}
     return {
         "database": database,
         "redis": _check(check_redis),
         "migrations": _check(check_migrations),
         "lag": _check(lambda: check_lag(now=now)),
+        "jobs": _check(lambda: check_jobs(now=now)),
     }
 
 
@@ -102,3 +107,10 @@ def check_lag(*, now: datetime) -> Check:
     if seconds > LAG_SECONDS_MAX:
         return Check(DEGRADED, f"the oldest work waits for {seconds:.0f} s: see that a worker and the beat run")
     return Check(OK, f"the oldest work waits for {seconds:.0f} s")
+
+
+def check_jobs(*, now: datetime) -> Check:
+    jobs = list_jobs(settings.CELERY_BEAT_SCHEDULE, now=now)
+    if overdue := name_overdue(jobs):
+        return Check(DEGRADED, f"late: {overdue}")
+    return Check(OK, f"each of {len(jobs)} came to its end in time")

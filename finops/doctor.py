@@ -12,6 +12,7 @@ from django.db.utils import DatabaseError, OperationalError
 from api.health import FAILED, OK, check_migrations, check_redis
 from billing.job_runs import HEARTBEAT_JOB
 from billing.rates import load_rate_book
+from billing.selectors.jobs import list_jobs, name_overdue
 from finops.celery import app
 from finops.defences import (
     list_missing_partitions,
@@ -135,6 +136,13 @@ def _state_beat(now: datetime) -> tuple[str, str]:
     return said, cure if now - last > HEARTBEAT_AGE_MAX else ""
 
 
+def _state_jobs(now: datetime) -> tuple[str, str]:
+    jobs = list_jobs(settings.CELERY_BEAT_SCHEDULE, now=now)
+    if overdue := name_overdue(jobs):
+        return f"late: {overdue}", "see that worker and beat run, and the worker's log for the job that fails"
+    return f"each of {len(jobs)} came to its end in time", ""
+
+
 def _state_outbox(now: datetime) -> tuple[str, str]:
     oldest = min((work.oldest_at for work in measure_outbox()), default=None)
     if oldest is None:
@@ -193,6 +201,7 @@ CHECKS = {
     "redis": _state_redis,
     "worker": _state_worker,
     "beat": _state_beat,
+    "jobs": _state_jobs,
     "outbox": _state_outbox,
     "rates": _state_rates,
     "models": _state_models,

@@ -6,9 +6,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from billing.selectors.jobs import list_jobs
 from dashboards.access import operator_required
 from dashboards.frame import make_operator_frame
-from dashboards.jobs import list_jobs
 
 
 @require_safe

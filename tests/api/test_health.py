@@ -5,6 +5,9 @@ import pytest
 from django.db import connection
 
 from api import health
+from billing.job_runs import record_success
+from billing.models import JobRun
+from finops.schedule import TIMETABLE
 from ledger.models import Outbox
 from tests.api.conftest import Machine
 
@@ -13,12 +16,16 @@ ALL_OK = {
     "redis": {"state": "ok", "detail": "answers"},
     "migrations": {"state": "ok", "detail": "all applied"},
     "lag": {"state": "ok", "detail": "the oldest work waits for 0 s"},
+    "jobs": {"state": "ok", "detail": f"each of {len(TIMETABLE)} came to its end in time"},
 }
 
 
 @pytest.fixture
 def empty_outbox(db):
+    """And each job has just come to its end."""
     Outbox.objects.all().delete()  # rolled back with the test
+    for entry in TIMETABLE.values():
+        record_success(task=entry["task"], now=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -76,6 +83,14 @@ def test_work_that_waits_for_more_than_five_minutes_is_degraded(empty_outbox):
     response = Machine().get("/readyz", Host="127.0.0.1")
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
     assert response.json()["checks"]["lag"]["detail"].startswith("the oldest work waits for 36")
+
+
+def test_a_job_that_is_late_is_named_and_takes_no_traffic_away(empty_outbox):
+    late = datetime.now(UTC) - timedelta(minutes=12, seconds=30)
+    JobRun.objects.filter(job="task alerts.deliver").update(finished_at=late)
+    response = Machine().get("/readyz", Host="127.0.0.1")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["checks"]["jobs"] == {"state": "degraded", "detail": "late: tell alerts (12 min ago)"}
 
 
 @pytest.mark.parametrize(

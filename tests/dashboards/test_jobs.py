@@ -6,8 +6,8 @@ import pytest
 
 from billing.job_runs import record_success
 from billing.models import JobRun
+from billing.selectors.jobs import list_jobs, name_overdue
 from billing.selectors.state import list_task_successes
-from dashboards.jobs import list_jobs
 from finops.celery import keep_success
 from finops.schedule import TIMETABLE
 from tests.dashboards.pages import get_page, read_tables, sign_in
@@ -32,6 +32,17 @@ def test_a_job_is_overdue_after_three_periods_and_five_minutes_or_when_it_never_
         {"prune": False, "roll up": True},
         {"prune": True, "roll up": True},
     ]
+
+
+def test_overdue_jobs_are_named_in_a_line_with_their_ages_five_of_them_at_most():
+    JobRun.objects.filter(job__startswith="task ").delete()
+    jobs = {str(number): {"task": f"t.{number}", "schedule": 2.0} for number in range(7)}
+    record_success(task="t.0", now=datetime.now(UTC))
+    [(_, last)] = list_task_successes().values()
+    assert name_overdue(list_jobs(jobs, now=last + timedelta(seconds=305))) == ""
+    assert name_overdue(list_jobs(jobs, now=last + timedelta(minutes=12, seconds=5))) == (
+        "0 (12 min ago), 1 (never), 2 (never), 3 (never), 4 (never), 2 more"
+    )
 
 
 def test_the_page_names_every_job_of_the_timetable_and_what_is_overdue_first():

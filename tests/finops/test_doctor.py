@@ -11,11 +11,14 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from billing.job_runs import record_success
+from billing.models import JobRun
 from billing.rates import forget_rate_book
 from finops import doctor
 from finops.doctor import CHECKS, examine
 from finops.environment import environment_file, write_environment
 from finops.roles import derive_urls, ensure_roles
+from finops.schedule import TIMETABLE
 from tests.conftest import ROOT, URLS
 from tests.factories import publish_test_rates
 
@@ -50,7 +53,9 @@ def test_an_installation_without_worker_and_rates_lacks_those_alone(first_visit)
     lines = first_visit.stdout.splitlines()
     assert first_visit.returncode == 1, first_visit.stderr
     assert len(lines) == len(CHECKS)
-    assert {line[7:21].rstrip() for line in lines if line.startswith("WRONG")} == {"worker", "beat", "rates"}
+    assert {line[7:21].rstrip() for line in lines if line.startswith("WRONG")} == {
+        "worker", "beat", "jobs", "rates",
+    }  # fmt: skip
 
 
 def test_each_line_says_what_was_seen_and_the_cure(first_visit):
@@ -73,6 +78,16 @@ def test_a_heart_that_beat_a_minute_ago_beats_and_one_before_does_not(db):
     assert examine_one("beat", now=beat_at + timedelta(seconds=60)).is_well
     late = examine_one("beat", now=beat_at + timedelta(seconds=61))
     assert (late.detail, late.is_well) == ("its heart beat 61 s ago", False)
+
+
+def test_a_job_that_stopped_is_named_with_the_cure(db):
+    for entry in TIMETABLE.values():
+        record_success(task=entry["task"], now=timezone.now())
+    assert examine_one("jobs").detail == f"each of {len(TIMETABLE)} came to its end in time"
+    JobRun.objects.filter(job="task alerts.evaluate_budgets").delete()
+    never = examine_one("jobs", now=timezone.now() + timedelta(seconds=481))  # 3 times 60 s, and 300 s
+    assert "look at every budget (never)" in never.detail
+    assert never.cure == "see that worker and beat run, and the worker's log for the job that fails"
 
 
 def test_months_without_partition_are_named_with_the_cure(committed_db):
