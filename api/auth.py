@@ -33,6 +33,11 @@ class Access:
     limits: Limits  # of that tenant
     key_limits: Limits
 
+    @property
+    def actor(self) -> str:
+        """As whom a key acts; two keys are two people."""
+        return f"key {self.key_id}"
+
 
 def find_access(
     request: HttpRequest | Request, *, find_holder: Callable[[str], ApiKeyHolder | None] = find_api_key

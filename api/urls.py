@@ -2,17 +2,9 @@
 
 from django.urls import path
 
-from api.views.alerts import (
-    AlertChannelDetail,
-    AlertChannels,
-    AlertChannelSecret,
-    AlertChannelTest,
-    AlertDeliveryDetail,
-    AlertDeliveryRetry,
-    AlertDetail,
-    Alerts,
-    AlertStep,
-)
+from api.views.alert_channels import AlertChannelDetail, AlertChannels, AlertChannelSecret, AlertChannelTest
+from api.views.alert_deliveries import AlertDeliveryDetail, AlertDeliveryRetry
+from api.views.alerts import AlertDetail, Alerts, AlertStep
 from api.views.anomalies import Anomalies
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
 from api.views.contents import ContentDetail, Contents

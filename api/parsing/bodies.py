@@ -3,21 +3,31 @@
 import json
 import re
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 from django.http import HttpRequest
 
 from api.problems import Problem
+from billing.core.wire_checks import ItemProblem, ItemRefused, load_strictly, printable
 
 BODY_BYTES_MAX = 8_000_000  # unpacked
 EVENTS_PER_REQUEST_MAX = 5_000
 GZIP_WINDOW_BITS = 31
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 65_536
+HALF = re.compile("[\ud800-\udfff]")
+HALF_DETAIL = "holds half of a surrogate pair"
 BLANKS = re.compile(r"[ \t\n\r]*")
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
 CONTENT_TYPES = (JSON, NDJSON, CLOUDEVENT, CLOUDEVENTS)
+# What `read_document` may raise.
+DOCUMENT_PROBLEMS = (
+    "body_empty", "body_malformed", "body_incomplete", "body_too_large", "content_type_unknown",
+    "content_encoding_unknown",
+)  # fmt: skip
 
 
 def read_body(request: HttpRequest) -> bytes:
@@ -36,7 +46,7 @@ def read_body(request: HttpRequest) -> bytes:
     if len(body) > BODY_BYTES_MAX:
         raise Problem("body_too_large", f"At most {BODY_BYTES_MAX:,} bytes unpacked; send fewer events at a time.")
     if not body.strip():
-        raise Problem("body_empty", "The body holds no event.")
+        raise Problem("body_empty", "The body is empty.")
     return body
 
 
@@ -68,6 +78,34 @@ def _unpack(body: bytes) -> bytes:
     if len(unpacked) <= BODY_BYTES_MAX and not unpacker.eof:
         raise Problem("body_incomplete", "The gzip stream ends before its end.")
     return unpacked
+
+
+def read_document(request: HttpRequest, *, bytes_max: int) -> Any:
+    """The body's one JSON document. Raises Problem, and ItemRefused for what cannot be read as JSON."""
+    if read_content_type(request) != JSON:
+        raise Problem("content_type_unknown", f"Send {JSON}.")
+    body = read_body(request)
+    if len(body) > bytes_max:
+        raise Problem("body_too_large", f"At most {bytes_max:,} bytes here.")
+    document = load_strictly(body, bytes_max=bytes_max)
+    if b"\\u" in body and (places := list(_find_halves(document))):
+        raise ItemRefused([ItemProblem(place, "invalid_text", HALF_DETAIL) for place in places])
+    return document
+
+
+def _find_halves(document: Any) -> Iterator[str]:
+    """Where text holds half of a surrogate pair: no database keeps it, and no answer can name it."""
+    stack = [("", document)]
+    while stack:
+        place, value = stack.pop()
+        if isinstance(value, str) and HALF.search(value):
+            yield place
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                here = f"{place}.{printable(name)}".removeprefix(".")
+                stack += [(here, name), (here, inner)]
+        elif isinstance(value, list):
+            stack += [(f"{place}.{number}".removeprefix("."), inner) for number, inner in enumerate(value)]
 
 
 def read_content_type(request: HttpRequest) -> str:

@@ -26,19 +26,16 @@ from alerts.spending import read_spending
 from alerts.trials import TRIAL_DAYS, try_on_past
 from api.budget_shapes import PAST_DAYS_MAX
 from api.parameters import Parameter, read_query, read_whole
-from api.parsing.bodies import JSON, read_body, read_content_type
+from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
 from api.problems import Problem
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
-from billing.core.wire_checks import ItemRefused, load_strictly
+from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 64_000
 PROBLEMS_TOLD = 100
-BODY_PROBLEMS = (
-    "query_invalid", "budget_invalid", "body_empty", "body_malformed", "body_incomplete", "body_too_large",
-    "content_type_unknown", "content_encoding_unknown",
-)  # fmt: skip
+BODY_PROBLEMS = ("query_invalid", "budget_invalid", *DOCUMENT_PROBLEMS)
 TRIAL_PARAMETERS = (
     Parameter(
         "days", read_whole(1, PAST_DAYS_MAX), "How many days back.",
@@ -83,7 +80,7 @@ class Budgets(APIView):
         read_query(request.query_params, ())
         now, tenant_id = timezone.now(), request.auth.tenant_id
         try:
-            budget, is_new = create_budget(_read_body(request), tenant_id=tenant_id, actor=_name(request), now=now)
+            budget, is_new = create_budget(_read_body(request), tenant_id=tenant_id, actor=request.auth.actor, now=now)
         except BudgetRefused as refused:
             raise refuse_budget(refused) from None
         return Response(write_budgets([budget], now=now)[0], status=201 if is_new else 200)
@@ -131,7 +128,7 @@ class BudgetDetail(APIView):
         try:
             before = get_budget(tenant_id=tenant_id, budget_id=budget_id)
             terms = _read_body(request, before=before)
-            budget = change_budget(terms, tenant_id=tenant_id, budget_id=budget_id, actor=_name(request), now=now)
+            budget = change_budget(terms, tenant_id=tenant_id, budget_id=budget_id, actor=request.auth.actor, now=now)
         except BudgetUnknown:
             raise Problem("budget_unknown") from None
         except BudgetRefused as refused:
@@ -151,7 +148,7 @@ class BudgetDetail(APIView):
         read_query(request.query_params, ())
         now, tenant_id = timezone.now(), request.auth.tenant_id
         try:
-            retire_budget(tenant_id=tenant_id, budget_id=budget_id, actor=_name(request), now=now)
+            retire_budget(tenant_id=tenant_id, budget_id=budget_id, actor=request.auth.actor, now=now)
             budget = get_budget(tenant_id=tenant_id, budget_id=budget_id, with_retired=True)
         except BudgetUnknown:
             raise Problem("budget_unknown") from None
@@ -190,16 +187,10 @@ class BudgetTrials(APIView):
         return Response({"days": days, "firings": [write_firing(firing) for firing in firings]})
 
 
-def _name(request: Request) -> str:
-    return f"key {request.auth.key_id}"
-
-
 def _read_body(request: Request, *, before: Budget | None = None) -> BudgetTerms:
     """The terms of the body, those of `before` where it does not name them. Raises Problem, BudgetRefused."""
-    if read_content_type(request._request) != JSON:
-        raise Problem("content_type_unknown", f"Send {JSON}.")
     try:
-        document = load_strictly(read_body(request._request), bytes_max=BODY_BYTES_MAX)
+        document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
         raise refuse_budget(refused) from None
     if before is not None and isinstance(document, dict):

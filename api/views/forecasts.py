@@ -28,13 +28,13 @@ from alerts.forecasts import (
 )
 from alerts.forecasts.days import to_dollars
 from api.parameters import TEXT_SCHEMA, Parameter, read_query, read_text
-from api.parsing.bodies import JSON, read_body, read_content_type
+from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
 from api.problems import Problem
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
 from api.views.drivers import DAY_SCHEMA, read_driver_day
-from billing.core.wire_checks import ItemRefused, load_strictly
+from billing.core.wire_checks import ItemRefused
 from tenants.selectors import TenantInfo, get_tenant_by_id
 
 BODY_BYTES_MAX = 16_000
@@ -120,19 +120,16 @@ class ForecastEvents(APIView):
         tag="watching",
         scope=required_scope,
         request={JSON: refer("ForecastEventTerms")},
-        problems=(
-            "query_invalid", "forecast_event_invalid", "body_empty", "body_malformed", "body_incomplete",
-            "body_too_large", "content_type_unknown", "content_encoding_unknown",
-        ),
+        problems=("query_invalid", "forecast_event_invalid", *DOCUMENT_PROBLEMS),
         answers={200: "ForecastEvent", 201: "ForecastEvent"},
-    )  # fmt: skip
+    )
     def post(self, request: Request) -> Response:
         read_query(request.query_params, ())
         tenant, now = get_tenant_by_id(request.auth.tenant_id), timezone.now()
         try:
             today = now.astimezone(ZoneInfo(tenant.timezone)).date()
             terms = read_event_terms(_read_body(request), today=today)
-            event, is_new = add_event(terms, tenant_id=tenant.id, actor=_name(request), now=now)
+            event, is_new = add_event(terms, tenant_id=tenant.id, actor=request.auth.actor, now=now)
         except EventRefused as refused:
             raise _refuse(refused) from None
         return Response(_write_event(event), status=201 if is_new else 200)
@@ -154,15 +151,11 @@ class ForecastEventDetail(APIView):
         read_query(request.query_params, ())
         try:
             event = remove_event(
-                tenant_id=request.auth.tenant_id, event_id=event_id, actor=_name(request), now=timezone.now()
+                tenant_id=request.auth.tenant_id, event_id=event_id, actor=request.auth.actor, now=timezone.now()
             )
         except EventUnknown:
             raise Problem("forecast_event_unknown") from None
         return Response(_write_event(event))
-
-
-def _name(request: Request) -> str:
-    return f"key {request.auth.key_id}"
 
 
 def _read_filters(values: dict[str, Any]) -> dict[str, str]:
@@ -171,10 +164,8 @@ def _read_filters(values: dict[str, Any]) -> dict[str, str]:
 
 
 def _read_body(request: Request) -> dict[str, object]:
-    if read_content_type(request._request) != JSON:
-        raise Problem("content_type_unknown", f"Send {JSON}.")
     try:
-        document = load_strictly(read_body(request._request), bytes_max=BODY_BYTES_MAX)
+        document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
         raise _refuse(refused) from None
     if not isinstance(document, dict):

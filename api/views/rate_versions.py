@@ -74,7 +74,7 @@ class RateVersionDetail(APIView):
         access = _require_operator(request)
         (document,) = _read_documents({"rates": [_read_json(request)]})
         with _tell_refusals():
-            rates.edit_rate(rate_id, document, author=_name(access), now=timezone.now())
+            rates.edit_rate(rate_id, document, author=access.actor, now=timezone.now())
         return _answer(rate_id)
 
 
@@ -117,7 +117,7 @@ class RateStep(APIView):
         if step not in STEPS:
             raise Problem("path_unknown", f"A step is one of {', '.join(STEPS)}.")
         said = _read_step(request)
-        given: dict[str, Any] = {"actor": _name(access), "now": timezone.now(), "comment": said["comment"]}
+        given: dict[str, Any] = {"actor": access.actor, "now": timezone.now(), "comment": said["comment"]}
         if step in ("submit", "publish"):
             given["confirmed"] = said["confirmed"]
         if step in ("submit", "approve", "publish"):
@@ -150,7 +150,7 @@ class RatePreviews(APIView):
     def post(self, request: Request, rate_id: int) -> Response:
         access = _require_operator(request)
         with _tell_refusals():
-            job_id = reratings.start_preview(rate_id, requested_by=_name(access), now=timezone.now())
+            job_id = reratings.start_preview(rate_id, requested_by=access.actor, now=timezone.now())
         return _answer_job(job_id, status=202)
 
 
@@ -172,7 +172,7 @@ class RateReratings(APIView):
         access = _require_operator(request)
         reason = _read_text(_read_json(request), "reason", 500)
         with _tell_refusals():
-            job_id = reratings.start_rerating(rate_id, reason=reason, requested_by=_name(access), now=timezone.now())
+            job_id = reratings.start_rerating(rate_id, reason=reason, requested_by=access.actor, now=timezone.now())
         return _answer_job(job_id, status=202)
 
 
@@ -210,7 +210,7 @@ class RateJobStep(APIView):
         if step not in take:
             raise Problem("path_unknown", f"A step is one of {', '.join(take)}.")
         with _tell_refusals():
-            take[step](job_id, actor=_name(access), now=timezone.now())
+            take[step](job_id, actor=access.actor, now=timezone.now())
         return _answer_job(job_id)
 
 
@@ -226,9 +226,9 @@ def draft_rates(request: Request, *, publish: bool, confirmed: tuple[str, ...]) 
     try:
         with _tell_refusals(), transaction.atomic():
             now = timezone.now()
-            ids = [rates.draft_rate(document, author=_name(access), now=now, origin="file") for document in documents]
+            ids = [rates.draft_rate(document, author=access.actor, now=now, origin="file") for document in documents]
             for rate_id in ids if publish else ():
-                rates.publish_draft(rate_id, actor=_name(access), now=now, confirmed=confirmed)
+                rates.publish_draft(rate_id, actor=access.actor, now=now, confirmed=confirmed)
     except Problem:
         rates.forget_rate_book()  # a later rate was examined beside an earlier one that is no more
         raise
@@ -246,11 +246,6 @@ def _require_operator(request: Request, *, without_query: bool = True) -> Access
     if without_query:
         read_query(request.query_params, ())
     return access
-
-
-def _name(access: Access) -> str:
-    """As whom a key acts; two keys are two people."""
-    return f"key {access.key_id}"
 
 
 def _is_told(version: VersionInfo, tenant_id: int) -> bool:

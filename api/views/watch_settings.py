@@ -10,12 +10,12 @@ from rest_framework.views import APIView
 from alerts.core.watch_settings import ThresholdsRefused, write_setting
 from alerts.thresholds import KeptSetting, change_setting, get_setting
 from api.parameters import read_query
-from api.parsing.bodies import JSON, read_body, read_content_type
+from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
 from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
-from billing.core.wire_checks import ItemRefused, load_strictly
+from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 64_000
 
@@ -50,27 +50,22 @@ class WatchSettings(APIView):
         scope="admin",
         request={JSON: refer("WatchSettingChanges")},
         answers={200: "WatchSettings"},
-        problems=(
-            "query_invalid", "watch_setting_invalid", "body_empty", "body_malformed", "body_incomplete",
-            "body_too_large", "content_type_unknown", "content_encoding_unknown",
-        ),
-    )  # fmt: skip
+        problems=("query_invalid", "watch_setting_invalid", *DOCUMENT_PROBLEMS),
+    )
     def patch(self, request: Request) -> Response:
         read_query(request.query_params, ())
-        if read_content_type(request._request) != JSON:
-            raise Problem("content_type_unknown", f"Send {JSON}.")
-        changes = _read_changes(read_body(request._request))
-        actor = f"key {request.auth.key_id}"
+        changes = _read_changes(request)
+        access = request.auth
         try:
-            kept = change_setting(changes, tenant_id=request.auth.tenant_id, actor=actor, now=timezone.now())
+            kept = change_setting(changes, tenant_id=access.tenant_id, actor=access.actor, now=timezone.now())
         except ThresholdsRefused as refused:
             raise _refuse([(problem.field, problem.detail) for problem in refused.problems]) from None
         return Response(write_kept(kept))
 
 
-def _read_changes(body: bytes) -> dict[str, Any]:
+def _read_changes(request: Request) -> dict[str, Any]:
     try:
-        changes = load_strictly(body, bytes_max=BODY_BYTES_MAX)
+        changes = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
         raise _refuse([(problem.field, problem.detail) for problem in refused.problems]) from None
     if not isinstance(changes, dict):

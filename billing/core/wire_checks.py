@@ -63,7 +63,7 @@ def load_strictly(raw: bytes, *, bytes_max: int = EVENT_BYTES_MAX) -> Any:
     except RecursionError as error:
         raise ItemRefused([ItemProblem("", "too_deep", f"at most {DEPTH_MAX} levels of nesting")]) from error
     except UnicodeDecodeError as error:
-        raise ItemRefused([ItemProblem("", "invalid_text", "the event is not UTF-8")]) from error
+        raise ItemRefused([ItemProblem("", "invalid_text", "the text is not UTF-8")]) from error
     except (ValueError, ArithmeticError) as error:
         raise ItemRefused([ItemProblem("", "malformed_json", f"not JSON: {error}")]) from error
     if repeated:
