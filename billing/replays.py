@@ -50,13 +50,14 @@ class Replay:
     """What became of many rejected events: how many were tried, booked, in the ledger before, and left.
 
     act: the entry of the act, None where nothing was booked. last: the last that was tried; more: whether others wait
-    behind it.
+    behind it. reservation_ids: what was held for those that the ledger has now.
     """
 
     counts: Counter[str]
     act: str | None
     last: UUID | None
     more: bool
+    reservation_ids: Sequence[str] = ()
 
 
 def book_rejected(*, tenant_id: int, rejected_id: UUID, event: UsageEvent, api_key_id: str, now: datetime) -> Receipt:
@@ -108,9 +109,12 @@ def try_rejected(*, tenant: TenantInfo, rejected: Rejected, text: str, now: date
         return verdict
 
 
-def replay_rejected(*, tenant: TenantInfo, rejected_id: UUID, text: str, actor: str, now: datetime) -> ItemResult:
+def replay_rejected(
+    *, tenant: TenantInfo, rejected_id: UUID, text: str, actor: str, now: datetime
+) -> tuple[ItemResult, str]:
     """Book this text in the place of a rejected event, for a person: an act of the ledger beside the entry.
 
+    The result, and the reservation that the text names, '' for none: it may be let go of after the commit.
     It stays the sending key's, whose cost it is. Two at once book it once: the second is told so by ReplayedAlready.
     Raises StillRefused, with the id's conflict as a problem too. Call it as `try_rejected`.
     """
@@ -136,7 +140,7 @@ def replay_rejected(*, tenant: TenantInfo, rejected_id: UUID, text: str, actor: 
             "text": "as it was sent" if text == rejected.body else "corrected",
         }
         book_act(tenant_id=tenant.id, act=Act(name="rejected.replayed", actor=actor, facts=facts), now=now)
-    return result
+    return result, item.reservation_id
 
 
 def replay_many(
@@ -154,13 +158,16 @@ def replay_many(
         tried = waiting[:REPLAYED_AT_ONCE_MAX]
         counts = Counter(tried=len(tried))
         by_key: dict[str, list[tuple[UUID, UsageEvent]]] = defaultdict(list)
+        held: dict[UUID, str] = {}
         for rejected in tried:
             item = judge_text(rejected.body, tenant=tenant, now=now)
             if item.event is None:
                 counts["refused"] += 1
             else:
                 by_key[rejected.api_key_id].append((rejected.id, item.event))
-        batches = []
+                held[rejected.id] = item.reservation_id
+        batches: list[str] = []
+        freed: list[str] = []
         for api_key_id, events in by_key.items():  # the oldest's key first: an id sent by two is whose was first
             receipt = ingest_events(
                 tenant_id=tenant.id,
@@ -172,6 +179,7 @@ def replay_many(
             done = [events[result.index][0] for result in receipt.results if result.status in KEPT]
             mark_replayed(tenant_id=tenant.id, rejected_ids=done, now=now)
             batches += [str(receipt.batch_id)] if receipt.batch_id else []
+            freed += [held[rejected_id] for rejected_id in done if held[rejected_id]]
         act = None
         if counts["accepted"] or counts["duplicate"]:
             facts = {
@@ -180,4 +188,4 @@ def replay_many(
                 **{name: str(counts[name]) for name in ("tried", "accepted", "duplicate", "conflict", "refused")},
             }
             act = book_act(tenant_id=tenant.id, act=Act(name="rejected.replayed", actor=actor, facts=facts), now=now)
-    return Replay(counts, act, tried[-1].id if tried else None, len(waiting) > len(tried))
+    return Replay(counts, act, tried[-1].id if tried else None, len(waiting) > len(tried), freed)

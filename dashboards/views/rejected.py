@@ -1,17 +1,20 @@
 """Events that could not be booked: found, corrected, tried and booked."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from alerts.quota import settle_reservations
 from billing.core.wire import EVENT_BYTES_MAX
 from billing.replays import (
     REPLAYED_AT_ONCE_MAX,
@@ -98,6 +101,7 @@ def _replay_many(request: HttpRequest, seat: Seat, asked: RejectedQuery, *, now:
         actor=seat.actor,
         now=now,
     )
+    _let_go(seat, replay.reservation_ids)
     query = request.GET.copy()
     for name in ("cursor", "after", "done", "tried"):
         query.pop(name, None)
@@ -157,14 +161,24 @@ def _mend(request: HttpRequest, seat: Seat, rejected: Rejected, *, now: datetime
 
 def _book(request: HttpRequest, seat: Seat, rejected: Rejected, *, text: str, now: datetime) -> HttpResponse:
     try:
-        result = replay_rejected(tenant=seat.tenant, rejected_id=rejected.id, text=text, actor=seat.actor, now=now)
+        result, reservation_id = replay_rejected(
+            tenant=seat.tenant, rejected_id=rejected.id, text=text, actor=seat.actor, now=now
+        )
     except StillRefused as refused:
         verdict = Verdict(problems=refused.problems)
         return _render_event(request, seat, rejected, now=now, text=text, verdict=verdict, status=422)
     except ReplayedAlready:
         return redirect(make_link("rejected_event", seat.link_query, rejected.id))
+    _let_go(seat, [reservation_id] if reservation_id else [])
     query = seat.link_query | {"done": result.status, "entry": result.entry_id}
     return redirect(make_link("rejected_event", query, rejected.id))
+
+
+def _let_go(seat: Seat, reservation_ids: Sequence[str]) -> None:
+    """End what was held for calls that are booked once this page's transaction is."""
+    if reservation_ids:
+        settle = partial(settle_reservations, tenant_id=seat.tenant.id, reservation_ids=reservation_ids)
+        transaction.on_commit(settle)
 
 
 def _render_event(

@@ -16,9 +16,11 @@ from alerts.budgets import create_budget
 from alerts.core.budgets import read_terms
 from alerts.counters import get_counters, name_keys
 from alerts.decisions import fold_decisions
+from billing.ingestion import RejectedItem, ingest_events
 from tenants.keys import revoke_api_key
 from tests.api.conftest import Machine
 from tests.api.exporting import send
+from tests.dashboards.pages import sign_in
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
 from tests.spans import make_span
 
@@ -218,6 +220,24 @@ def test_a_replayed_event_lets_go_of_what_was_held(acme, asker, server, no_refre
     corrected = json.dumps(refused | {"usage": {"input_tokens": 1, "output_tokens": 1}})
     assert asker.post(f"/v1/rejected/{kept['id']}/replay", corrected).json()["status"] == "accepted"
     assert read_settled(server, acme) == {held}
+
+
+def test_an_event_that_is_booked_on_its_page_lets_go_of_what_was_held(acme, asker, server, no_refresh):
+    add_budget(acme)
+    held = [reserve(asker) for _ in range(3)]
+    wrong, right = {"tokens": 1}, {"input_tokens": 1, "output_tokens": 1}
+    one, early, never = (make_wire_event(reservation_id=held[i], usage=[wrong, right, wrong][i]) for i in range(3))
+    waiting = [RejectedItem(i, e["id"], "time_out_of_window", "", json.dumps(e)) for i, e in enumerate((early, never))]
+    ingest_events(tenant_id=acme.id, api_key_id="testkey1", events=[], rejected=waiting, now=datetime.now(UTC))
+    asker.post("/v1/events", json.dumps(one))
+    page = f"/rejected/{asker.get('/v1/rejected').json()['rejected'][0]['id']}"
+    person = sign_in(acme, role="owner")
+    assert person.post(page, {"act": "check", "text": json.dumps(one | {"usage": right})}).status_code == 200
+    assert read_settled(server, acme) == set()
+    assert person.post(page, {"act": "book", "text": json.dumps(one | {"usage": right})}).status_code == 302
+    assert read_settled(server, acme) == {held[0]}
+    assert person.post("/rejected?code=time_out_of_window", {"act": "replay"}).status_code == 302
+    assert read_settled(server, acme) == {held[0], held[1]}  # the third is still refused
 
 
 def test_a_span_lets_go_of_what_was_held(acme, server, no_refresh):
