@@ -1,6 +1,6 @@
 """How often each budget allowed, warned, throttled and denied, by the hour."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -52,6 +52,31 @@ def read_decisions(
     with reading_scope(tenant_id, using=using), connection.cursor() as cursor:
         cursor.execute(READ_DECISIONS_SQL, values)
         return [DecisionHour(*row) for row in cursor.fetchall()]
+
+
+COUNT_DECISIONS_SQL = """
+    SELECT budget_id, decision, sum(checks)::bigint
+    FROM quota_decision_hour JOIN unnest(%(budget_ids)s::bigint[], %(starts)s::timestamptz[]) AS asked (id, start)
+      ON asked.id = budget_id AND hour >= asked.start
+    WHERE tenant_id = %(tenant_id)s
+    GROUP BY budget_id, decision"""
+
+
+def count_decisions(
+    *, tenant_id: int, starts: Mapping[int, datetime], using: str = "default"
+) -> dict[int, dict[str, int]]:
+    """By budget and decision, each since the hour that its own moment lies in; the last minute may be missing."""
+    values = {
+        "tenant_id": tenant_id,
+        "budget_ids": list(starts),
+        "starts": [start.replace(minute=0, second=0, microsecond=0) for start in starts.values()],
+    }
+    found: dict[int, dict[str, int]] = {}
+    with reading_scope(tenant_id, using=using), connection.cursor() as cursor:
+        cursor.execute(COUNT_DECISIONS_SQL, values)
+        for budget_id, decision, checks in cursor.fetchall():
+            found.setdefault(budget_id, {})[decision] = checks
+    return found
 
 
 def fold_decisions(*, now: datetime) -> None:

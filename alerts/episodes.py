@@ -76,6 +76,7 @@ def open_alert(
     budget_id: int | None = None,
     owner: str = "",
     channel_ids: Sequence[int] = (),
+    noted: Mapping[str, str] | None = None,
     now: datetime,
 ) -> int | None:
     """Open an alert and queue what is told of it; its id, None where this episode was opened before.
@@ -83,7 +84,8 @@ def open_alert(
     Call it in the transaction that found it. Two at once open one: the second waits for the first one's end.
     episode: what makes it the same finding again, of this rule and scope (a window's start and a threshold, the first
     hour of a spike). facts: of the shape of alerts.core.facts, further names are the rule's own. impact: USD.
-    channel_ids: tell these, whatever they filter; none: all channels that take it.
+    channel_ids: tell these, whatever they filter; none: all channels that take it. noted: the rule's own, in the
+    history of its opening, where nothing changes it.
     """
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(
@@ -107,7 +109,7 @@ def open_alert(
         row = cursor.fetchone()
         if row is None:
             return None
-        event_id = _add_event(tenant_id, row[0], "opened", now=now)
+        event_id = _add_event(tenant_id, row[0], "opened", facts=noted, now=now)
         queue_opening(_read_alert(tenant_id, row[0]), event_id=event_id, now=now)
         return row[0]
 

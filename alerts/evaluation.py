@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,14 @@ from zoneinfo import ZoneInfo
 from django.db import connection, connections
 
 from alerts.budgets import list_budgets_of_every_tenant
-from alerts.core.budget_alerts import TopValue, make_facts, name_episode, write_title
+from alerts.core.budget_alerts import (
+    TopValue,
+    make_facts,
+    name_episode,
+    read_thresholds,
+    write_thresholds,
+    write_title,
+)
 from alerts.core.budgets import DIMENSIONS, USER_DIMENSIONS, Action, Basis, Budget, find_window_before
 from alerts.core.spending import Spending, list_reached, rate_severity
 from alerts.episodes import grow_alert, list_standing_alerts, open_alert, resolve_alert
@@ -32,6 +39,8 @@ CATCH_UP_MAX = timedelta(weeks=5)
 CATCH_UP_HOURS_MAX = timedelta(days=2)
 TOLD_DIMENSIONS = ("feature", "user", "model")
 TOP_VALUES_MAX = 3
+
+Reached = Mapping[int, tuple[Action, ...]]  # by threshold, what is done at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ def _tell_tenant(findings: Sequence[_Finding], tenant: TenantInfo, *, now: datet
     """Keep what has changed of one tenant's windows together with what is told of it; how many alerts are new."""
     with tenant_scope(tenant.id):
         _keep_windows(tenant.id, findings, now=now)
-        opened = sum(_open_alerts(finding, tenant, now=now) for finding in findings)
+        opened = sum(_open_alert(finding, tenant, now=now) for finding in findings)
         if has_hour_turned:
             _grow_alerts(findings, tenant, now=now)
     return opened
@@ -162,47 +171,81 @@ def _keep_windows(tenant_id: int, findings: Sequence[_Finding], *, now: datetime
         )
 
 
-def _open_alerts(finding: _Finding, tenant: TenantInfo, *, now: datetime) -> int:
-    """An alert for each threshold that was not reached when the window was last seen; how many are new."""
+def _open_alert(finding: _Finding, tenant: TenantInfo, *, now: datetime) -> bool:
+    """Tell the thresholds that were not reached when the window was last seen; whether any is new."""
     reached = _list_newly_reached(finding)
-    top = list_top(finding.window, tenant=tenant, now=now) if reached else []
-    return sum(
-        open_threshold(finding.window.budget, finding.spending, actions, on="actual", top=top, tenant=tenant, now=now)
-        for actions in reached
-    )
+    if not reached:
+        return False
+    top = list_top(finding.window, tenant=tenant, now=now)
+    budget, spending = finding.window.budget, finding.spending
+    fresh = drop_told(reached, budget, on="actual", start=spending.window_start, tenant=tenant)
+    return bool(fresh) and _open_thresholds(budget, spending, fresh, top=top, tenant=tenant, now=now)
 
 
-def _list_newly_reached(finding: _Finding) -> list[tuple[Action, ...]]:
+def _list_newly_reached(finding: _Finding) -> Reached:
     """By threshold. All that are reached, where the budget has changed since it was seen: those of before open once."""
     budget, spending, seen = finding.window.budget, finding.spending, finding.seen
     reached = list_reached(budget.actions, on="actual", limit=spending.limit, amounts=[spending.spent])
     if seen is None or (budget.changed_at and budget.changed_at > seen.evaluated_at):
-        return list(reached.values())
+        return reached
     before = list_reached(budget.actions, on="actual", limit=seen.limit, amounts=[seen.spent])
-    return [actions for percent, actions in reached.items() if percent not in before]
+    return {percent: actions for percent, actions in reached.items() if percent not in before}
 
 
-def open_threshold(
+LIST_TOLD_SQL = """
+    SELECT event.facts->>'thresholds', episode
+    FROM alert JOIN alert_event AS event
+      ON event.tenant_id = alert.tenant_id AND event.alert_id = alert.id AND event.event = 'opened'
+    WHERE alert.tenant_id = %(tenant_id)s AND budget_id = %(budget_id)s AND rule = %(rule)s
+      AND opened_at >= %(start)s"""
+
+
+def drop_told(reached: Reached, budget: Budget, *, on: Basis, start: datetime, tenant: TenantInfo) -> Reached:
+    """The thresholds that no alert of the window that began at `start` has told yet, by itself or with a higher one.
+
+    In the tenant's scope.
+    """
+    values = {"tenant_id": tenant.id, "budget_id": budget.id, "rule": RULE, "start": start}
+    with connection.cursor() as cursor:
+        cursor.execute(LIST_TOLD_SQL, values)
+        rows = cursor.fetchall()
+    told: set[int] = set()
+    for noted, episode in rows:
+        percents = read_thresholds(noted, episode)
+        named = {name_episode(budget, percent=one, on=on, start=start, timezone=tenant.timezone) for one in percents}
+        told |= percents if episode in named else set()
+    return {percent: actions for percent, actions in reached.items() if percent not in told}
+
+
+def _open_thresholds(
     budget: Budget,
     spending: Spending,
-    actions: Sequence[Action],
+    reached: Reached,
     *,
-    on: Basis,
     top: Sequence[TopValue],
     tenant: TenantInfo,
     now: datetime,
 ) -> bool:
-    """Open the alert of one threshold and window, in the caller's transaction; False where it was opened before.
-
-    actions: those of the threshold, at least one.
-    """
-    percent = actions[0].at_percent
-    facts = make_facts(budget, spending, percent=percent, actions=actions, top=top, now=now, timezone=tenant.timezone)
+    """Open one alert for all of them, in the caller's transaction: it is named after the highest, and tells the others
+    with it. False where another run opened it."""
+    percent = max(reached)
+    facts = make_facts(
+        budget,
+        spending,
+        percent=percent,
+        actions=reached[percent],
+        top=top,
+        now=now,
+        timezone=tenant.timezone,
+        lower={one: actions for one, actions in reached.items() if one != percent},
+    )
     alert_id = open_alert(
         tenant_id=tenant.id,
         rule=RULE,
         scope=budget.scope,
-        episode=name_episode(budget, percent=percent, on=on, start=spending.window_start, timezone=tenant.timezone),
+        episode=name_episode(
+            budget, percent=percent, on="actual", start=spending.window_start, timezone=tenant.timezone
+        ),
         severity=rate_severity(percent),
         title=write_title(budget, spending, now=now),
         facts=facts,
@@ -210,6 +253,7 @@ def open_threshold(
         budget_id=budget.id,
         owner=budget.owner,
         channel_ids=budget.channel_ids,
+        noted=write_thresholds(reached),
         now=now,
     )
     return alert_id is not None

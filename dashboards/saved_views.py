@@ -16,11 +16,13 @@ from ledger.core.identity import make_uuid7
 from tenants.selectors import name_people
 
 # Names of URLs.
-PAGES = ("overview", "explore", "showback", "showback_subject", "forecast", "ledger", "traces", "rates")
+PAGES = (
+    "overview", "explore", "showback", "showback_subject", "budgets", "forecast", "ledger", "traces", "rates",
+)  # fmt: skip
 NAME_LENGTH_MAX = 80
 QUERY_LENGTH_MAX = 4_000
 VIEWS_PER_PERSON_MAX = 100
-OWN_PARAMETERS = ("tenant", *PLACE_PARAMETERS)  # not of a view: whose page it is, and a place inside it
+OWN_PARAMETERS = ("tenant", "done", *PLACE_PARAMETERS)  # not of a view: whose page it is, a place inside it, an act
 
 
 class ViewRefused(ValueError):

@@ -10,7 +10,7 @@ from dashboards.views.alert_channels import show_channel, show_channels, show_de
 from dashboards.views.alert_rules import show_alert_rules
 from dashboards.views.alerts import show_alert, show_alerts
 from dashboards.views.appearance import choose_theme
-from dashboards.views.budgets import edit_budget, show_budget, show_budgets, show_new_budget
+from dashboards.views.budgets import edit_budget, export_budgets, show_budget, show_budgets, show_new_budget
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
@@ -83,6 +83,7 @@ urlpatterns = [
     path("alerts/channels/<int:channel_id>", show_channel, name="alert_channel"),
     path("alerts/deliveries", show_deliveries, name="alert_deliveries"),
     path("budgets", show_budgets, name="budgets"),
+    path("budgets/file", export_budgets, name="budgets_file"),
     path("budgets/new", show_new_budget, name="budget_new"),
     path("budgets/<int:budget_id>", show_budget, name="budget"),
     path("budgets/<int:budget_id>/edit", edit_budget, name="budget_edit"),

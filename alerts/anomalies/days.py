@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from alerts.anomalies.feedback import list_judged_times
-from alerts.anomalies.hours import find_named_cause, is_weighty, list_movers
+from alerts.anomalies.hours import is_weighty
 from alerts.anomalies.watched import Watched
 from alerts.core.anomalies import (
     Anomaly,
@@ -103,11 +103,11 @@ def find_in_day_series(ends: DayEnds) -> list[Finding]:
     findings: list[Finding] = []
     for tenant_id, rows in rows_of.items():
         spikes = _find_spikes(ends, series, rows, judged_times)
-        findings += _describe_spikes(spikes, ends, series, rows)
+        findings += _describe_spikes(spikes, ends, series)
         own = series.costs[rows[0]] if not series.owners[rows[0]].dimension else np.zeros(DAYS, dtype=np.int64)
         is_told = any(not series.owners[row].dimension for row, _ in spikes)
         if tenant_id in ends.pick("daily_spike") and not is_told:
-            findings += _find_rise(ends, tenant_id, own, _compare(series, rows))
+            findings += _find_rise(ends, tenant_id, own)
         if tenant_id in ends.pick("sustained_growth"):
             findings += _find_growth(ends, tenant_id, own)
     return findings
@@ -150,34 +150,18 @@ def _list_days(
     return days
 
 
-def _describe_spikes(
-    spikes: Sequence[tuple[int, Anomaly]], ends: DayEnds, series: CostSeries, rows: Sequence[int]
-) -> Iterator[Finding]:
+def _describe_spikes(spikes: Sequence[tuple[int, Anomaly]], ends: DayEnds, series: CostSeries) -> Iterator[Finding]:
     told = min((SERIES.index(series.owners[row].dimension) for row, _ in spikes), default=0)
     for row, anomaly in spikes:
         owner = series.owners[row]
-        costs = {} if owner.dimension else _compare(series, rows)
         yield Finding(
             tenant_id=owner.tenant_id,
             scope={owner.dimension: owner.value} if owner.dimension else {},
             anomaly=anomaly,
-            cause=find_named_cause(costs) if costs else None,
-            movers=list_movers(costs),
             points=_list_points(ends, owner.tenant_id, series.costs[row], anomaly),
             usual_day=anomaly.expected if isinstance(anomaly.expected, int) and not owner.dimension else 0,
             opens=SERIES.index(owner.dimension) == told,
         )
-
-
-def _compare(series: CostSeries, rows: Iterable[int]) -> dict[str, dict[str, tuple[int, int]]]:
-    """What each feature, model and key cost: a mean day of the week before, and the last day."""
-    costs: dict[str, dict[str, tuple[int, int]]] = {}
-    for row in rows:
-        owner, days = series.owners[row], series.costs[row]
-        if owner.dimension:
-            before = int(days[-1 - WEEK : -1].sum()) // WEEK
-            costs.setdefault(owner.dimension, {})[owner.value] = (before, int(days[-1]))
-    return costs
 
 
 def _list_points(ends: DayEnds, tenant_id: int, costs: Sequence[int], anomaly: Anomaly) -> tuple[Point, ...]:
@@ -190,9 +174,7 @@ def _list_points(ends: DayEnds, tenant_id: int, costs: Sequence[int], anomaly: A
     return (*points, Point(anomaly.when, actual, low=low, middle=middle, high=high))
 
 
-def _find_rise(
-    ends: DayEnds, tenant_id: int, costs: Sequence[int], parts: Mapping[str, Mapping[str, tuple[int, int]]]
-) -> Iterator[Finding]:
+def _find_rise(ends: DayEnds, tenant_id: int, costs: Sequence[int]) -> Iterator[Finding]:
     thresholds = ends.watched.get_setting(tenant_id).thresholds.daily_spike
     verdict = find_daily_rise(
         last_day=int(costs[-1]),
@@ -205,8 +187,6 @@ def _find_rise(
             tenant_id,
             {},
             verdict.anomaly,
-            cause=find_named_cause(parts),
-            movers=list_movers(parts),
             points=_list_points(ends, tenant_id, costs, verdict.anomaly),
         )
 

@@ -12,8 +12,6 @@ from alerts.anomalies.feedback import Judgements, list_judged_times
 from alerts.anomalies.watched import Watched
 from alerts.core.anomalies import (
     Anomaly,
-    Cause,
-    find_cause,
     find_heavy_request,
     find_hourly_spikes,
     find_new,
@@ -22,19 +20,17 @@ from alerts.core.anomalies import (
 )
 from alerts.core.anomalies.hours import HOURS
 from alerts.core.anomalies.thresholds import DailySpike, HourlySpike
-from alerts.core.facts import Figure, Mover, Point
+from alerts.core.facts import Figure
 from alerts.core.findings import Finding, to_usd
 from billing.core.periods import start_of_day
 from billing.selectors.watched import (
     SERIES,
     CostSeries,
     HeaviestCall,
-    HourPart,
     LargestCall,
     get_largest_call,
     list_first_hours,
     list_heaviest_calls,
-    list_hour_parts,
     list_hour_series,
     list_new_values,
     list_source_pauses,
@@ -46,8 +42,6 @@ from tenants.selectors import list_api_keys
 HOUR = timedelta(hours=1)
 DAYS = HOURS // 24
 SILENCE_DAYS = 14
-POINTS = 48  # hours on the chart of a spike
-MOVERS_MAX = 3  # of each dimension
 NEW_DAYS = 7
 
 
@@ -115,7 +109,7 @@ def find_spikes(watched: Watched, window: HourWindow) -> list[Finding]:
             whole=means.get(series.owners[row].tenant_id, 0),
         )
     ]
-    return list(_describe_spikes(weighty, series, window))
+    return list(_describe_spikes(weighty, series))
 
 
 def is_weighty(anomaly: Anomaly, *, thresholds: HourlySpike | DailySpike, whole: float) -> bool:
@@ -157,28 +151,19 @@ def _find_known(
     return known
 
 
-def _describe_spikes(
-    spikes: Sequence[tuple[int, Anomaly]], series: CostSeries, window: HourWindow
-) -> Iterator[Finding]:
+def _describe_spikes(spikes: Sequence[tuple[int, Anomaly]], series: CostSeries) -> Iterator[Finding]:
     by_hour: dict[tuple[int, datetime], list[tuple[int, Anomaly]]] = defaultdict(list)
     for row, anomaly in spikes:
         by_hour[series.owners[row].tenant_id, anomaly.when].append((row, anomaly))
-    parts = list_hour_parts(list(by_hour), days=DAYS) if by_hour else {}
     rows_of = _list_rows(series, {tenant_id for tenant_id, _ in by_hour})
-    for (tenant_id, when), found in by_hour.items():
+    for (tenant_id, _), found in by_hour.items():
         told = min(SERIES.index(series.owners[row].dimension) for row, _ in found)
         for row, anomaly in found:
             owner = series.owners[row]
-            costs = _compare(parts.get((tenant_id, when), []), dimension=owner.dimension, value=owner.value)
-            if not owner.dimension:
-                costs["key"] = _compare_keys(series, rows_of[tenant_id], place=(when - window.first) // HOUR)
             yield Finding(
                 tenant_id=tenant_id,
                 scope={owner.dimension: owner.value} if owner.dimension else {},
                 anomaly=anomaly,
-                cause=find_named_cause(costs),
-                movers=list_movers(costs),
-                points=_list_points(series.costs[row], window, anomaly),
                 usual_day=_measure_usual_day(series, rows_of[tenant_id]),
                 opens=SERIES.index(owner.dimension) == told,
             )
@@ -190,58 +175,6 @@ def _list_rows(series: CostSeries, tenant_ids: Iterable[int]) -> dict[int, list[
         if owner.tenant_id in rows:
             rows[owner.tenant_id].append(row)
     return rows
-
-
-def _compare(parts: Iterable[HourPart], *, dimension: str, value: str) -> dict[str, dict[str, tuple[int, int]]]:
-    """What each feature, model and user cost, in pico-USD: before on average, and now."""
-    costs: dict[str, dict[str, tuple[int, int]]] = {"feature": {}, "model": {}, "user": {}}
-    costs.pop(dimension, None)
-    if dimension == "key":  # users are not summed by key
-        return {}
-    for part in parts:
-        if dimension and getattr(part, dimension) != value:
-            continue
-        before, after = int(part.before * PICO) // DAYS, int(part.after * PICO)
-        for name, values in costs.items():
-            earlier, later = values.get(getattr(part, name), (0, 0))
-            values[getattr(part, name)] = (earlier + before, later + after)
-    return costs
-
-
-def _compare_keys(series: CostSeries, rows: Sequence[int], *, place: int) -> dict[str, tuple[int, int]]:
-    before = [place - day * 24 for day in range(1, DAYS + 1)]
-    return {
-        series.owners[row].value: (int(series.costs[row, before].sum()) // DAYS, int(series.costs[row, place]))
-        for row in rows
-        if series.owners[row].dimension == "key"
-    }
-
-
-def find_named_cause(costs: Mapping[str, Mapping[str, tuple[int, int]]]) -> Cause | None:
-    """The likely cause, where it has a name."""
-    cause = find_cause({name: values for name, values in costs.items() if values})
-    return cause if cause and cause.value else None
-
-
-def list_movers(costs: Mapping[str, Mapping[str, tuple[int, int]]]) -> tuple[Mover, ...]:
-    """Of each dimension those that moved most."""
-    return tuple(
-        Mover(name, value, expected=to_usd(before), actual=to_usd(after))
-        for name, values in costs.items()
-        for value, (before, after) in sorted(values.items(), key=lambda one: one[1][0] - one[1][1])[:MOVERS_MAX]
-        if after > before
-    )
-
-
-def _list_points(costs: NDArray[np.int64], window: HourWindow, anomaly: Anomaly) -> tuple[Point, ...]:
-    end = (anomaly.when - window.first) // HOUR
-    points = [
-        Point(window.first + place * HOUR, to_usd(int(costs[place]))) for place in range(max(0, end - POINTS + 1), end)
-    ]
-    low, middle, high, actual = (
-        to_usd(round(amount)) for amount in (anomaly.lower, anomaly.expected, anomaly.upper, anomaly.actual)
-    )
-    return (*points, Point(anomaly.when, actual, low=low, middle=middle, high=high))
 
 
 def _measure_usual_day(series: CostSeries, rows: Sequence[int]) -> int:

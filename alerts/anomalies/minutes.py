@@ -8,7 +8,7 @@ from itertools import groupby
 
 from alerts.anomalies.watched import Watched
 from alerts.core.anomalies import find_heavy_user, find_rate_spike
-from alerts.core.facts import Figure, Mover
+from alerts.core.facts import Figure
 from alerts.core.findings import Finding, to_usd
 from billing.selectors.watched import (
     BusyMinute,
@@ -24,7 +24,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 USUAL_DAYS = 14
 BESIDE = (-1, 0, 1)  # the same hour of a day before, and those on either side
 MINUTES_A_DAY = len(BESIDE) * 60
-MOVERS_MAX = 3
 
 
 def find_in_minutes(watched: Watched, *, start: datetime, end: datetime) -> list[Finding]:
@@ -95,7 +94,6 @@ def find_heavy_users(watched: Watched, *, start: datetime, end: datetime) -> lis
                     tenant_id=tenant_id,
                     scope={"user": user},
                     anomaly=verdict.anomaly,
-                    movers=_list_movers(parts),
                     usual_day=budgets[tenant_id],
                     details=_describe_parts(parts),
                     who=_name_user(user, parts[0]),
@@ -113,14 +111,3 @@ def _name_user(user: str, dearest: UserHour) -> str:
 def _describe_parts(parts: Sequence[UserHour]) -> tuple[Figure, ...]:
     calls = sum(part.calls for part in parts)
     return (Figure("Calls", f"{calls:,}"),)
-
-
-def _list_movers(parts: Sequence[UserHour]) -> tuple[Mover, ...]:
-    movers = []
-    for name in ("feature", "model"):
-        costs: dict[str, Decimal] = defaultdict(Decimal)
-        for part in parts:
-            costs[getattr(part, name)] += part.billed_cost
-        dearest = sorted(costs.items(), key=lambda one: (-one[1], one[0]))[:MOVERS_MAX]
-        movers += [Mover(name, value, expected=Decimal(0), actual=cost) for value, cost in dearest]
-    return tuple(movers)

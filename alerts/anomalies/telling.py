@@ -6,16 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.db import connections, transaction
 
+from alerts.anomalies.explaining import explain_finding
 from alerts.core.findings import (
     PERIODS,
     RULES,
     Course,
     Finding,
     freeze_scope,
+    keep_peak,
     rate_finding,
     read_course,
     to_usd,
@@ -55,12 +58,16 @@ class Told:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Standing:
     alert_id: int
     is_over: bool
-    course: Course
+    facts: Mapping[str, Any]
     changed_at: datetime
+
+    @cached_property
+    def course(self) -> Course:
+        return read_course(self.facts)
 
 
 LIST_STANDING_FINDINGS_SQL = """
@@ -102,7 +109,7 @@ def _list_standing(*, now: datetime) -> dict[Place, _Standing]:
         cursor.execute(LIST_STANDING_FINDINGS_SQL, values)
         return {
             (tenant_id, rule, freeze_scope(json.loads(scope))): _Standing(
-                alert_id, is_over, read_course(json.loads(facts)), changed_at
+                alert_id, is_over, json.loads(facts), changed_at
             )
             for tenant_id, rule, scope, alert_id, is_over, facts, changed_at in cursor.fetchall()
         }
@@ -127,18 +134,20 @@ def _goes_on(known: _Standing, several: Sequence[Finding], *, rule: str) -> bool
 
 
 def _grow(known: _Standing, several: Sequence[Finding], *, now: datetime) -> bool:
-    """Add what is new to an episode; whether that was worth a reminder."""
+    """Add what is new to an episode, which goes on to be about its worst hour or day; whether that was worth a
+    reminder."""
     course = known.course.add(one.anomaly for one in several)
     if course == known.course:
         return False
-    peak = _find_peak(several)
-    impact = course.impact
+    peak = explain_finding(_find_peak(several), course)
+    facts, impact = write_finding(peak, course), course.impact
+    is_worst = peak.anomaly.impact >= max(known.course.whens.values(), default=0)
     return grow_alert(
         tenant_id=peak.tenant_id,
         alert_id=known.alert_id,
         impact=_write_impact(impact),
-        facts=write_finding(peak, course),
-        title=write_title(peak),
+        facts=facts if is_worst else keep_peak(facts, known.facts),
+        title=write_title(peak) if is_worst else None,
         severity=rate_finding(peak, impact=impact),
         now=now,
     )
@@ -151,7 +160,8 @@ def _open(several: Sequence[list[Finding]], *, now: datetime) -> int:
     opened = 0
     with tenant_scope(tenant_id):
         for each in ranked[:OPENED_MAX]:
-            peak, course = _find_peak(each), Course().add(one.anomaly for one in each)
+            course = Course().add(one.anomaly for one in each)
+            peak = explain_finding(_find_peak(each), course)
             opened += _open_one(
                 peak,
                 episode=min(course.whens).isoformat(),

@@ -1,6 +1,6 @@
 """What is told when a budget reaches a threshold: in a sentence, in figures, and who spent most of it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
@@ -35,6 +35,16 @@ def name_episode(budget: Budget, *, percent: int, on: str, start: datetime, time
     return f"{budget.id}:{percent}:{on}:{start.astimezone(ZoneInfo(timezone)):%Y-%m-%d}"
 
 
+def write_thresholds(percents: Iterable[int]) -> dict[str, str]:
+    """What an alert's history keeps of the thresholds that it tells."""
+    return {"thresholds": " ".join(map(str, sorted(percents)))}
+
+
+def read_thresholds(noted: str | None, episode: str) -> set[int]:
+    """The same again; an alert always tells that of its episode."""
+    return {int(episode.split(":")[1]), *map(int, (noted or "").split())}
+
+
 def write_title(budget: Budget, spending: Spending, *, now: datetime) -> str:
     """“Chat has spent $2,412.50 of $3,000.00, 80 %, with 43 % of the month gone”."""
     return (
@@ -53,8 +63,10 @@ def make_facts(
     top: Sequence[TopValue],
     now: datetime,
     timezone: str,
+    lower: Mapping[int, Sequence[Action]] | None = None,
 ) -> Facts:
-    """What stands on the alert's page and in its messages. top: the dearest first, of each dimension."""
+    """What stands on the alert's page and in its messages. top: the dearest first, of each dimension. lower: further
+    thresholds that were reached at once, with what they do."""
     figures = [
         Figure("Spent", f"{write_money(spending.spent)} of {write_money(spending.limit)}"),
         Figure("Of the limit", write_percent(spending.percent)),
@@ -69,6 +81,7 @@ def make_facts(
         sentence=" ".join(
             [
                 f"{budget.name} has reached {percent}{PERCENT} of its limit: {_say_deeds(actions)}.",
+                *_say_lower(lower or {}),
                 *_say_end(spending, now=now, timezone=timezone),
                 *_say_top(spending, top),
             ]
@@ -89,9 +102,23 @@ def write_percent(percent: Decimal) -> str:
     return f"{percent.quantize(Decimal(1), ROUND_DOWN):,f}{PERCENT}"
 
 
+def write_percents(percents: Iterable[int]) -> str:
+    """“50, 80 and 100 percent”."""
+    told = [str(percent) for percent in sorted(percents)]
+    return f"{', '.join(told[:-1])}{' and ' if len(told) > 1 else ''}{told[-1]} percent"
+
+
 def _say_deeds(actions: Sequence[Action]) -> str:
     told = [DEED_WORDS[action.do] + (f" ({action.model})" if action.model else "") for action in actions]
     return " and ".join(dict.fromkeys(told))
+
+
+def _say_lower(lower: Mapping[int, Sequence[Action]]) -> list[str]:
+    """“At once it reached 50 % (somebody is told) and 80 % (calls are slowed down).”"""
+    told = [f"{percent}{PERCENT} ({_say_deeds(actions)})" for percent, actions in sorted(lower.items())]
+    if not told:
+        return []
+    return [f"At once it reached {', '.join(told[:-1])}{' and ' if len(told) > 1 else ''}{told[-1]}."]
 
 
 def _say_end(spending: Spending, *, now: datetime, timezone: str) -> list[str]:

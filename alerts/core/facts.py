@@ -36,7 +36,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Mover(msgspec.Struct, frozen=True):
-    """Who moved: a value of a dimension ('' for the rest), in the unit of the impact."""
+    """Who moved: a value of a dimension ('' for the rest of them), in the unit of the impact."""
 
     dimension: str
     value: str
@@ -46,7 +46,7 @@ class Mover(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What kind of change: price, volume, mix, cache, new."""
+    """What kind of change: price, volume, mix, cache, new, ended."""
 
     name: str
     amount: Decimal
@@ -56,8 +56,8 @@ class Part(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """All of it may be absent; then the page says nothing about it.
 
-    sentence: what happened, with its figures. start, end: half-open, of what is judged; movers and parts each add up
-    to the impact, else they are shown without a sum that was cast.
+    sentence: what happened, with its figures. start, end: half-open, of what is judged. movers: those of one dimension
+    after those of another; each dimension's, and the parts, add up to the impact, else they are shown without a sum.
     """
 
     sentence: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from alerts.core.anomalies import Anomaly, Cause, describe_anomaly, describe_cause
 from alerts.core.anomalies.episodes import DAY, DAYS_QUIET, HOUR, HOURS_QUIET
 from alerts.core.budgets import describe_scope
-from alerts.core.facts import Expected, Facts, Figure, Mover, Point, write_facts
+from alerts.core.facts import Expected, Facts, Figure, Mover, Part, Point, write_facts
 from alerts.core.routing import Severity
 from ledger.core.entries import PICO
 
@@ -55,6 +55,7 @@ class Finding:
     anomaly: Anomaly
     cause: Cause | None = None
     movers: Sequence[Mover] = ()
+    parts: Sequence[Part] = ()
     points: Sequence[Point] = ()
     usual_day: int = 0
     opens: bool = True
@@ -123,8 +124,20 @@ def write_finding(finding: Finding, course: Course) -> dict[str, Any]:
         points=tuple(finding.points),
         points_are="day" if period == DAY else "hour",
         movers=tuple(finding.movers),
+        parts=tuple(finding.parts),
     )
     return write_facts(facts) | {"anomaly": write_anomaly(one, finding.cause), "course": _write_course(course)}
+
+
+def keep_peak(facts: dict[str, Any], peak: Mapping[str, Any]) -> dict[str, Any]:
+    """An episode's facts as they are by now, about the anomaly that was its worst: that of the facts `peak`."""
+    anomaly = {**peak["anomaly"], "cause": facts["anomaly"]["cause"]}
+    said = [
+        anomaly.get("sentence", peak.get("sentence", "")),
+        *([anomaly["cause"]["sentence"]] if anomaly["cause"] else []),
+    ]
+    kept = {name: peak[name] for name in ("expected", "figures") if name in peak}
+    return facts | kept | {"anomaly": anomaly, "sentence": " ".join(said)}
 
 
 def write_anomaly(one: Anomaly, cause: Cause | None = None) -> dict[str, Any]:
@@ -136,6 +149,7 @@ def write_anomaly(one: Anomaly, cause: Cause | None = None) -> dict[str, Any]:
         "unit": one.unit,
         **{name: _write_exact(getattr(one, name), one.unit) for name in ("actual", "expected", "lower", "upper")},
         "impact": _write_money(one.impact),
+        "sentence": describe_anomaly(one),
         "cause": None
         if cause is None
         else {

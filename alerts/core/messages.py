@@ -1,6 +1,6 @@
 """What is told of an alert: one message, which each kind of channel dresses in its own way. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from alerts.core.budgets import describe_scope
-from alerts.core.facts import Figure, read_facts
+from alerts.core.facts import Facts, Figure, read_facts
 from alerts.core.routing import Severity, Telling, rank_severity
 
 DELIVERY_NAMESPACE = UUID("6d4f7f2a-5a5e-5c0b-9d0e-0f6a3a1c7e55")
@@ -82,10 +82,26 @@ def make_message(
         scope=dict(scope),
         scope_words=describe_scope(scope),
         impact="" if impact is None else f"{impact.normalize():f}",
-        figures=(*own, *told.figures),
+        figures=(*own, *told.figures, *_list_causes(told, impact)),
         opened_at=opened_at,
         comment=comment,
     )
+
+
+def _list_causes(told: Facts, impact: Decimal | None) -> Iterator[Figure]:
+    """What the impact is made up of, where it adds up: “user u-17 +$600.55, others +$16.92”, “volume +$617.47”."""
+    first = [mover for mover in told.movers if mover.dimension == told.movers[0].dimension]
+    moved = [mover.actual - mover.expected for mover in first]
+    if impact is not None and first and sum(moved) == impact:
+        names = [f"{mover.dimension} {mover.value}" if mover.value else "others" for mover in first]
+        yield Figure("Who moved", _write_sum(names, moved))
+    if impact is not None and told.parts and sum(part.amount for part in told.parts) == impact:
+        yield Figure("What kind", _write_sum([part.name for part in told.parts], [part.amount for part in told.parts]))
+
+
+def _write_sum(names: Sequence[str], amounts: Sequence[Decimal]) -> str:
+    told = zip(names, amounts, strict=True)
+    return ", ".join(f"{name} {'+' if amount > 0 else ''}{write_usd(amount)}" for name, amount in told)
 
 
 def make_digest(messages: Sequence[Message], *, happened_at: datetime) -> Message:

@@ -1,6 +1,5 @@
 """Thresholds of budgets on the forecast: told when three runs in a row say that one is crossed."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -8,19 +7,26 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from alerts.budgets import list_budgets
-from alerts.core.budget_alerts import make_facts, name_episode, write_money, write_percent
-from alerts.core.budgets import DAYS_FORECAST, Action, Budget
+from alerts.core.budget_alerts import (
+    make_facts,
+    name_episode,
+    write_money,
+    write_percent,
+    write_percents,
+    write_thresholds,
+)
+from alerts.core.budgets import DAYS_FORECAST, Budget
 from alerts.core.facts import Figure
 from alerts.core.spending import FORECASTS_IN_A_ROW, Spending, list_reached, rate_severity
 from alerts.episodes import open_alert
-from alerts.evaluation import RULE
+from alerts.evaluation import RULE, Reached, drop_told
 from alerts.forecasts.records import list_budget_forecasts
 from alerts.spending import read_spending
 from tenants.selectors import TenantInfo
 
 
 def open_crossings(*, tenant: TenantInfo, now: datetime) -> int:
-    """Open an alert for each threshold that the last runs all cross; how many are new. In the tenant's scope."""
+    """Open an alert for the thresholds that the last runs all cross, the highest's; how many. In the tenant's scope."""
     budgets = [
         budget
         for budget in list_budgets(tenant_id=tenant.id)
@@ -36,28 +42,33 @@ def open_crossings(*, tenant: TenantInfo, now: datetime) -> int:
     opened = 0
     for budget in budgets:
         seen, stands = totals.get(budget.id, []), spending[budget.id]
-        for actions in list_reached(budget.actions, on="forecast", limit=stands.limit, amounts=seen).values():
-            opened += _open(budget, stands, actions, expected=seen[-1], tenant=tenant, now=now)
+        reached = list_reached(budget.actions, on="forecast", limit=stands.limit, amounts=seen)
+        if reached:
+            fresh = drop_told(reached, budget, on="forecast", start=stands.window_start, tenant=tenant)
+            opened += bool(fresh) and _open(budget, stands, fresh, expected=seen[-1], tenant=tenant, now=now)
     return opened
 
 
 def _open(
     budget: Budget,
     spending: Spending,
-    actions: Sequence[Action],
+    reached: Reached,
     *,
     expected: Decimal,
     tenant: TenantInfo,
     now: datetime,
 ) -> bool:
-    """False where this window's crossing was told before."""
-    percent = actions[0].at_percent
+    """One alert for all of them; False where another run opened it."""
+    percent = max(reached)
     share = write_percent(expected * 100 / spending.limit)
     start = spending.window_start
-    facts = make_facts(budget, spending, percent=percent, actions=actions, top=(), now=now, timezone=tenant.timezone)
+    facts = make_facts(
+        budget, spending, percent=percent, actions=reached[percent], top=(), now=now, timezone=tenant.timezone
+    )
+    crossed = write_percents(reached)
     sentence = (
         f"{budget.name} is forecast to reach {write_money(expected)} by the end of the {budget.window}, {share} of its "
-        f"limit. {FORECASTS_IN_A_ROW} nightly forecasts in a row say that it crosses {percent} percent."
+        f"limit. {FORECASTS_IN_A_ROW} nightly forecasts in a row say that it crosses {crossed}."
     )
     figures = (Figure("Forecast", f"{write_money(expected)} of {write_money(spending.limit)}"), *facts.figures)
     alert_id = open_alert(
@@ -72,6 +83,7 @@ def _open(
         budget_id=budget.id,
         owner=budget.owner,
         channel_ids=budget.channel_ids,
+        noted=write_thresholds(reached),
         now=now,
     )
     return alert_id is not None

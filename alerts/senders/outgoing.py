@@ -15,6 +15,7 @@ from alerts.core.messages import Message
 
 DETAIL_LENGTH_MAX = 300
 GONE = 410
+SIMULATED = "simulated"  # in the settings of a demo's channel, where nobody but the seeding can write it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import lcm
 from typing import TypeVar
 
@@ -45,7 +45,14 @@ class Use:
     def count(self, names: Iterable[str]) -> int:
         return sum(getattr(self, name) for name in names)
 
+    def __add__(self, other: "Use") -> "Use":
+        return Use(*(getattr(self, name) + getattr(other, name) for name in QUANTITIES))
 
+    def __mul__(self, times: int) -> "Use":
+        return Use(*(getattr(self, name) * times for name in QUANTITIES))
+
+
+QUANTITIES = tuple(quantity.name for quantity in fields(Use))
 NOTHING = Use()
 
 

@@ -187,42 +187,6 @@ def list_dear_users(
         return [UserHour(*row) for row in cursor.fetchall()]
 
 
-class HourPart(NamedTuple):
-    """What a user cost with a feature and a model, in an hour and, all together, in the same hour of days before."""
-
-    feature: str
-    model: str
-    user: str
-    before: Decimal
-    after: Decimal
-
-
-LIST_HOUR_PARTS_SQL = """
-    SELECT asked.tenant_id, asked.hour, feature, model, user_ref, before, after
-    FROM unnest(%(tenant_ids)s::bigint[], %(hours)s::timestamptz[]) AS asked (tenant_id, hour)
-    CROSS JOIN LATERAL (
-        SELECT feature, model, user_ref,
-               coalesce(sum(billed_cost) FILTER (WHERE hour < asked.hour), 0) AS before,
-               coalesce(sum(billed_cost) FILTER (WHERE hour = asked.hour), 0) AS after
-        FROM cost_user_hour
-        WHERE tenant_id = asked.tenant_id AND hour = ANY(ARRAY(
-            SELECT asked.hour - day * interval '24 hours' FROM generate_series(0, %(days)s::integer) AS day))
-        GROUP BY feature, model, user_ref) AS found"""
-
-
-def list_hour_parts(
-    hours: Sequence[tuple[int, datetime]], *, days: int, using: str = "reader"
-) -> dict[tuple[int, datetime], list[HourPart]]:
-    """Who cost what in hours of tenants, and in the same hour of `days` days before each, summed."""
-    values = {"tenant_ids": [one for one, _ in hours], "hours": [hour for _, hour in hours], "days": days}
-    found: dict[tuple[int, datetime], list[HourPart]] = {}
-    with connections[using].cursor() as cursor:
-        cursor.execute(LIST_HOUR_PARTS_SQL, values)
-        for tenant_id, hour, *part in cursor.fetchall():
-            found.setdefault((tenant_id, hour), []).append(HourPart(*part))
-    return found
-
-
 class UnpricedCalls(NamedTuple):
     """Calls of a model without a price, of all its calls in an hour."""
 

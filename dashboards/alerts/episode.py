@@ -1,11 +1,12 @@
 """One alert: what was expected and what came, who moved, what was told to whom, and what people did."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from alerts.core.budget_alerts import write_percents
 from alerts.core.facts import Facts, Mover, Point
 from alerts.inbox import AlertInfo, AttemptInfo, DeliveryInfo, EventInfo
 from dashboards.core.figures import write_exact
@@ -13,7 +14,7 @@ from dashboards.core.periods import Period
 from dashboards.core.shares import split_shares
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
 
-TICKS_MAX = 12
+TICKS_MAX, TICK_HOURS = 12, 6
 WITHOUT_CENTS_FROM = 100
 POINT_WORDS = {"hour": "Hourly", "day": "Daily"}
 EVENT_WORDS = {
@@ -35,7 +36,7 @@ class PointRow:
 
 @dataclass(frozen=True, slots=True)
 class MoverRow:
-    """Who moved. share: of the movers' whole difference, in tenths of a percent that add up to 100."""
+    """Who moved. share: of its dimension's whole difference, in tenths of a percent that add up to 100."""
 
     name: str
     mover: Mover
@@ -46,9 +47,9 @@ class MoverRow:
 
 @dataclass(frozen=True, slots=True)
 class Movers:
-    """rows with their sums. is_cast: the differences are the alert's impact to the last cent."""
+    """groups: by dimension, its rows. is_cast: those of each add up to the impact, and to the other sums."""
 
-    rows: Sequence[MoverRow]
+    groups: Mapping[str, Sequence[MoverRow]]
     expected: Decimal
     actual: Decimal
     difference: Decimal
@@ -80,18 +81,24 @@ def list_points(facts: Facts, *, timezone: str) -> list[PointRow]:
     """The hours, or days, in the tenant's zone."""
     zone = ZoneInfo(timezone)
     shape = "%H:%M" if facts.points_are == "hour" else "%-d %b"
-    days = {point.at.astimezone(zone).date() for point in facts.points}
-    if facts.points_are == "hour" and len(days) > 1:
+    if facts.points_are == "hour" and len({point.at.astimezone(zone).date() for point in facts.points}) > 1:
         shape = "%-d %b %H:%M"
     return [_make_point(point, f"{point.at.astimezone(zone):{shape}}") for point in facts.points]
 
 
 def _make_point(point: Point, label: str) -> PointRow:
     if point.low is None or point.high is None:
-        return PointRow(label, point, "nothing expected", False)
+        return PointRow(label, point, "", False)
     if point.actual > point.high:
         return PointRow(label, point, "above", True)
     return PointRow(label, point, "below" if point.actual < point.low else "within", False)
+
+
+def is_of_peak(facts: Facts) -> bool:
+    """Whether what was expected is so of the worst hour or day alone, and not of all that the alert has come to."""
+    if facts.start is None or facts.end is None:
+        return False
+    return facts.end - facts.start > (timedelta(hours=1) if facts.points_are == "hour" else timedelta(hours=25))
 
 
 def write_range(facts: Facts) -> str:
@@ -102,62 +109,88 @@ def write_range(facts: Facts) -> str:
     return f"{facts.expected.low:,.{decimals}f} – {facts.expected.high:,.{decimals}f}"
 
 
-def make_chart_data(facts: Facts, rows: Sequence[PointRow]) -> dict[str, object] | None:
-    """What `chart.js` reads: what came, and the two ends of what was expected. None for what is not money."""
+def make_chart_data(facts: Facts, rows: Sequence[PointRow], *, timezone: str) -> dict[str, object] | None:
+    """What `chart.js` reads: what came, apart where it lies above its range, and the band that was expected. None for
+    what is not money."""
     if len(rows) < 2 or (facts.expected and facts.expected.unit != "USD"):
         return None
-    step = -(-len(rows) // TICKS_MAX) or 1
-    lines = (
-        ("was spent", "1", [row.point.actual for row in rows]),
-        ("at most expected", "none", [row.point.high for row in rows]),
-        ("at least expected", "none", [row.point.low for row in rows]),
-    )
+    bars = (("was spent", "5", False), ("was spent, above its range", "none", True))
     return {
-        "kind": "lines",
-        "adds_up": False,
         "days": [row.point.at.date().isoformat() for row in rows],
         "labels": [row.label for row in rows],
-        "ticks": [{"index": i, "label": rows[i].label} for i in range(0, len(rows), step)],
+        "ticks": _list_ticks(facts, rows, zone=ZoneInfo(timezone)),
         "series": [
             {
                 "name": name,
                 "color": color,
-                "amounts": [None if amount is None else write_exact(amount) for amount in amounts],
+                "amounts": [write_exact(row.point.actual) if row.is_above == is_above else "0" for row in rows],
                 "link": None,
             }
-            for name, color, amounts in lines
-            if any(amount is not None for amount in amounts)
+            for name, color, is_above in bars
         ],
+        "forecast": {
+            name: [_write(getattr(row.point, side)) for row in rows]
+            for name, side in (("expected", "middle"), ("low", "low"), ("high", "high"))
+        },
     }
+
+
+def _list_ticks(facts: Facts, rows: Sequence[PointRow], *, zone: ZoneInfo) -> list[dict[str, object]]:
+    """Hours by their clock, and midnights by their day."""
+    if facts.points_are == "day":
+        step = -(-len(rows) // TICKS_MAX)
+        return [{"index": i, "label": rows[i].label} for i in range(0, len(rows), step)]
+    clocks = [row.point.at.astimezone(zone) for row in rows]
+    return [
+        {"index": i, "label": f"{clock:%H:%M}" if clock.hour else f"{clock.day} {clock:%b}"}
+        for i, clock in enumerate(clocks)
+        if clock.hour % TICK_HOURS == 0
+    ]
+
+
+def _write(amount: Decimal | None) -> str | None:
+    return None if amount is None else write_exact(amount)
 
 
 def make_movers(alert: AlertInfo, *, timezone: str, now: datetime, link_query: Mapping[str, str]) -> Movers | None:
     """Who moved, with a link to the entries of each; None where nobody was named."""
-    movers = alert.facts.movers
-    if not movers:
+    if not alert.facts.movers:
         return None
+
+    def link(mover: Mover) -> str:
+        if not mover.value:
+            return ""
+        return link_entries(alert, timezone=timezone, now=now, link_query=link_query, mover=mover)
+
+    groups: dict[str, list[Mover]] = {}
+    for mover in alert.facts.movers:
+        groups.setdefault(mover.dimension, []).append(mover)
+    sums = [
+        (sum((one.expected for one in group), Decimal(0)), sum((one.actual for one in group), Decimal(0)))
+        for group in groups.values()
+    ]
+    expected, actual = sums[0]
+    return Movers(
+        groups={name: _list_movers(group, link) for name, group in groups.items()},
+        expected=expected,
+        actual=actual,
+        difference=actual - expected,
+        is_cast=len(set(sums)) == 1 and alert.impact is not None and actual - expected == alert.impact,
+    )
+
+
+def _list_movers(movers: Sequence[Mover], link: Callable[[Mover], str]) -> list[MoverRow]:
     differences = [mover.actual - mover.expected for mover in movers]
-    whole = sum(differences, Decimal(0))
-    shares = split_shares(differences)
-    rows = [
+    return [
         MoverRow(
             name=mover.value or "Others",
             mover=mover,
             difference=difference,
             share=share,
-            href=link_entries(alert, timezone=timezone, now=now, link_query=link_query, mover=mover)
-            if mover.value
-            else "",
+            href=link(mover),
         )
-        for mover, difference, share in zip(movers, differences, shares, strict=True)
+        for mover, difference, share in zip(movers, differences, split_shares(differences), strict=True)
     ]
-    return Movers(
-        rows=rows,
-        expected=sum((mover.expected for mover in movers), Decimal(0)),
-        actual=sum((mover.actual for mover in movers), Decimal(0)),
-        difference=whole,
-        is_cast=alert.impact is not None and round(whole, 2) == round(alert.impact, 2),
-    )
 
 
 def link_entries(
@@ -192,6 +225,8 @@ def _write_note(event: EventInfo) -> str:
         return f"until {datetime.fromisoformat(until).astimezone(UTC):%-d %b %H:%M} UTC"
     if impact := event.facts.get("impact"):
         return f"the impact has come to ${Decimal(impact):,.2f}; a reminder was sent"
+    if " " in (thresholds := event.facts.get("thresholds", "")):
+        return f"it reached {write_percents(map(int, thresholds.split()))} of its limit at once"
     return event.facts.get("feedback", "")
 
 
@@ -214,6 +249,8 @@ def _write_result(delivery: DeliveryInfo, last: AttemptInfo | None) -> str:
     failures = sum(attempt.outcome in ("failed", "refused", "lost") for attempt in delivery.attempts)
     tries = f"after {failures} failed attempt{'s' if failures > 1 else ''}"
     match delivery.state:
+        case "delivered" if last and last.detail:
+            return f"✓ {last.detail}{f', {tries}' if failures else ''}"
         case "delivered" if failures:
             return f"✓ delivered {tries}"
         case "delivered" if last and last.duration_ms is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.core.exceptions import BadRequest
 from django.http import QueryDict
@@ -19,6 +20,7 @@ STATE_WORDS = {
 }  # fmt: skip
 LIVE_STATES = ("open", "acknowledged", "snoozed")
 ALERTS_PER_PAGE = 100
+OVER_DAYS, OVER_MAX = 14, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,13 @@ def read_inbox(seat: Seat, asked: Asked, query: QueryDict) -> tuple[list[AlertRo
     if asked.state in (WAITING, *LIVE_STATES):
         shown = sorted(shown, key=lambda one: (-rank_severity(one.severity), STATES.index(one.state)))
     return [make_row(alert, link_query=seat.link_query) for alert in shown], following
+
+
+def list_over(seat: Seat, *, now: datetime) -> list[AlertRow]:
+    """The latest that are over, of OVER_DAYS, OVER_MAX at most."""
+    filters = AlertFilters(states=("resolved",), start=now - timedelta(days=OVER_DAYS))
+    over = list_alerts(tenant_id=seat.tenant.id, filters=filters, limit=OVER_MAX)
+    return [make_row(alert, link_query=seat.link_query) for alert in over]
 
 
 def make_row(alert: AlertInfo, *, link_query: Mapping[str, str]) -> AlertRow:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.core.budgets import Budget, describe_scope
 from alerts.core.spending import Spending, has_reached, prorate
+from dashboards.budgets.checks import CheckCounts, make_counts
 from dashboards.core.periods import Period
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
 
@@ -18,6 +19,7 @@ STATE_WORDS: Mapping[State, str] = {
 }  # fmt: skip
 BAR_UNITS = 1_000
 DEPTH_SHOWN_MAX = 3
+NO_CHECKS = CheckCounts()
 EARLY = Decimal("0.03")  # of a window: too early to call a pace one
 
 
@@ -54,6 +56,7 @@ class Standing:
     children: "Children | None"
     href: str
     entries_href: str
+    checks: CheckCounts = NO_CHECKS  # of its window so far
 
     @property
     def shown_depth(self) -> int:
@@ -81,8 +84,9 @@ def list_standings(
     now: datetime,
     timezone: str,
     link_query: Mapping[str, str],
+    decisions: Mapping[int, Mapping[str, int]] | None = None,
 ) -> list[Standing]:
-    """Each budget below its parent, siblings by name."""
+    """Each budget below its parent, siblings by name. decisions: how many checks each answered how."""
     by_parent: dict[int | None, list[Budget]] = {}
     known = {budget.id for budget in budgets}
     for budget in budgets:
@@ -101,6 +105,7 @@ def list_standings(
                     link_query=link_query,
                     depth=depth,
                     children=children,
+                    checks=make_counts((decisions or {}).get(budget.id, {})),
                 )  # fmt: skip
             )
             found += walk(budget.id, depth + 1)
@@ -118,6 +123,7 @@ def make_standing(
     link_query: Mapping[str, str],
     depth: int = 0,
     children: Children | None = None,
+    checks: CheckCounts = NO_CHECKS,
 ) -> Standing:
     elapsed, percent = spending.get_elapsed(now), spending.percent
     reached = sorted(
@@ -145,6 +151,7 @@ def make_standing(
         entries_href=link_entries(
             budget, spending.window_start, spending.window_end, now=now, timezone=timezone, link_query=link_query
         ),
+        checks=checks,
     )
 
 

@@ -12,6 +12,7 @@ from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.dimensions import NAMELESS
 from dashboards.links import EntryLinks
+from dashboards.overview.outlook import DayAhead
 from dashboards.quantities import Group
 
 SERIES_MAX = 5  # the rest is Other
@@ -133,10 +134,12 @@ def _make_amount(cost: Decimal, links: EntryLinks, day: date, **filters: str) ->
     return Amount(cost, links.make(day=day, **filters) if cost else "")
 
 
-def make_chart_data(daily: DailyCosts) -> dict[str, object]:
-    """What the chart's script reads: exact amounts as text."""
-    days = [day.day for day in daily.days]
+def make_chart_data(daily: DailyCosts, ahead: Sequence[DayAhead] = ()) -> dict[str, object]:
+    """What the chart's script reads: exact amounts as text. ahead: of days that are not over."""
+    booked = [day.day for day in daily.days]
+    days = sorted({*booked, *(day.day for day in ahead)})
     step = next((step for step in TICK_DAYS if len(days) / step <= TICKS_MAX), len(days) // TICKS_MAX)
+    rest = ["0"] * (len(days) - len(booked))
     return {
         "days": [day.isoformat() for day in days],
         "labels": [f"{day:%a} {day.day} {day:%b}" for day in days],
@@ -148,11 +151,20 @@ def make_chart_data(daily: DailyCosts) -> dict[str, object]:
             {
                 "name": series.name,
                 "color": series.color,
-                "amounts": [write_exact(day.amounts[i].cost) for day in daily.days],
+                "amounts": [write_exact(day.amounts[i].cost) for day in daily.days] + rest,
                 "link": series.href,
             }
             for i, series in enumerate(daily.series)
         ],
+        **({"forecast": _write_band(days, ahead)} if ahead else {}),
+    }
+
+
+def _write_band(days: Sequence[date], ahead: Sequence[DayAhead]) -> dict[str, list[str | None]]:
+    known = {day.day: day for day in ahead}
+    return {
+        name: [write_exact(getattr(known[day], name)) if day in known else None for day in days]
+        for name in ("expected", "low", "high")
     }
 
 

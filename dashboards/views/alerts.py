@@ -1,6 +1,7 @@
 """Alerts: the inbox, and one episode."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -23,6 +24,7 @@ from alerts.inbox import count_alerts, get_alert, list_deliveries, list_events, 
 from dashboards.access import Seat, member_required
 from dashboards.alerts.episode import (
     POINT_WORDS,
+    is_of_peak,
     link_entries,
     list_delivery_rows,
     list_event_rows,
@@ -31,7 +33,7 @@ from dashboards.alerts.episode import (
     make_movers,
     write_range,
 )
-from dashboards.alerts.inbox import SNOOZES, STATE_WORDS, read_asked, read_inbox, write_rule
+from dashboards.alerts.inbox import OVER_DAYS, SNOOZES, STATE_WORDS, list_over, read_asked, read_inbox, write_rule
 from dashboards.frame import check_texts, make_frame, make_link, read_number
 from dashboards.rates.actors import name_actors
 
@@ -66,6 +68,8 @@ def show_alerts(request: HttpRequest, seat: Seat) -> HttpResponse:
     context = _make_context(request, seat) | {
         "asked": asked,
         "rows": rows,
+        "over": [] if asked.is_filtered or request.GET.get("cursor") else list_over(seat, now=timezone.now()),
+        "over_days": OVER_DAYS,
         "next_cursor": following,
         "counts": counts,
         "open_count": sum(counts.get("open", {}).values()),
@@ -92,6 +96,7 @@ def show_alert(request: HttpRequest, seat: Seat, alert_id: int) -> HttpResponse:
     events = list_events(tenant_id=tenant.id, alert_id=alert_id)
     names = name_actors(event.actor for event in events)
     points = list_points(alert.facts, timezone=tenant.timezone)
+    parts_sum = sum((part.amount for part in alert.facts.parts), Decimal(0))
     context = _make_context(request, seat) | {
         "alert": alert,
         "facts": alert.facts,
@@ -100,11 +105,13 @@ def show_alert(request: HttpRequest, seat: Seat, alert_id: int) -> HttpResponse:
         "budget_href": make_link("budget", seat.link_query, alert.budget_id) if alert.budget_id else "",
         "lasted": (alert.facts.end or alert.resolved_at or now) - (alert.facts.start or alert.opened_at),
         "expected_range": write_range(alert.facts),
+        "is_of_peak": is_of_peak(alert.facts),
         "points": points,
         "point_words": POINT_WORDS[alert.facts.points_are],
-        "chart_data": make_chart_data(alert.facts, points),
+        "chart_data": make_chart_data(alert.facts, points, timezone=tenant.timezone),
         "movers": make_movers(alert, timezone=tenant.timezone, now=now, link_query=seat.link_query),
-        "parts_sum": sum((part.amount for part in alert.facts.parts), 0) if alert.facts.parts else None,
+        "parts_sum": parts_sum,
+        "is_parts_cast": alert.impact is not None and parts_sum == alert.impact,
         "deliveries": list_delivery_rows(list_deliveries(tenant_id=tenant.id, alert_id=alert_id)),
         "deliveries_href": make_link("alert_deliveries", seat.link_query),
         "events": list_event_rows(events, names),

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
 from alerts.budget_histories import list_budget_alerts, list_past_limits
@@ -37,11 +38,15 @@ from alerts.spending import read_spending
 from alerts.trials import TRIAL_DAYS, try_on_past
 from billing.selectors import list_dimension_values
 from dashboards.access import Seat, member_required
+from dashboards.budgets.checks import read_checks
 from dashboards.budgets.course import make_chart_data, name_window, read_course
 from dashboards.budgets.form import Texts, make_document, place_problems, read_texts, start_texts, write_texts
-from dashboards.budgets.standing import list_standings
-from dashboards.frame import make_frame, make_link
+from dashboards.budgets.listing import COLUMNS, list_rows, read_asked, read_listing
+from dashboards.budgets.standing import STATE_WORDS, list_standings
+from dashboards.exports import answer_file, make_facts, write_filters
+from dashboards.frame import check_texts, make_frame, make_link
 from dashboards.rates.actors import name_actors
+from dashboards.saved_views import list_views
 
 DONE = {
     "created": "The budget counts from now on, and what its window has spent already.",
@@ -63,23 +68,47 @@ DEED_WORDS = {
 @require_safe
 @member_required
 def show_budgets(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """Every budget that is not retired, children below their parents."""
-    now = timezone.now()
-    budgets = list_budgets(tenant_id=seat.tenant.id)
-    standings = list_standings(
-        budgets,
-        read_spending(tenant_id=seat.tenant.id, budgets=budgets, now=now),
-        now=now,
-        timezone=seat.tenant.timezone,
-        link_query=seat.link_query,
-    )
+    """The budgets that are not retired, children below their parents, or those that the address asks for."""
+    check_texts(request.GET)
+    now, asked = timezone.now(), read_asked(request.GET)
+    standings, shown = read_listing(seat, asked, now=now)
     context = _make_context(request, seat, now=now) | {
+        "asked": asked,
         "standings": standings,
+        "shown": shown,
+        "windows": WINDOWS,
+        "states": STATE_WORDS,
         "api_address": f"{settings.PUBLIC_URL}{reverse('list_budgets')}",
         "spent_up": [one for one in standings if one.state == "spent"],
         "ending": [one for one in standings if one.state != "spent" and one.ends_at],
+        "views": list_views(seat, page="budgets"),
+        "link_query": urlencode(seat.link_query),
     }
     return render(request, "budgets/page.html", context)
+
+
+@require_safe
+@member_required
+def export_budgets(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """The rows of the page as a file, `format` csv or xlsx."""
+    check_texts(request.GET)
+    now, asked = timezone.now(), read_asked(request.GET)
+    standings, shown = read_listing(seat, asked, now=now)
+    told = {"q": asked.text, "window": asked.window, "state": asked.state}
+    facts = make_facts(tenant=seat.tenant.slug, timezone=seat.tenant.timezone, environment="", period=None) | {
+        "Period": "the window that goes on, of each budget",
+        "Filters": write_filters({name: [value] for name, value in told.items() if value}),
+        "Measure": "USD; what a budget counts is counted by its parent too",
+        "Of": now.isoformat(timespec="seconds"),
+    }
+    return answer_file(
+        request,
+        f"budgets-{seat.tenant.slug}-{seat.get_today(now)}",
+        page="budgets",
+        heading=COLUMNS,
+        rows=list_rows(standings, shown),
+        facts=facts,
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -127,6 +156,7 @@ def _render_budget(
         "parent_href": budget.parent_id and make_link("budget", seat.link_query, budget.parent_id),
         "children": children,
         "course": course,
+        "checks": read_checks(budget, spending, tenant=tenant, now=now),
         "chart_data": make_chart_data(course) if course.steps else None,
         "alerts": [
             (alert, make_link("alert", seat.link_query, alert.id))

@@ -84,13 +84,14 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
             "overview/nothing_here.html",
             context | {"newest": newest[0], "newest_href": make_link("overview", query)},
         )
+    month_end = _read_month_end(seat, period, environment, now=now)
     return render(
         request,
         "overview/page.html",
         context
         | {
-            "chart_data": make_chart_data(overview.daily),
-            "month_end": _read_month_end(seat, period, environment, now=now),
+            "chart_data": make_chart_data(overview.daily, month_end.days if month_end else ()),
+            "month_end": month_end,
             "budget": read_whole_budget(seat, now=now) if _is_month_to_date(seat, period, now=now) else None,
             "subject": PERIOD_NAMES[period.name] if period.name in ("month", "last-month") else period.write(),
             "by_word": DIMENSIONS[overview.daily.by],

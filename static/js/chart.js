@@ -73,8 +73,8 @@ const makeForecast = () => {
       y: expected,
       text: expected.map((value, day) => value !== null && `${describe(value)} expected, ${describe(Number(data.forecast.low[day]))} to ${describe(Number(data.forecast.high[day]))}`),
       hovertemplate: "%{text}<extra></extra>",
-      line: { color: readColor("3"), width: 2 },
-      marker: { color: readColor("3"), size: 5 },
+      line: { color: readColor("ink"), width: 1.5 },
+      marker: { color: readColor("ink"), size: 4 },
     },
   ];
 };

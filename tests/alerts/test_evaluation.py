@@ -1,5 +1,6 @@
 """Every budget is looked at each minute: a threshold is told once a window, with who spent it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from alerts import evaluation, tasks
 from alerts.budgets import change_budget, retire_budget
 from alerts.core.budgets import Action, BudgetTerms
 from alerts.evaluation import evaluate_budgets
-from alerts.models import Alert, BudgetWindow
+from alerts.models import Alert, AlertEvent, BudgetWindow
 from billing.job_runs import find_last_slot
 from billing.rollups import apply_batches
 from tenants.scope import tenant_scope
@@ -79,16 +80,33 @@ def test_each_threshold_is_told_once_a_window():
     book(acme, 16_500)
     evaluate_budgets(now=NOW)
     evaluate_budgets(now=NOW + MINUTE)
-    assert list_episodes(acme, budget) == [
-        ("50:actual:2026-11-01", "info", "open"),
-        ("80:actual:2026-11-01", "warning", "open"),
-    ]
+    assert list_episodes(acme, budget) == [("80:actual:2026-11-01", "warning", "open")]  # of 50 and 80 the higher
     book(acme, 3_500)
     evaluate_budgets(now=NOW + 2 * MINUTE)
-    assert list_episodes(acme, budget)[2:] == [("100:actual:2026-11-01", "high", "open")]
+    assert list_episodes(acme, budget)[1:] == [("100:actual:2026-11-01", "high", "open")]
     assert list_windows(acme) == [
         (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC), Decimal(20_000), Decimal(20_000))
     ]
+
+
+def test_thresholds_reached_at_once_are_one_alert_that_keeps_each_of_them():
+    acme = make_tenant("acme")
+    budget = create(acme, MONTH, now=MADE)
+    book(acme, 20_000)
+    evaluate_budgets(now=NOW)
+    [alert] = list_alerts(acme)
+    assert alert.episode == f"{budget.id}:100:actual:2026-11-01"
+    percent = "\N{NARROW NO-BREAK SPACE}%"
+    said = f"At once it reached 50{percent} (somebody is told) and 80{percent} (somebody is told)."
+    assert said in alert.facts["sentence"]
+    with tenant_scope(acme.id):
+        [opened] = AlertEvent.objects.filter(tenant_id=acme.id)
+    assert opened.facts == {"thresholds": "50 80 100"}
+    # Raised, 80 % is reached and 100 % is not: it was told with the other, and is not told again. 90 % is new.
+    more = replace(MONTH, amount=Decimal(22_000), actions=(*THRESHOLDS, Action(90, "actual", "warn")))
+    change_budget(more, tenant_id=acme.id, budget_id=budget.id, actor="person 7", now=NOW + MINUTE)
+    evaluate_budgets(now=NOW + 2 * MINUTE)
+    assert [episode for episode, *_ in list_episodes(acme, budget)] == ["100:actual:2026-11-01", "90:actual:2026-11-01"]
 
 
 def test_an_alert_ends_an_hour_after_its_window():
@@ -109,9 +127,7 @@ def test_what_is_booked_late_still_counts_for_its_window():
     evaluate_budgets(now=NOW)
     book(acme, 10, time=NOW + 29 * MINUTE)
     evaluate_budgets(now=NOW + 31 * MINUTE, since=NOW + 30 * MINUTE)
-    assert [episode for episode, *_ in list_episodes(acme, budget)] == [
-        "50:actual:2026-11-22T12", "80:actual:2026-11-22T12", "100:actual:2026-11-22T12",
-    ]  # fmt: skip
+    assert [episode for episode, *_ in list_episodes(acme, budget)] == ["100:actual:2026-11-22T12"]
 
 
 def test_windows_that_ended_in_an_outage_are_told_after_it():

@@ -204,6 +204,7 @@ PEOPLES_ROUTES = {
     "forecast/file": Route(
         "/forecast/file",
         tuple(
+    "budgets/file": Route("/budgets/file", ("tenant={slug}", "tenant={slug}&format=xlsx")),
             f"environment=all&by=feature&table={table}" for table in ("days", "parts", "record", "events", "budgets")
         ),
     ),

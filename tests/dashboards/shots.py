@@ -23,7 +23,7 @@ class Shot:
     """A page as a person sees it; the e-mail '' signs nobody in.
 
     path: `{entry}` is an entry that read a cache, `{rejected}` the newest rejected event, `{trace}` the dearest trace,
-    `{draft}` a rate in review, `{upload}` a file of rates.
+    `{draft}` a rate in review, `{upload}` a file of rates, `{episode}` the newest spike by the hour.
     """
 
     name: str
@@ -49,7 +49,10 @@ PAGES = (
     ("budget-new", "/budgets/new", OWNER),
     ("forecast", "/forecast?environment=all", OWNER),
     ("alerts", "/alerts", OWNER),
+    ("alert", "{episode}", OWNER),
     ("alert-channels", "/alerts/channels", OWNER),
+    ("alert-channel-new", "/alerts/channels/new?kind=webhook", OWNER),
+    ("alert-deliveries", "/alerts/deliveries", OWNER),
     ("alert-rules", "/alerts/rules", OWNER),
     ("ledger", "/ledger?period=month", OWNER),
     ("entry", "/ledger/{entry}", OWNER),
@@ -70,6 +73,7 @@ PAGES = (
     ("rates-import", "/rates/import?tenant=acme&source={upload}", OPERATOR),
     ("keys", "/settings/keys", OWNER),
     ("tenants", "/tenants", OPERATOR),
+    ("jobs", "/jobs", OPERATOR),
     ("design", "/design", OWNER),
     ("sign-in", "/sign-in", ""),
 )  # fmt: skip
@@ -177,6 +181,9 @@ def open_page(page: Page, path: str) -> None:
     if path == "{rejected}":
         page.goto("/rejected")
         path = page.locator("section[aria-labelledby=events] tbody th a").first.get_attribute("href")
+    if path == "{episode}":
+        page.goto("/alerts?state=all&rule=hourly_spike")
+        path = page.locator(".alerts tbody th a").first.get_attribute("href")
     if path == "{trace}":
         page.goto("/traces?period=30d")
         path = page.locator(".traces tbody th a").first.get_attribute("href")

@@ -88,7 +88,7 @@ def test_a_budget_tells_its_course_its_children_its_alerts_and_its_past(acme, ow
     assert course[-1][:3] == ["Total", "0.0190", "0.0190"]
     assert Decimal(course[-2][3]) == Decimal("1.00")  # the even pace ends at the limit
     page = get_page(owner, f"/budgets/{chat.id}")
-    assert page.count("Chat a day has spent $0.02 of $0.01") == 2  # 50 % and 100 %
+    assert page.count("Chat a day has spent $0.02 of $0.01") == 1  # 50 % and 100 % at once
     spend(acme, 2, days_ago=3)
     past = next(table for table in read_tables(get_page(owner, f"/budgets/{chat.id}")) if table[0][0] == "Day")
     assert [(row[1], row[3]) for row in past[1:]][-1] == ("0.00950", "95 %")

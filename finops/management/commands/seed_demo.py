@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from alerts.demo import seed_forecasts
+from alerts.demo_alerts import seed_alerts
 from alerts.demo_budgets import seed_budgets
 from alerts.forecasts import make_forecasts
 from billing.core.demo import TENANTS
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             seed_forecasts(tenant=get_tenant(slug), days=days, now=now)
             seed_budgets(tenant=get_tenant(slug), now=now)
             make_forecasts(tenant=get_tenant(slug), now=now)  # tonight's, with what budgets come to
+            seed_alerts(tenant=get_tenant(slug), now=now)
 
     def _print(self, demo: Demo) -> None:
         self.stdout.write(
