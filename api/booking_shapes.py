@@ -259,26 +259,6 @@ REPLAYED_EVENT: Schema = {
     "required": ["id", "status", "entry_id", "receipt"],
 }
 
-PUBLIC_KEYS: Schema = {
-    "type": "object",
-    "properties": {
-        "keys": _list_of(
-            {
-                "type": "object",
-                "properties": {
-                    "kty": {"const": "OKP"},
-                    "crv": {"const": "Ed25519"},
-                    "use": {"const": "sig"},
-                    "kid": {"type": "string"},
-                    "x": {"type": "string"},
-                },
-                "required": ["kty", "crv", "use", "kid", "x"],
-            }
-        )
-    },
-    "required": ["keys"],
-}
-
 BOOKING_COMPONENTS: dict[str, Schema] = {
     "Event": EVENT,
     "CostLine": COST_LINE,
@@ -288,5 +268,4 @@ BOOKING_COMPONENTS: dict[str, Schema] = {
     "RejectedEvents": REJECTED_EVENTS,
     "ReplayedEvent": REPLAYED_EVENT,
     "OtlpResponse": OTLP_RESPONSE,
-    "PublicKeys": PUBLIC_KEYS,
 }

@@ -51,6 +51,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "tenant_unknown": ProblemType(404, "There is no such tenant"),
     "entry_unknown": ProblemType(404, "There is no such entry"),
     "trace_unknown": ProblemType(404, "There is no such trace"),
+    "checkpoint_unknown": ProblemType(404, "There is no such checkpoint"),
+    "batch_unknown": ProblemType(404, "There is no such batch"),
     "rejected_unknown": ProblemType(404, "There is no such rejected event"),
     "content_unknown": ProblemType(404, "No such prompt and completion are kept"),
     "rate_unknown": ProblemType(404, "There is no such rate"),

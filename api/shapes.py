@@ -12,6 +12,7 @@ from api.forecast_shapes import FORECAST_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.quota_shapes import QUOTA_COMPONENTS
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
+from api.seal_shapes import SEAL_COMPONENTS
 from api.watch_shapes import WATCH_COMPONENTS
 from billing.core.drivers import NAME_LENGTH_MAX
 from billing.selectors import CHANGE_KINDS, CHANGE_STEPS, DIMENSIONS
@@ -176,7 +177,7 @@ ENTRIES = describe_object(
 )
 PROOF = describe_object(
     {
-        "status": {"enum": ["receipted", "broken"]},
+        "status": {"enum": ["sealed", "receipted", "broken"]},
         "row_agrees": FLAG,
         "path_agrees": FLAG,
         "receipt_agrees": or_null(FLAG),
@@ -186,6 +187,14 @@ PROOF = describe_object(
         "path": list_of(HASH),
         "root": HASH,
         "receipt": {"type": "string", "description": "JWS, EdDSA, over the batch's header with this root."},
+        "seal": describe_object(
+            {
+                "status": {"enum": ["sealed", "waiting"]},
+                "leaf_index": or_null(COUNT),
+                "checkpoint_size": or_null(COUNT),
+            },
+            description="The batch's place in the tenant's tree, and the size of the newest checkpoint over it.",
+        ),
     },
     description="That the entry is in the batch whose receipt was signed when it was booked (RFC 9162, 2.1.3).",
 )
@@ -379,6 +388,7 @@ COMPONENTS: Mapping[str, Schema] = {
     **FORECAST_COMPONENTS,
     **QUOTA_COMPONENTS,
     **RATE_COMPONENTS,
+    **SEAL_COMPONENTS,
     **WATCH_COMPONENTS,
     "Trace": TRACE,
     "Coverage": COVERAGE,

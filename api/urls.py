@@ -6,6 +6,8 @@ from api.views.alert_channels import AlertChannelDetail, AlertChannels, AlertCha
 from api.views.alert_deliveries import AlertDeliveryDetail, AlertDeliveryRetry
 from api.views.alerts import AlertDetail, Alerts, AlertStep
 from api.views.anomalies import Anomalies
+from api.views.audit_checkpoints import CheckpointOfSize, Consistency, LogCheckpoint, NewestCheckpoint
+from api.views.audit_proofs import BatchReceipt, EntryProofs
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
 from api.views.contents import ContentDetail, Contents
 from api.views.cost_changes import CostChanges
@@ -54,6 +56,12 @@ urlpatterns = [
     path("v1/watch-settings", WatchSettings.as_view(), name="watch_settings"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
+    path("v1/audit/checkpoint", NewestCheckpoint.as_view(), name="get_newest_checkpoint"),
+    path("v1/audit/checkpoint/<int:size>", CheckpointOfSize.as_view(), name="get_checkpoint"),
+    path("v1/audit/consistency", Consistency.as_view(), name="prove_consistency"),
+    path("v1/audit/proof/<str:entry_id>", EntryProofs.as_view(), name="prove_entry"),
+    path("v1/audit/receipt/<uuid:batch_id>", BatchReceipt.as_view(), name="get_batch_receipt"),
+    path("v1/log/checkpoint", LogCheckpoint.as_view(), name="get_log_checkpoint"),
     path("v1/rates", Rates.as_view(), name="list_rates"),
     path("v1/rates/examination", RateExaminations.as_view(), name="examine_rate"),
     path("v1/rates/jobs/<int:job_id>", RateJobDetail.as_view(), name="get_rate_job"),

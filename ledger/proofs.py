@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from ledger.core.merkle import hash_leaf
 from ledger.core.rows import encode_row, rebuild_entry, write_place
-from ledger.receipts import load_receipt_key
+from ledger.receipts import ReceiptInvalid, load_receipt_key, open_receipt
+from ledger.sealing.keys import RECEIPT, list_announced_keys
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptCheck:
-    """key_id: of the key that signed; is_own_key: whether it is today's; is_valid: None where that key is not at hand.
+    """key_id: of the key that signed; is_own_key: whether it is today's; is_valid: None where that key is unknown.
 
     root: hexadecimal, as the receipt says it.
     """
@@ -41,21 +39,27 @@ def check_leaf(entry: Mapping[str, Any], *, rate_version_hash: str) -> bool:
 
 
 def check_receipt(receipt: str) -> ReceiptCheck:
-    """Verify a receipt (a compact JWS, EdDSA) by the key that this server signs with."""
+    """Verify a receipt (a compact JWS, EdDSA) by the key that this server signs with, or that was announced."""
     try:
-        protected, payload, signature = receipt.split(".")
+        protected, payload, _ = receipt.split(".")
         key_id = json.loads(_decode(protected)).get("kid", "")
         root = json.loads(_decode(payload)).get("root", "")
     except (ValueError, binascii.Error, AttributeError):
         return ReceiptCheck("", False, False, "")
-    key = load_receipt_key()
-    if key_id != key.key_id:
+    own = load_receipt_key()
+    public_key = own.public_key if key_id == own.key_id else _find_announced(key_id)
+    if public_key is None:
         return ReceiptCheck(key_id, False, None, root)
     try:
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(_decode(signature), f"{protected}.{payload}".encode())
-    except InvalidSignature:
-        return ReceiptCheck(key_id, True, False, root)
-    return ReceiptCheck(key_id, True, True, root)
+        open_receipt(receipt, keys={key_id: public_key})
+    except ReceiptInvalid:
+        return ReceiptCheck(key_id, key_id == own.key_id, False, root)
+    return ReceiptCheck(key_id, key_id == own.key_id, True, root)
+
+
+def _find_announced(key_id: str) -> bytes | None:
+    keys = {key.key_id: key.public_key for key in list_announced_keys() if key.purpose == RECEIPT}
+    return keys.get(key_id)
 
 
 def _decode(text: str) -> bytes:

@@ -29,6 +29,7 @@ from api.renderers import write_money, write_time
 from api.schema import describe_call
 from billing.explanations import Explanation, explain_entry
 from ledger.proofs import check_leaf, check_receipt
+from ledger.sealing.proofs import get_head, get_sealed_batch
 from ledger.selectors import (
     ENTRIES_PER_PAGE_MAX,
     MATCHED,
@@ -198,7 +199,18 @@ def write_proof(entry: Mapping[str, Any], explanation: Explanation) -> dict[str,
         "path_agrees": proof.pop("is_included"),
         "receipt_agrees": receipt.is_valid if receipt.root == proof["root"] else False,
     }
-    return {"status": "broken" if False in checks.values() else "receipted", **checks, **proof}
+    seal = write_seal_status(tenant_id=entry["tenant_id"], batch_id=entry["batch_id"])
+    good = "sealed" if seal["status"] == "sealed" else "receipted"
+    return {"status": "broken" if False in checks.values() else good, **checks, **proof, "seal": seal}
+
+
+def write_seal_status(*, tenant_id: int, batch_id: UUID) -> dict[str, Any]:
+    """Whether a batch is in the tenant's signed tree, without the proof of it."""
+    batch = get_sealed_batch(tenant_id=tenant_id, batch_id=batch_id)
+    head = get_head(tenant_id=tenant_id) if batch else None
+    if batch is None or head is None or head.size <= batch.leaf_index:
+        return {"status": "waiting", "leaf_index": None, "checkpoint_size": None}
+    return {"status": "sealed", "leaf_index": batch.leaf_index, "checkpoint_size": head.size}
 
 
 def write_entry(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -293,3 +293,50 @@ def get_salt(*, tenant_id: int, using: str = "default") -> bytes | None:
         cursor.execute(GET_SALT_SQL, {"tenant_id": tenant_id})
         row = cursor.fetchone()
     return bytes(row[0]) if row else None
+
+
+# --- put together ---
+
+
+@dataclass(frozen=True, slots=True)
+class SealProof:
+    """That a batch is in the tenant's tree under a signed checkpoint. path: from its leaf to the checkpoint's root."""
+
+    batch: SealedBatch
+    checkpoint: SignedCheckpoint
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogProof:
+    """That a checkpoint is in the log under a published head. path: from its leaf to the head's root."""
+
+    leaf: LogLeaf
+    head: LogHead
+    path: tuple[bytes, ...]
+
+
+def prove_batch(*, tenant_id: int, batch_id: UUID, size: int = 0, using: str = "default") -> SealProof | None:
+    """A batch's place under the checkpoint of this size, or under the newest; None while it waits for its seal, and
+    for a size under which it is not, or that was not signed. Raises TreeTorn.
+    """
+    with reading_scope(tenant_id, using=using):
+        batch = get_sealed_batch(tenant_id=tenant_id, batch_id=batch_id, using=using)
+        checkpoint = (
+            get_checkpoint(tenant_id=tenant_id, size=size, using=using)
+            if size
+            else get_head(tenant_id=tenant_id, using=using)
+        )
+        if batch is None or checkpoint is None or batch.leaf_index >= checkpoint.size:
+            return None
+        path = prove_inclusion(tenant_id=tenant_id, leaf_index=batch.leaf_index, size=checkpoint.size, using=using)
+    return SealProof(batch, checkpoint, tuple(path))
+
+
+def prove_logged(*, tenant_id: int, size: int, using: str = "default") -> LogProof | None:
+    """A checkpoint's place under the first head published over it; None before there is one. Raises TreeTorn."""
+    leaf = get_log_leaf(tenant_id=tenant_id, size=size, using=using)
+    head = get_log_head_over(size=leaf.log_index + 1, using=using) if leaf else None
+    if leaf is None or head is None:
+        return None
+    return LogProof(leaf, head, tuple(prove_log_inclusion(log_index=leaf.log_index, size=head.size, using=using)))

@@ -25,8 +25,11 @@ def decode(text):
 def read_receipt(receipt):
     """The header that a receipt signs. Raises InvalidSignature."""
     protected, payload, signature = receipt.split(".")
-    [key] = Client().get("/.well-known/tokenledger-keys").json()["keys"]
-    assert json.loads(decode(protected)) == {"alg": "EdDSA", "kid": key["kid"]}
+    header = json.loads(decode(protected))
+    keys = {key["kid"]: key for key in Client().get("/.well-known/tokenledger-keys").json()["keys"]}
+    assert header == {"alg": "EdDSA", "kid": header["kid"]}
+    key = keys[header["kid"]]
+    assert key["purpose"] == "receipt"
     Ed25519PublicKey.from_public_bytes(decode(key["x"])).verify(decode(signature), f"{protected}.{payload}".encode())
     return json.loads(decode(payload))
 

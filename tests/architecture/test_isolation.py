@@ -35,6 +35,8 @@ from content.core.messages import Message
 from dashboards.access import find_seat
 from dashboards.saved_views import save_view
 from ledger.rejected import list_rejected
+from ledger.sealing.proofs import get_head
+from ledger.sealing.rounds import seal_round
 from ledger.selectors import EntryFilters, list_entries
 from tenants.keys import revoke_api_key
 from tenants.models import User
@@ -43,7 +45,7 @@ from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-NUMBERS = ("budget_id", "alert_id", "channel_id")  # which stand in every page without being told there
+NUMBERS = ("budget_id", "alert_id", "channel_id", "sealed")  # which stand in every page without being told there
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -115,6 +117,12 @@ MACHINE_ROUTES = {
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
     "v1/audit/log": Route("/v1/audit/log", ("name=budget", "limit=500", "actor=person 1"), scope="audit"),
+    "v1/audit/checkpoint": Route("/v1/audit/checkpoint", scope="audit"),
+    "v1/audit/checkpoint/<int:size>": Route("/v1/audit/checkpoint/{sealed}", scope="audit"),
+    "v1/audit/consistency": Route("/v1/audit/consistency", ("from={sealed}",), scope="audit"),
+    "v1/audit/proof/<str:entry_id>": Route("/v1/audit/proof/{entry_id}", ("size={sealed}",), scope="audit"),
+    "v1/audit/receipt/<uuid:batch_id>": Route("/v1/audit/receipt/{batch_id}", ("size={sealed}",), scope="audit"),
+    "v1/log/checkpoint": Route("/v1/log/checkpoint", is_open=True),
     "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),
     "v1/rates/examination": Route("/v1/rates/examination", scope="any", method="POST", shows=False),
     "v1/rates/jobs/<int:job_id>": Route("/v1/rates/jobs/1", scope="admin", shows=False),
@@ -344,6 +352,8 @@ def make_world():
     people["acme"] = create_user(
         email=f"boss@{acme.slug}.example", password=PASSWORD, role="owner", tenant_slug=acme.slug, name="Acme Boss"
     )
+    seal_round(now=datetime.now(UTC), at_once=True)
+    head = get_head(tenant_id=acme.id)
     with tenant_scope(acme.id):
         view = save_view(
             find_seat(User.objects.get(pk=people["acme"]), slug=""), page="explore", name="acme-view", is_shared=True,
@@ -367,11 +377,12 @@ def make_world():
         "alert_id": str(alert_id),
         "channel_id": str(channel.id),
         "delivery_id": str(delivery.id),
+        "sealed": str(head.size),
     }
     secrets = {
         *(value for name, value in ours.items() if name not in NUMBERS),
         entry["leaf"], first.receipt, "acme", "Acme", "acme-prompt", "0.00475", "0.0095", "$0.01",
-        "77123", "77,123",
+        "77123", "77,123", head.root.hex(), head.origin,
     }  # fmt: skip
     return SimpleNamespace(
         acme=acme, globex=globex, ours=ours, secrets=secrets, people=people, acme_key=acme_key,
