@@ -35,7 +35,40 @@ TEXT_FILTERS = (
     ("trace_id", "Trace id", "trace_ids"),
     ("session_id", "Session id", "session_ids"),
 )
-FILTER_WORDS = {name: word for name, word, _ in TEXT_FILTERS} | {"batch_id": "Batch"}
+
+
+def _read_month(text: str) -> date:
+    return date.fromisoformat(f"{text}-01")
+
+
+def _read_rate_version(text: str) -> int | None:
+    return None if text == "" else _read_count(text, 2**63 - 1)
+
+
+def _read_tier(text: str) -> int:
+    return _read_count(text, 100)
+
+
+def _read_count(text: str, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+    if not 0 <= number <= most:
+        raise ValueError
+    return number
+
+
+def _read_usage(text: str) -> str:
+    return text
+
+
+# The same of what is no text: and how it is read, or what it may be.
+OTHER_FILTERS = (
+    ("billing_period", "Billing period", "billing_periods", _read_month, "a month, such as 2026-10"),
+    ("rate_version", "Rate version", "rate_versions", _read_rate_version, "the number of a rate version"),
+    ("context_tier", "Context tier", "context_tiers", _read_tier, "a number from 0 on"),
+    ("cache_hit", "Cached answer", "cache_hits", {"yes": True, "no": False}.__getitem__, "yes or no"),
+    ("usage", "Used", "usages", _read_usage, "a quantity, such as output_tokens"),
+)
+FILTER_WORDS = {name: word for name, word, *_ in (*TEXT_FILTERS, *OTHER_FILTERS)} | {"batch_id": "Batch"}
 # Those that the rollups know, so that what all entries of a period cost can be said beside a page of them.
 ROLLED_UP_FILTERS = ("feature", "cost_center", "model", "provider", "key", "operation", "service_tier")
 
@@ -76,7 +109,7 @@ def read_entry_query(query: QueryDict, *, timezone: str, today: date) -> EntryQu
         raise BadRequest("a filter with a NUL character")
     period, problem = _read_period(query, today)
     environment = read_environment(query)
-    texts = {name: tuple(query.getlist(name)) for name, _, _ in TEXT_FILTERS if name in query}
+    texts = {name: tuple(query.getlist(name)) for name, *_ in (*TEXT_FILTERS, *OTHER_FILTERS) if name in query}
     start, end = period.get_bounds(timezone) if period else (None, None)
     return EntryQuery(
         period=period,
@@ -87,12 +120,23 @@ def read_entry_query(query: QueryDict, *, timezone: str, today: date) -> EntryQu
             environments=(environment,) if environment else (),
             batch_id=_read_batch_id(query),
             **{field: texts.get(name, ()) for name, _, field in TEXT_FILTERS},
+            **_read_others(texts),
         ),
         texts=texts,
         before=_read_cursor(query),
         limit=_read_limit(query),
         problem=problem,
     )
+
+
+def _read_others(texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Any, ...]]:
+    values = {}
+    for name, word, field, read, meaning in OTHER_FILTERS:
+        try:
+            values[field] = tuple(read(text) for text in texts.get(name, ()))
+        except (ValueError, KeyError) as error:
+            raise BadRequest(f"{word}: {meaning}") from error
+    return values
 
 
 def _read_period(query: QueryDict, today: date) -> tuple[Period | None, str]:

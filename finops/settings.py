@@ -178,6 +178,7 @@ LIMITS_PER_SECOND = {
 }
 # Where the sealer remembers what it signed, outside the database, and where it writes the heads of the log of trees.
 SEAL_MEMORY = Path(env.str("SEAL_MEMORY_FILE", default=str(HOME / "sealer" / "memory.sqlite3")))
+STATEMENT_ISSUER = env.str("STATEMENT_ISSUER", default="FinOps")
 LOG_HEADS = Path(env.str("LOG_HEADS_FILE", default=str(HOME / "log" / "heads.txt")))
 # Whether a rate is published by somebody who neither wrote nor submitted it.
 RATES_FOUR_EYES = env.bool("RATES_FOUR_EYES", default=True)

@@ -177,7 +177,9 @@ def _write_list(template: sql.SQL, matches: Mapping[str, Sequence[str]]) -> sql.
     for name in matches:
         subject, operator = split_match(name)
         conditions.append(write_condition(MATCHED[subject], operator, f"match_{name}"))
-    return template.format(columns=_COLUMNS_SQL, matches=_MATCHES.format(more=sql.SQL(" AND ").join(conditions), used=_USED_TOKENS))
+    return template.format(
+        columns=_COLUMNS_SQL, matches=_MATCHES.format(more=sql.SQL(" AND ").join(conditions), used=_USED_TOKENS)
+    )
 
 
 LIST_ENTRIES_SQL = _write_list(_NEWEST_ENTRIES, {})

@@ -66,6 +66,22 @@ CHOICE_FILTERS = (("pricing_status", "pricing_statuses", PRICING_STATUSES), ("ki
 
 MATCHES = make_match_parameters(MATCHED)
 
+
+def _read_month(text: str) -> date:
+    try:
+        if len(text) != 7:
+            raise ValueError
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ValueError("This is a month, written as 2026-10.") from None
+
+
+def _read_rate_version(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError("This is the number of a rate version, or ''.")
+    return int(text) if text else None
+
+
 ENTRIES_PARAMETERS = (
     Parameter("from", read_boundary, "Used at or after this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
     Parameter("to", read_boundary, "Used before this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
@@ -78,6 +94,41 @@ ENTRIES_PARAMETERS = (
         for name, _, words in CHOICE_FILTERS
     ),
     *MATCHES,
+    Parameter(
+        "billing_period",
+        _read_month,
+        "Charged in any of these months, as 2026-10.",
+        {"type": "string", "pattern": r"^\d{4}-\d\d$"},
+        is_repeatable=True,
+    ),
+    Parameter(
+        "rate_version",
+        _read_rate_version,
+        "Priced by any of these rate versions, by number; '' for entries that name none.",
+        {"type": "string", "pattern": r"^\d{0,18}$"},
+        is_repeatable=True,
+    ),
+    Parameter(
+        "context_tier",
+        read_whole(0, 100),
+        "At any of these tiers of its price list; 0 is the base.",
+        {"type": "integer", "minimum": 0, "maximum": 100},
+        is_repeatable=True,
+    ),
+    Parameter(
+        "cache_hit",
+        read_choice("yes", "no"),
+        "Whether a cache of responses answered it.",
+        {"enum": ["yes", "no"]},
+        is_repeatable=True,
+    ),
+    Parameter(
+        "usage",
+        read_text,
+        "Used any of these quantities, as `output_tokens`, `images`.",
+        TEXT_SCHEMA,
+        is_repeatable=True,
+    ),
     Parameter("batch_id", read_uuid, "Booked by this request.", {"type": "string", "format": "uuid"}),
     Parameter(
         "limit",
@@ -122,7 +173,18 @@ def _read_filters(values: Mapping[str, Any], *, timezone: str) -> EntryFilters:
     lists = {field: values[name] for name, field, _ in (*TEXT_FILTERS, *CHOICE_FILTERS)}
     start, end = (None if values[n] is None else find_moment(values[n], timezone=timezone) for n in ("from", "to"))
     matches = {each.name: values[each.name] for each in MATCHES if values[each.name]}
-    return EntryFilters(start=start, end=end, batch_id=values["batch_id"], matches=matches, **lists)
+    return EntryFilters(
+        start=start,
+        end=end,
+        billing_periods=values["billing_period"],
+        rate_versions=values["rate_version"],
+        context_tiers=values["context_tier"],
+        cache_hits=tuple(each == "yes" for each in values["cache_hit"]),
+        usages=values["usage"],
+        batch_id=values["batch_id"],
+        matches=matches,
+        **lists,
+    )
 
 
 class Entry(APIView):

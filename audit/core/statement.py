@@ -54,6 +54,15 @@ def find_bounds(period: date) -> tuple[datetime, datetime]:
     return datetime(period.year, period.month, 1, tzinfo=UTC), datetime(after.year, after.month, 1, tzinfo=UTC)
 
 
+def number_statement(tenant_slug: str, period: date) -> str:
+    """What a tenant's statement of a month is called.
+
+    >>> number_statement("acme", date(2026, 10, 1))
+    'ACME-2026-10'
+    """
+    return f"{tenant_slug.upper()}-{period:%Y-%m}"
+
+
 @dataclass(frozen=True, slots=True)
 class StatementLine:
     """One meter of a feature and model at one price, or whatever else is charged.
@@ -237,7 +246,7 @@ class Statement:
 def round_to_cent(amount: Decimal) -> Decimal:
     with localcontext() as context:
         context.prec = DIGITS_MAX
-        return amount.quantize(CENT, ROUND_HALF_EVEN)
+        return amount.quantize(CENT, ROUND_HALF_EVEN) + Decimal(0)  # which leaves no sign to a zero
 
 
 def add_up(amounts: Iterable[Decimal | None]) -> Decimal:
@@ -270,7 +279,7 @@ def make_statement(
     start, end = find_bounds(period)
     groups = _number_lines(_group_lines(_merge_lines(sums, rates, period=period), sums, period=period))
     return Statement(
-        number=f"{tenant_slug.upper()}-{period:%Y-%m}",
+        number=number_statement(tenant_slug, period),
         tenant_slug=tenant_slug,
         tenant_name=tenant_name,
         period=period,
