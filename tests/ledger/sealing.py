@@ -18,6 +18,7 @@ from ledger.core.entries import NewBatch
 from ledger.core.identity import make_uuid7
 from ledger.core.rows import first_of_month
 from ledger.partitions import ensure_partition
+from ledger.sealing.proofs import SealedBatch, get_head, list_sealed_batches
 from ledger.sealing.rounds import Round, seal_round
 from tenants.scope import tenant_scope
 from tests.conftest import DATABASE
@@ -54,13 +55,6 @@ def seal(**options) -> Round:
     return seal_round(now=datetime.now(UTC), **options)
 
 
-@contextmanager
-def connect_superuser(administrator_url: str):
-    """A connection past row security whose statements no trigger refuses: what a database administrator can have."""
-    with psycopg.connect(make_conninfo(administrator_url, dbname=DATABASE), autocommit=True) as connection:
-        yield connection
-
-
 class Tamperer:
     """A superuser at work on the append-only tables."""
 
@@ -91,6 +85,19 @@ class Tamperer:
                 self.change(table, f"INSERT INTO {table} SELECT * FROM kept_{table}")
                 self.connection.execute(f"DROP TABLE kept_{table}")
             _copy_memory(kept, memory)
+
+
+@contextmanager
+def tampering(administrator_url: str):
+    """What a database administrator can do, past row security and triggers."""
+    with psycopg.connect(make_conninfo(administrator_url, dbname=DATABASE), autocommit=True) as connection:
+        yield Tamperer(connection)
+
+
+def list_leaves(tenant_id: int) -> list[SealedBatch]:
+    """Every batch of the tenant's newest checkpoint."""
+    head = get_head(tenant_id=tenant_id)
+    return list_sealed_batches(tenant_id=tenant_id, start=0, end=head.size) if head else []
 
 
 def _copy_memory(source: Path, target: Path) -> None:
