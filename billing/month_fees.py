@@ -281,12 +281,18 @@ def _book_days(place: tuple[int, str, str], *, since: datetime, now: datetime) -
                         pico=due - stands,
                         rate=owing[0] if owing else None,
                         is_listed=True,
-                        tags={"day": f"{day:%Y-%m-%d}"},
+                        tags={"day": f"{day:%Y-%m-%d}"} | _name_rates(owing),
                     )
                 )
             day += timedelta(days=1)
         _book_fees(fees, now=now)
     return len(fees)
+
+
+def _name_rates(owing: Sequence[RateVersion]) -> dict[str, str]:
+    """The hashes of several price lists that a day's fee is owed by: the entry itself can name but one."""
+    hashes = [bytes(rate.content_hash).hex() for rate in owing]
+    return {"rates": " ".join(hashes)} if len(hashes) > 1 else {}
 
 
 SUM_DAILY_FEES_SQL = """

@@ -1206,14 +1206,14 @@ def check_statement(statement, totals, rates, findings):
     quantities = defaultdict(Fraction)
     for number, line in enumerate(lines, 1):
         place = f"statement.json line {number} ({line['section']}, {line['feature']}, {line['model']}, {line['meter']})"
-        findings.expect(place, "its number is not its place:", str(number), line["number"])
+        findings.expect(place, "its number is not its place:", str(number), line["line"])
         _check_line(line, place, rates, findings)
         product = (line["section"], line["feature"], line["provider"], line["model"])
         tally = tallies[product]
-        tally.billed += _read_pico(line["amount"])
-        tally.listed += _read_pico(line["list_amount"])
+        tally.billed += read_pico(line["billed_cost"])
+        tally.listed += read_pico(line["list_cost"])
         if line["section"] in ("usage", "correction", "unpriced") and line["usage"] not in NOT_MULTIPLIED:
-            key = (*product, line["usage"], line["rate_hash"], line["charge_month"][:7])
+            key = (*product, line["usage"], line["rate_version_hash"], line["charge_month"][:7])
             quantities[key] += Fraction(line["quantity"])
     for product in sorted(totals.tallies.keys() | tallies.keys()):
         place = f"statement.json, lines of {', '.join(text or 'none' for text in product)}"
@@ -1221,35 +1221,35 @@ def check_statement(statement, totals, rates, findings):
         findings.expect(place, "the lines do not add up to the rows:", rows.billed, told.billed)
         findings.expect(place, "at list prices they do not:", rows.listed, told.listed)
     for key in sorted(totals.quantities.keys() | quantities.keys()):
-        findings.expect(
-            f"statement.json, lines of {', '.join(text or 'none' for text in key)}",
-            "the quantities do not add up to the rows':",
-            totals.quantities[key],
-            quantities[key],
-        )
-    _check_totals(statement["totals"], totals, findings)
+        place = f"statement.json, lines of {', '.join(text or 'none' for text in key)}"
+        findings.expect(place, "the quantities do not add up to the rows':", totals.quantities[key], quantities[key])
+    _check_totals(statement["totals"], lines, totals, findings)
 
 
 def _check_line(line, place, rates, findings):
-    """A line's amounts are its quantity times its prices, which are those of the list that it names."""
+    """A line's costs are its quantity times its prices, which are those of the list that it names."""
+    billed, listed = read_pico(line["billed_cost"]), read_pico(line["list_cost"])
+    for name in ("contracted_cost", "effective_cost"):
+        findings.expect(place, f"{name} is not billed_cost:", line["billed_cost"], line[name])
+    findings.expect(
+        place, "billed_cost_shown is not rounded:", round_to_cent(billed), read_pico(line["billed_cost_shown"])
+    )
     if line["price"] is None:
         if line["usage"] == "remainder":
-            most = int(line["rows"]) * 10  # ten meters a row, each rounded at half of the last digit
-            if 2 * max(abs(_read_pico(line["amount"])), abs(_read_pico(line["list_amount"]))) > most:
-                findings.add(
-                    place, "it is more than rounding can leave", expected=f"at most {most}/2", found=line["amount"]
-                )
+            most = int(line["ledger_rows"]) * 10  # ten meters a row, each rounded by half of the last digit at most
+            if 2 * max(abs(billed), abs(listed)) > most:
+                findings.add(place, "a remainder of more than rounding can leave")
         return
-    for amount, price in (("amount", "price"), ("list_amount", "list_price")):
+    for name, price, cost in (("billed_cost", "price", billed), ("list_cost", "list_price", listed)):
         exact = Fraction(line["quantity"]) * Fraction(line[price]) / int(line["per"])
-        findings.expect(place, f"{amount} is not quantity x {price}:", round(exact * PICO), _read_pico(line[amount]))
+        findings.expect(place, f"{name} is not quantity x {price}:", round(exact * PICO), cost)
     told = (Fraction(line["price"]), Fraction(line["list_price"]), int(line["per"]))
-    rate = rates.get(line["rate_hash"])
+    rate = rates.get(line["rate_version_hash"])
     known = _list_prices(rate, line["meter"]) if rate else []
     if line["cache_hit"] == "true":
         known = [(0, 0, per) for _, _, per in known]
     if told not in known:
-        findings.add(place, f"its price is not in the price list {line['rate_hash'][:16]} that it names")
+        findings.add(place, f"its price is not in the price list {line['rate_version_hash'][:16]} that it names")
 
 
 def _list_prices(rate, meter):
@@ -1261,26 +1261,36 @@ def _list_prices(rate, meter):
     return [(Fraction(each["price"]), Fraction(each.get("list_price", each["price"])), each["per"]) for each in found]
 
 
-def _check_totals(told, totals, findings):
-    charged = round(Fraction(totals.billed["USD"], PICO // 100))  # in cents, half-even
+def _check_totals(told, lines, totals, findings):
+    billed = totals.billed["USD"]
     expected = {
-        "rows": totals.entries - totals.acts,
+        "lines": len(lines),
+        "ledger_rows": totals.entries - totals.acts,
         "acts": totals.acts,
         "calls": totals.calls,
         "unpriced_calls": totals.unpriced_calls,
-        "amount": totals.billed["USD"],
-        "list_amount": totals.listed,
-        "saved_amount": totals.saved,
-        "charged": charged * (PICO // 100),
+        "list_cost": totals.listed,
+        "contracted_cost": billed,
+        "effective_cost": billed,
+        "billed_cost": billed,
+        "saved_cost": totals.saved,
+        "lines_shown": sum(read_pico(line["billed_cost_shown"]) for line in lines),
+        "charged": round_to_cent(billed),
     }
     for name, value in expected.items():
-        found = (
-            _read_pico(told[name]) if name in ("amount", "list_amount", "saved_amount", "charged") else int(told[name])
-        )
+        found = int(told[name]) if name in COUNTS else read_pico(told[name])
         findings.expect("statement.json, totals", f"{name} is not what the rows add up to:", value, found)
 
 
-def _read_pico(text):
+COUNTS = ("lines", "ledger_rows", "acts", "calls", "unpriced_calls")
+
+
+def round_to_cent(pico):
+    """Whole cents, half-even, in 10^-12 units."""
+    return round(Fraction(pico, PICO // 100)) * (PICO // 100)
+
+
+def read_pico(text):
     """Money with at most 12 decimals as a whole number of 10^-12 units; null counts nothing."""
     amount = Fraction(text or 0) * PICO
     if amount.denominator != 1:
@@ -1399,10 +1409,7 @@ class Bundle:
         self._check_tree(archive)
         self._check_log(archive)
         self._check_totals(totals, rates)
-        try:
-            check_statement(self._read(archive, "statement.json"), totals, rates, self.findings)
-        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-            self.findings.add("statement.json", f"it cannot be read: {error!r}")
+        self._check_statement(self._read(archive, "statement.json"), totals, rates)
 
     def _read(self, archive, name):
         try:
@@ -1516,7 +1523,7 @@ class Bundle:
         with archive.open("batches.jsonl") as batches, archive.open("entries.jsonl") as entries:
             reader = RowReader(entries, period=self.period, tenant_id=self.tenant["number"])
             checker = RowChecker(
-                rates, period=self.period, tenant=self.tenant["slug"], captured=reader.captured, findings=self.findings
+                rates, period=self.period, tenant=self.slug, captured=reader.captured, findings=self.findings
             )
             for number, batch in self._list_batches(batches):
                 if batch.header is not None:
@@ -1658,6 +1665,19 @@ class Bundle:
             self.findings.add("log.json", "the checkpoint is not in the log: the path does not lead to its head")
 
     # --- totals ---
+
+    def _check_statement(self, statement, totals, rates):
+        try:
+            told = [statement["v"], statement["tenant"], statement["period"]]
+            self.findings.expect(
+                "statement.json", "it is of another month:", [STATEMENT_VERSION, self.slug, self.period], told
+            )
+            if statement["checkpoint"] and self.checkpoint:
+                root = statement["checkpoint"]["root"]
+                self.findings.expect("statement.json", "it names another checkpoint:", self.checkpoint.root.hex(), root)
+            check_statement(statement, totals, rates, self.findings)
+        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+            self.findings.add("statement.json", f"it cannot be read: {error!r}")
 
     def _check_totals(self, totals, rates):
         told = self.manifest

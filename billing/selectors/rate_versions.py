@@ -60,6 +60,12 @@ def read_rate_versions(ids: Collection[int]) -> dict[int, RateRecord]:
     return {row.pk: read_record(row) for row in RateVersion.objects.filter(id__in=ids)}
 
 
+def list_content_hashes() -> dict[int, str]:
+    """The hash that every version's content had when it was written, by id: what the leaves of entries name."""
+    rows = RateVersion.objects.values_list("pk", "content_hash")
+    return {version_id: bytes(content_hash).hex() for version_id, content_hash in rows}
+
+
 def list_rate_history(
     calls: Sequence[Call], *, tenant_ids: Collection[int] | None, aliases: Mapping[Alias, Alias]
 ) -> list[RateRecord]:

@@ -411,34 +411,44 @@ def make_statement(rows: list, rates: dict, ledger: SmallLedger) -> dict:
                 _make_line(product, what, Fraction(0), [billed, listed], None, None, "", 0, False, PERIOD, count)
             )
     for number, line in enumerate(told, 1):
-        line["number"] = str(number)
+        line["line"] = str(number)
     billed = sum(row["billed_cost"] or 0 for row in calls)
+    total = write_amount(billed)
     return {
-        "currency": "USD", "lines": told, "number": f"{ledger.slug.upper()}-{PERIOD}", "period": PERIOD,
+        "checkpoint": None, "currency": "USD", "lines": told, "period": PERIOD,
+        "statement": f"{ledger.slug.upper()}-{PERIOD}", "tenant": ledger.slug,
         "totals": {
-            "rows": str(len(calls)), "acts": str(len(rows) - len(calls)),
+            "lines": str(len(told)), "ledger_rows": str(len(calls)), "acts": str(len(rows) - len(calls)),
             "calls": str(sum(row["calls"] for row in calls)),
             "unpriced_calls": str(sum(row["calls"] for row in calls if row["billed_cost"] is None)),
-            "amount": write_amount(billed), "list_amount": write_amount(sum(row["list_cost"] or 0 for row in calls)),
-            "saved_amount": write_amount(sum(row["saved_cost"] or 0 for row in calls)),
-            "charged": str(Decimal(round(Fraction(billed, PICO // 100))) / 100),
+            "billed_cost": total, "contracted_cost": total, "effective_cost": total,
+            "list_cost": write_amount(sum(row["list_cost"] or 0 for row in calls)),
+            "saved_cost": write_amount(sum(row["saved_cost"] or 0 for row in calls)),
+            "charged": write_cents(billed),
+            "lines_shown": str(sum(Decimal(line["billed_cost_shown"] or 0) for line in told)),
         },
         "v": "tokenledger/statement/1",
     }  # fmt: skip
 
 
+def write_cents(pico: int) -> str:
+    """Rounded half-even."""
+    return str(Decimal(round(Fraction(pico, PICO // 100))) / 100)
+
+
 def _make_line(product, usage, quantity, amounts, prices, meter, rate_hash, tier, hit, month, rows) -> dict:
     section, feature, provider, model = product
     text = str(quantity) if quantity.denominator == 1 else str(Decimal(quantity.numerator) / quantity.denominator)
+    billed, listed = map(write_amount, amounts) if amounts else (None, None)
     return {
         "section": section, "feature": feature, "provider": provider, "model": model, "usage": usage,
         "meter": METERS.get(usage, usage), "quantity": text,
         "price": prices[0] if prices else None, "list_price": prices[1] if prices else None,
         "per": str(meter["per"] if meter else 1),
-        "amount": write_amount(amounts[0]) if amounts else None,
-        "list_amount": write_amount(amounts[1]) if amounts else None,
-        "rows": str(rows), "rate_hash": rate_hash, "context_tier": str(tier), "cache_hit": "true" if hit else "false",
-        "charge_month": f"{month}-01",
+        "billed_cost": billed, "contracted_cost": billed, "effective_cost": billed, "list_cost": listed,
+        "billed_cost_shown": write_cents(amounts[0]) if amounts else None,
+        "ledger_rows": str(rows), "rate_version_hash": rate_hash, "context_tier": str(tier),
+        "cache_hit": "true" if hit else "false", "charge_month": f"{month}-01",
     }  # fmt: skip
 
 
