@@ -75,7 +75,7 @@ def _compile(text: str, statement: Statement) -> bytes:
         font_paths=[str(Path(fontpkg.path("Inter")).parent)],
         ignore_system_fonts=True,
         sys_inputs={"statement": text},
-        timestamp=statement.booked_until or statement.start,
+        timestamp=(statement.booked_until or statement.start).replace(microsecond=0),
         pdf_standards=["ua-1"],
     )
     return pages

@@ -11,7 +11,7 @@ from billing.rates import publish_rates
 from billing.reratings import start_rerating, work_job
 from tests.factories import make_event
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 OCTOBER = datetime(2026, 10, 1, tzinfo=UTC).date()
 MILLION = 1_000_000
 
