@@ -7,7 +7,9 @@ from api.views.alert_deliveries import AlertDeliveryDetail, AlertDeliveryRetry
 from api.views.alerts import AlertDetail, Alerts, AlertStep
 from api.views.anomalies import Anomalies
 from api.views.audit_checkpoints import CheckpointOfSize, Consistency, LogCheckpoint, NewestCheckpoint
+from api.views.audit_log import AuditLog
 from api.views.audit_proofs import BatchReceipt, EntryProofs
+from api.views.audit_statement import AuditStatement
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
 from api.views.contents import ContentDetail, Contents
 from api.views.cost_changes import CostChanges
@@ -56,6 +58,8 @@ urlpatterns = [
     path("v1/watch-settings", WatchSettings.as_view(), name="watch_settings"),
     path("v1/entries", Entries.as_view(), name="list_entries"),
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
+    path("v1/audit/statement", AuditStatement.as_view(), name="get_statement"),
+    path("v1/audit/log", AuditLog.as_view(), name="list_acts"),
     path("v1/audit/checkpoint", NewestCheckpoint.as_view(), name="get_newest_checkpoint"),
     path("v1/audit/checkpoint/<int:size>", CheckpointOfSize.as_view(), name="get_checkpoint"),
     path("v1/audit/consistency", Consistency.as_view(), name="prove_consistency"),

@@ -72,6 +72,7 @@ EVERY_FILTER = (
     "feature={feature}", "user={user}", "key={key_id}", "batch_id={batch_id}", "event_id={event_id}",
     "response_id={response_id}", "trace_id={trace_id}", "cursor={entry_id}", "from=2000-01-01",
 )  # fmt: skip
+THIS_MONTH = f"{datetime.now(UTC):%Y-%m}"
 COSTS = "from=2026-01-01&to=2027-01-01&granularity=month"
 MACHINE_ROUTES = {
     "v1/events": Route("/v1/events", scope="ingest", method="POST", shows=False),
@@ -116,6 +117,11 @@ MACHINE_ROUTES = {
     "v1/forecast/events/<int:event_id>": Route("/v1/forecast/events/1", scope="admin", method="DELETE", shows=False),
     "v1/entries": Route("/v1/entries", EVERY_FILTER, scope="read"),
     "v1/entries/<str:entry_id>": Route("/v1/entries/{entry_id}", scope="read"),
+    "v1/audit/statement": Route(
+        "/v1/audit/statement",
+        tuple(f"period={THIS_MONTH}&format={name}" for name in ("csv", "jsonl", "focus&view=provider")),
+        scope="audit",
+    ),
     "v1/audit/log": Route("/v1/audit/log", ("name=budget", "limit=500", "actor=person 1"), scope="audit"),
     "v1/audit/checkpoint": Route("/v1/audit/checkpoint", scope="audit"),
     "v1/audit/checkpoint/<int:size>": Route("/v1/audit/checkpoint/{sealed}", scope="audit"),
@@ -204,6 +210,7 @@ PEOPLES_ROUTES = {
     "alerts/channels/<int:channel_id>": Route("/alerts/channels/{channel_id}", ("tenant={slug}",)),
     "alerts/deliveries": Route("/alerts/deliveries", ("tenant={slug}", "state=waiting")),
     "budgets": Route("/budgets", ("tenant={slug}",)),
+    "budgets/file": Route("/budgets/file", ("tenant={slug}", "tenant={slug}&format=xlsx")),
     "budgets/new": Route("/budgets/new", ("tenant={slug}",)),
     "budgets/<int:budget_id>": Route("/budgets/{budget_id}", ("tenant={slug}",)),
     "budgets/<int:budget_id>/edit": Route("/budgets/{budget_id}/edit", ("tenant={slug}",)),
@@ -212,7 +219,6 @@ PEOPLES_ROUTES = {
     "forecast/file": Route(
         "/forecast/file",
         tuple(
-    "budgets/file": Route("/budgets/file", ("tenant={slug}", "tenant={slug}&format=xlsx")),
             f"environment=all&by=feature&table={table}" for table in ("days", "parts", "record", "events", "budgets")
         ),
     ),
