@@ -8,6 +8,7 @@ import warnings
 from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.signals import beat_init, task_success, worker_init
+from kombu.transport.redis import Channel
 
 from finops.environment import load_environment
 from finops.schedule import TIMETABLE
@@ -17,6 +18,10 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 # They load every view, which takes a second, and Celery does not mind what they say.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+
+# When Redis goes away, tasks under way are not put back by hand: that ends the worker (kombu 5.7). Whatever they do is
+# knocked at again by beat.
+Channel.do_restore = False
 
 load_environment()
 app = Celery("finops")
