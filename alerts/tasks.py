@@ -13,10 +13,12 @@ from alerts.deliveries import deliver_due, send_outgoing
 from alerts.evaluation import evaluate_budgets
 from alerts.forecasts import make_forecasts_due
 from billing.job_runs import claim_slot, find_last_slot, forget_slots, record_run
+from billing.selectors.state import are_rollups_behind
 
 EVALUATE_JOB = "evaluate budgets"
 SLOTS_KEPT = timedelta(days=7)
 HOUR_SETTLES = timedelta(minutes=5)
+ROLLUPS_SETTLE = timedelta(minutes=1)
 WATCH_SECONDS_MAX = 1_800
 FORECASTS_SECONDS_MAX = 3 * 3600
 DELIVER_SECONDS_MAX = 20
@@ -30,10 +32,10 @@ def evaluate_every_budget() -> None:
     since = find_last_slot(job=EVALUATE_JOB)
     if not claim_slot(job=EVALUATE_JOB, slot=slot, now=now):
         return
+    has_all = not are_rollups_behind(before=now - ROLLUPS_SETTLE)
     done = evaluate_budgets(now=now, since=since)
     result = f"{done.windows} windows, {done.changed} changed, {done.opened} alerts opened, {done.resolved} resolved"
-    record_run(job=EVALUATE_JOB, slot=slot, result=result)
-    forget_slots(job=EVALUATE_JOB, before=slot - SLOTS_KEPT)
+    _record(EVALUATE_JOB, slot, result, has_all=has_all)
 
 
 @shared_task(name="alerts.deliver")
@@ -61,8 +63,15 @@ def _watch(job: str, work: Callable[..., Told], *, slot: datetime, now: datetime
     """One slot once, however many beats knock."""
     since = find_last_slot(job=job)
     if (since is None or since < slot) and claim_slot(job=job, slot=slot, now=now):
-        record_run(job=job, slot=slot, result=str(work(now=now, since=since)))
-        forget_slots(job=job, before=slot - SLOTS_KEPT)
+        has_all = not are_rollups_behind(before=now - ROLLUPS_SETTLE)
+        _record(job, slot, str(work(now=now, since=since)), has_all=has_all)
+
+
+def _record(job: str, slot: datetime, result: str, *, has_all: bool) -> None:
+    """Keep a run as done; one that saw rollups without all that was booked is not: the next one looks as far back."""
+    if has_all:
+        record_run(job=job, slot=slot, result=result)
+    forget_slots(job=job, before=slot - SLOTS_KEPT)
 
 
 @shared_task(name="alerts.make_forecasts", soft_time_limit=FORECASTS_SECONDS_MAX, time_limit=FORECASTS_SECONDS_MAX + 60)

@@ -47,6 +47,18 @@ def get_rollup_lag(*, tenant_id: int | None = None, using: str = "default") -> R
         return RollupLag(*cursor.fetchone())
 
 
+HAS_OLD_WORK_SQL = """
+    SELECT EXISTS (SELECT FROM outbox
+                   WHERE topic = 'rollup' AND tries < %(tries_max)s AND recorded_at < %(before)s)"""
+
+
+def are_rollups_behind(*, before: datetime, using: str = "reader") -> bool:
+    """Whether something of any tenant that was booked before that waits for its rollup; what was given up does not."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(HAS_OLD_WORK_SQL, {"before": before, "tries_max": TRIES_MAX})
+        return cursor.fetchone()[0]
+
+
 GET_LAST_RUN_SQL = """
     SELECT slot, finished_at, result FROM job_run
     WHERE job = %(job)s AND finished_at IS NOT NULL
