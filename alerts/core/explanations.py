@@ -22,7 +22,7 @@ ALWAYS = ("price", "volume", "mix")  # the others only where they are something
 MOVERS_MAX = 3  # of each dimension; all others are one
 LITTLE = 100  # who moved less than this part of the impact is one of the others, but for the first
 NAMES_MAX = 2
-TIMES_WHOLE_FROM = 10
+WHOLE_FROM = 10
 ROUNDING = 1_000  # a step of less than this part of the impact is none that one would name
 PERCENT = "\N{NARROW NO-BREAK SPACE}%"
 NO_FEATURE = "what names no feature"
@@ -192,7 +192,7 @@ class _Words:
             before, after = (sum(use.count(names) for use in uses.values()) for uses in (self.usual, self.then))
             if before > 0 and self.stretch > 0:
                 times = float(after / (before * self.stretch))
-                told.append(f"{times:,.{0 if times >= TIMES_WHOLE_FROM else 1}f} times the {word}")
+                told.append(f"{times:,.{0 if times >= WHOLE_FROM else 1}f} times the {word}")
         return told
 
     def _describe_kinds(self, amount: int) -> str:
@@ -201,12 +201,12 @@ class _Words:
         return f"{'dearer' if amount > 0 else 'cheaper'} kinds of calls"
 
     def _describe_share(self, part: Sequence[str], whole: Sequence[str], words: str) -> str:
-        """By whole percents; '' where they do not tell it."""
+        """By percents, with a decimal below ten; '' where they do not tell it."""
         shares = []
         for uses in (self.usual, self.then):
             counted = sum(use.count(whole) for use in uses.values())
-            share = sum(use.count(part) for use in uses.values()) / counted if counted > 0 else 0
-            shares.append(f"{share * 100:.0f}{PERCENT}")
+            percent = sum(use.count(part) for use in uses.values()) * 100 / counted if counted > 0 else 0
+            shares.append(f"{percent:.{0 if percent >= WHOLE_FROM or not percent else 1}f}{PERCENT}")
         return words.format(*shares) if shares[0] != shares[1] else ""
 
     def _name_only_in(self, uses: Mapping[Kind, Use], others: Mapping[Kind, Use], one: str, several: str) -> str:

@@ -118,6 +118,7 @@ def make_chart_data(facts: Facts, rows: Sequence[PointRow], *, timezone: str) ->
     return {
         "days": [row.point.at.date().isoformat() for row in rows],
         "labels": [row.label for row in rows],
+        "is_range": True,
         "ticks": _list_ticks(facts, rows, zone=ZoneInfo(timezone)),
         "series": [
             {

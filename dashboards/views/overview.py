@@ -106,12 +106,13 @@ def show_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
 @require_safe
 @member_required
 def export_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
-    """A table of the page as a file: `table` is a dimension, days, changes or savings, `format` csv or xlsx."""
+    """A table of the page as a file: `table` is a dimension, days, ahead, changes or savings, `format` csv or xlsx."""
     now = timezone.now()
     period, environment, _ = _read_address(request, seat, now=now)
     overview = _read_overview(request, seat, period, environment)
     name = request.GET.get("table", "")
-    heading, rows = _list_table(overview, name)
+    month_end = _read_month_end(seat, period, environment, now=now) if name == "ahead" else None
+    heading, rows = _list_days_ahead(month_end) if month_end else _list_table(overview, name)
     facts = make_facts(
         tenant=seat.tenant.slug, timezone=seat.tenant.timezone, environment=environment, period=period
     ) | {
@@ -171,6 +172,14 @@ def _read_overview(request: HttpRequest, seat: Seat, period: Period, environment
         sort=_read_sort(request),
         all_lines=request.GET.get("rows") == ALL_LINES,
     )
+
+
+def _list_days_ahead(month_end: MonthEnd) -> tuple[list[str], Iterable[list[object]]]:
+    rest = month_end.rest
+    return ["day", "low", "expected", "high"], [
+        *([day.day.isoformat(), day.low, day.expected, day.high] for day in month_end.days),
+        ["From today on", rest.low, rest.expected, rest.high],
+    ]
 
 
 def _list_table(overview: Overview, name: str) -> tuple[list[str], Iterable[list[object]]]:

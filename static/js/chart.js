@@ -56,18 +56,19 @@ const makeBars = (series, paper) => {
   };
 };
 
-// A band between two ends, and the path of what is expected in it.
+// Two ends, as a band or, where bars stand in it, as dashes; and the path of what is expected between them.
 const makeForecast = () => {
   const read = (end) => data.forecast[end].map((amount) => (amount === null ? null : Number(amount)));
-  const band = { type: "scatter", mode: "lines", x: names, line: { width: 0 }, hoverinfo: "skip" };
-  const fill = { fill: "tonexty", fillcolor: readColor("other") };
+  const dashes = { width: 1, dash: "dot", shape: "hvh", color: readColor("ink") };
+  const end = { type: "scatter", mode: "lines", x: names, line: data.is_range ? dashes : { width: 0 }, hoverinfo: "skip" };
+  const fill = data.is_range ? {} : { fill: "tonexty", fillcolor: readColor("other") };
   const expected = read("expected");
   return [
-    { ...band, y: read("low") },
-    { ...band, ...fill, y: read("high") },
+    { ...end, y: read("low") },
+    { ...end, ...fill, y: read("high") },
     {
       type: "scatter",
-      mode: "lines+markers",
+      mode: data.is_range ? "none" : "lines+markers",
       name: "expected",
       x: names,
       y: expected,
@@ -129,7 +130,7 @@ const makeLayout = (paper) => {
       linecolor: readColor("cast"),
     },
     yaxis: {
-      side: "right",
+      side: data.is_range ? "left" : "right", // an episode's bars stand on the right
       fixedrange: true,
       tickmode: "array",
       tickvals: chooseTicks(),

@@ -80,6 +80,31 @@ def test_one_episode_over_hours_grows_and_ends_after_six_quiet_ones(acme):
     assert list_alerts(acme, "hourly_spike")[0].state == "resolved"
 
 
+def test_an_episode_is_about_its_worst_hour_and_its_cause_is_that_of_all_of_them(acme):
+    for hour, (cost, user) in enumerate((("30", "u9"), ("50", "u9"), ("20", "u8"))):
+        book(acme, [make_entry(time=NOON + hour * HOUR, cost=cost, user_ref=user, feature="agent", model="gpt-5")])
+        watch_hours(now=at(hour))
+    (alert,) = list_alerts(acme, "hourly_spike")
+    assert alert.title.startswith("This hour cost 50.00 USD")
+    assert alert.facts["anomaly"]["actual"] == "50.000000000000"
+    assert alert.facts["sentence"].startswith(alert.title) and "above all as something new" in alert.facts["sentence"]
+    # 100 came where one of each hour was expected of u1: all of the impact is new, and by two users.
+    assert alert.impact == Decimal("97")
+    users = [
+        (mover["value"], Decimal(mover["expected"]), Decimal(mover["actual"]))
+        for mover in alert.facts["movers"]
+        if mover["dimension"] == "user"
+    ]
+    assert users == [("u9", 0, 80), ("u8", 0, 20), ("", 3, 0)]
+    parts = {part["name"]: Decimal(part["amount"]) for part in alert.facts["parts"]}
+    assert parts == {"price": 0, "volume": 0, "mix": 0, "new": 100, "ended": -3}
+    # Each of the 48 hours has its range, as it is judged; the last three lie above theirs.
+    points = alert.facts["points"]
+    assert len(points) == 48 and all("high" in point for point in points)
+    above = [Decimal(point["actual"]) > Decimal(point["high"]) for point in points]
+    assert above == [False] * 45 + [True] * 3
+
+
 def test_a_part_is_not_told_by_itself_while_the_whole_goes_on(acme):
     # A feature beside it makes the chat's hour less than half an hour of all: at first, and then no more.
     book(acme, make_hours(start=NOON - 15 * DAY, end=NOON, cost="2", feature="chat", model="m-2"))

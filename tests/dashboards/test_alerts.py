@@ -11,7 +11,7 @@ from alerts.channels import create_channel, list_channels
 from alerts.core.channels import read_terms
 from alerts.core.facts import Expected, Facts, Figure, Mover, Part, Point
 from alerts.deliveries import claim_tenants_deliveries, finish_delivery
-from alerts.episodes import open_alert
+from alerts.episodes import open_alert, resolve_alert
 from alerts.inbox import get_alert, list_deliveries
 from alerts.senders import Outcome
 from alerts.senders.outgoing import make_link as make_message_link
@@ -83,6 +83,12 @@ def test_the_inbox_has_the_worst_first_and_the_navigation_says_how_many_wait(own
     assert '<b>3<span class="hidden-text"> open</span></b>' in get_page(owner, "/budgets")
 
 
+def test_thresholds_that_one_alert_tells_stand_in_its_history(owner, acme):
+    alert_id = open_one(acme, rule="budget", noted={"thresholds": "50 80 100"})
+    page = get_page(owner, f"/alerts/{alert_id}")
+    assert "<b>Opened</b>: it reached 50, 80 and 100 percent of its limit at once" in page
+
+
 def test_the_overview_says_what_waits_where_something_was_booked(owner, acme):
     publish_test_rates()
     book(acme, {"feature": "chat", "time": datetime.now(UTC)})
@@ -110,6 +116,17 @@ def test_the_inbox_is_filtered_by_its_address(owner, acme, query, titles):
     assert found or "No alert fits." in page
 
 
+def test_what_is_lately_over_stands_below_what_waits_unless_something_else_is_asked_for(owner, acme):
+    now = datetime.now(UTC)
+    for number, days in enumerate((1, 20)):
+        alert_id = open_one(acme, title=f"Over for {days}", episode=str(number), now=now - timedelta(days=days))
+        resolve_alert(tenant_id=acme.id, alert_id=alert_id, now=now)
+    page = get_page(owner, "/alerts")
+    [table] = read_tables(page)
+    assert len(table) == 2 and table[1][0].startswith("Over for 1") and "1 alert that is over" in page
+    assert "Lately over" not in get_page(owner, "/alerts?state=open")
+
+
 @pytest.mark.parametrize("query", ["state=odd", "severity=odd", "cursor=5", "cursor=x", "q=%00"])
 def test_an_address_that_asks_for_nothing_known_is_refused(owner, query):
     assert owner.get(f"/alerts?{query}").status_code == 400
@@ -124,6 +141,7 @@ def test_an_episode_shows_what_was_expected_who_moved_and_leads_to_its_rows(owne
     assert movers[2][0].startswith("ann") and movers[-1][1:4] == ["90.00", "185.70", "+95.70"]
     assert [row[-1] for row in movers[2:4]] == ["84.3 %", "15.7 %"]  # 80.70 and 15.00 of 95.70
     assert figures == [["Spent", "$185.70"]]
+    assert movers[1] == ["By user"] and movers[-1][0] == "Total" and parts[-1][:2] == ["Impact", "+95.70"]
     assert parts[1] == ["Volume", "+95.70", "7 times the calls"]
     assert "Both tables add up to the impact, <data" in page
     link = re.search(r'href="(/ledger\?[^"]+)"[^>]*>Ledger rows', page)[1].replace("&amp;", "&")

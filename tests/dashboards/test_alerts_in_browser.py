@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from alerts.channels import create_channel, send_test
 from alerts.core.channels import read_terms
-from alerts.episodes import open_alert
+from alerts.episodes import open_alert, resolve_alert
 from alerts.inbox import get_alert
 from tests.browsing import PHONE, WIDE, list_too_wide, list_violations, wait_for_chart
 from tests.dashboards.pages import sign_in
@@ -32,6 +32,8 @@ def fill(tenant):
     create_channel(read_terms(quiet), tenant_id=tenant.id, actor="person 1", now=now)
     send_test(tenant_id=tenant.id, channel_id=channel.id, actor="person 1", now=now)
     given = {"tenant_id": tenant.id, "rule": "hourly_spike", "scope": {"feature": "chat"}, "now": now}
+    over = open_alert(**given, episode="0", severity="info", title="Over by now", facts={}, impact=None)
+    resolve_alert(tenant_id=tenant.id, alert_id=over, now=now)
     open_alert(**given, episode="1", severity="critical", title="feature-with-a-name-" * 8, facts={}, impact=None)
     return open_alert(**given, episode="2", severity="high", title="Chat cost 2.1 times its usual day", facts=FACTS,
                       impact=FACTS.expected.actual), channel.id  # fmt: skip

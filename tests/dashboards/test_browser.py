@@ -8,11 +8,13 @@ from playwright.sync_api import expect
 
 from alerts.budgets import create_budget, list_budgets
 from alerts.core.budgets import read_terms
+from alerts.decisions import count_decision
 from billing.reratings import list_jobs
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
 from ledger.selectors import EntryFilters, list_entries
 from tenants.people import create_user
+from tenants.scope import tenant_scope
 from tests.browsing import (
     LIST_WEIGHTS,
     PAGE_BYTES_MAX,
@@ -54,6 +56,9 @@ def acme(chromium, django_db_setup, django_db_blocker):
         whole, _ = create_budget(read_terms(terms | {"name": "Everything"}), **made)
         below = {"name": names[0], "scope": {"feature": names[0]}, "amount": "0.001", "parent": whole.id}
         create_budget(read_terms(terms | below), **made)
+        with tenant_scope(tenant.id):
+            for decision in ("allow", "throttle", "deny"):
+                count_decision(tenant_id=tenant.id, budget_id=whole.id, decision=decision)
         return tenant
 
 
@@ -90,6 +95,8 @@ def list_pages(tenant):
         "/rates/aliases",
         "/find?q=nothing",
         "/budgets",
+        "/budgets?sort=used&state=spent",
+        "/budgets?q=nothing",
         *(f"/budgets/{budget.id}" for budget in list_budgets(tenant_id=tenant.id)),
         "/nowhere",
     ]

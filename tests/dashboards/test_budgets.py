@@ -1,5 +1,7 @@
 """The pages of budgets: how each stands, its course, the form with every problem at once, and the trial on the past."""
 
+import csv
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,12 +10,14 @@ import pytest
 from django.test.utils import CaptureQueriesContext
 
 from alerts.budgets import list_budgets
-from alerts.core.budgets import Action
+from alerts.core.budgets import Action, RequestLimits
+from alerts.decisions import count_decision
 from alerts.evaluation import evaluate_budgets
 from billing.rollups import apply_batches
+from tenants.scope import tenant_scope
 from tests.alerts.budgets import CHAT, create
 from tests.dashboards.bookings import book
-from tests.dashboards.pages import get_page, read_tables, sign_in
+from tests.dashboards.pages import get_page, read_tables, read_workbook, sign_in
 from tests.factories import make_tenant, publish_test_rates
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -92,6 +96,77 @@ def test_a_budget_tells_its_course_its_children_its_alerts_and_its_past(acme, ow
     spend(acme, 2, days_ago=3)
     past = next(table for table in read_tables(get_page(owner, f"/budgets/{chat.id}")) if table[0][0] == "Day")
     assert [(row[1], row[3]) for row in past[1:]][-1] == ("0.00950", "95 %")
+
+
+def test_checks_held_back_are_told_on_the_list_and_by_the_hour_or_day(acme, owner):
+    everything, chat = make_budgets(acme)
+    with tenant_scope(acme.id):
+        for decision in ("allow", "throttle", "throttle", "deny"):
+            count_decision(tenant_id=acme.id, budget_id=chat.id, decision=decision)
+        count_decision(tenant_id=acme.id, budget_id=everything.id, decision="warn")
+    [table] = read_tables(get_page(owner, "/budgets"))
+    assert "1 call denied, 2 slowed down" in table[2][6] and "slowed" not in table[1][6]
+    html = get_page(owner, f"/budgets/{chat.id}")
+    by_hour = next(table for table in read_tables(html) if table[0][0] == "Hour" and table[0][-1] == "Denied")
+    assert by_hour[1][1:] == by_hour[-1][1:] == ["1", "0", "2", "1"]
+    by_day = read_tables(get_page(owner, f"/budgets/{everything.id}"))
+    [checks] = [table for table in by_day if table[0][-1] == "Denied"]
+    assert checks[0][0] == "Day" and checks[-1] == ["Total", "0", "1", "0", "0"]
+
+
+def test_what_is_suggested_stands_beside_the_checks(acme, owner):
+    suggests = (Action(40, "actual", "suggest", "luna-mini"), Action(90, "actual", "suggest", "luna-nano"))
+    spend(acme, 1)  # 0.00475 of 0.01
+    budget = create(acme, CHAT, amount=Decimal("0.01"), rollover=False, now=MADE, actions=suggests)
+    text = re.sub(r"<[^>]+>", "", get_page(owner, f"/budgets/{budget.id}"))
+    assert "From 40 % on luna-mini is suggested with whatever else is answered: it is now." in text
+    assert "From 90 % on luna-nano is suggested with whatever else is answered: not yet." in text
+    assert "No caller has asked" in text
+    told = create(acme, CHAT, name="Told", per_request=RequestLimits(), rollover=False, now=MADE, actions=NOTIFY)
+    assert "It only tells: no call is held back by it." in get_page(owner, f"/budgets/{told.id}")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["Everything", "Chat a day"]),
+        ("q=FEATURE+chat", ["Chat a day"]),
+        ("window=month", ["Everything"]),
+        ("state=spent", ["Chat a day"]),
+        ("sort=used", ["Chat a day", "Everything"]),
+        ("window=year", []),
+    ],
+)
+def test_the_list_is_what_its_address_asks_for_and_its_file_has_just_that(acme, query, names):
+    make_budgets(acme)
+    client = sign_in(acme)
+    html = get_page(client, f"/budgets?{query}")
+    rows = [row for table in read_tables(html) for row in table[1:]]
+    shown = [next(name for name in ("Everything", "Chat a day") if row[0].startswith(name)) for row in rows]
+    assert shown == names and ("No budget fits." in html) == (not names)
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/budgets/file?{query}").content.decode())))
+    assert [row["budget"] for row in rows] == names
+    sheet = read_workbook(client, f"/budgets/file?{query}&format=xlsx")["Figures"]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == names
+
+
+def test_a_file_of_budgets_has_every_digit_and_says_what_it_is_of(acme):
+    make_budgets(acme)
+    client = sign_in(acme)
+    row = list(csv.DictReader(io.StringIO(client.get("/budgets/file").content.decode())))[1]
+    assert (row["budget"], row["parent"], row["spent"], row["limit"]) == (
+        "Chat a day", "Everything", "0.019000000000", "0.010000",
+    )  # fmt: skip
+    assert (row["used_percent"], row["stands"], row["checks_denied"]) == ("190", "used up", "0")
+    about = dict(read_workbook(client, "/budgets/file?state=spent&format=xlsx")["About"].iter_rows(values_only=True))
+    assert about["Filters"] == "state=spent" and about["Address"].endswith("/budgets?state=spent")
+    assert about["Period"] == "the window that goes on, of each budget"
+
+
+@pytest.mark.parametrize("query", ["window=decade", "state=odd", "sort=odd", "q=%00"])
+def test_an_address_that_asks_for_nothing_known_is_refused(acme, query):
+    client = sign_in(acme)
+    assert {client.get(f"{path}?{query}").status_code for path in ("/budgets", "/budgets/file")} == {400}
 
 
 def test_a_budget_is_made_with_a_form(acme, owner):

@@ -348,5 +348,16 @@ def test_the_month_that_goes_on_tells_what_it_is_expected_to_end_at(acme, monkey
     # 0.00475 USD a day: seven days before today, and twelve with today.
     assert "0.09025" in read_figures(html) and "Expected by 30 November" in html
     assert "<dt>Saved by cache</dt>" not in html
+    # The bars go on with a band up to the month's end, and the table with them: today as a whole, and eleven days.
+    [table] = [table for table in read_tables(html) if table[0] == ["Day", "Low", "Expected", "High"]]
+    assert [row[0] for row in table[1:3]] == ["19 Nov Thu", "20 Nov Fri"] and len(table) == 14
+    assert {row[2] for row in table[1:-1]} == {"0.00475"} and table[-1][0::2] == ["From today on", "0.0570"]
+    data = json.loads(re.search(r'id="chart-data" type="application/json">(.*?)</script>', html)[1])
+    assert (len(data["days"]), data["days"][-1]) == (30, "2026-11-30")
+    assert all(len(amounts) == 30 for amounts in [data["series"][0]["amounts"], *data["forecast"].values()])
+    assert data["forecast"]["expected"][17:19] == [None, "0.00475"]
+    rows = sign_in(acme).get("/overview/file?table=ahead").content.decode().splitlines()
+    assert rows[0] == "day,low,expected,high" and rows[1].startswith("2026-11-19,") and len(rows) == 14
     earlier = get_page(sign_in(acme), f"/?{NOVEMBER.replace('19', '18')}")
-    assert "Expected by" not in earlier
+    assert "Expected by" not in earlier and "From today on" not in earlier
+    assert sign_in(acme).get(f"/overview/file?table=ahead&{NOVEMBER.replace('19', '18')}").status_code == 400

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from dashboards.models import SavedView
 from tenants.scope import tenant_scope
+from tests.alerts.budgets import create
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import get_page, sign_in
 from tests.factories import make_tenant
@@ -48,6 +49,14 @@ def test_every_page_of_figures_keeps_its_own_views(acme, page):
     assert f'<a href="{answer["Location"].replace("&", "&amp;")}">Chat aside</a>' in html
     other = "/explore" if page != "explore" else "/ledger"
     assert "Chat aside" not in get_page(client, other)
+
+
+def test_budgets_keep_views_too_without_what_was_done_last(acme):
+    client = sign_in(acme, role="owner")
+    create(acme)
+    answer = save(client, page="budgets", query="window=month&sort=used&done=created")
+    assert answer["Location"] == "/budgets?window=month&sort=used"
+    assert '<a href="/budgets?window=month&amp;sort=used">Chat aside</a>' in get_page(client, "/budgets")
 
 
 def test_a_colleague_opens_a_view_that_is_shared_and_no_other(acme):
