@@ -6,6 +6,7 @@ from api.views.alert_channels import AlertChannelDetail, AlertChannels, AlertCha
 from api.views.alert_deliveries import AlertDeliveryDetail, AlertDeliveryRetry
 from api.views.alerts import AlertDetail, Alerts, AlertStep
 from api.views.anomalies import Anomalies
+from api.views.audit_bundles import AuditBundle, AuditEntries, AuditVerifier
 from api.views.audit_checkpoints import CheckpointOfSize, Consistency, LogCheckpoint, NewestCheckpoint
 from api.views.audit_log import AuditLog
 from api.views.audit_proofs import BatchReceipt, EntryProofs
@@ -60,6 +61,9 @@ urlpatterns = [
     path("v1/entries/<str:entry_id>", Entry.as_view(), name="get_entry"),
     path("v1/audit/statement", AuditStatement.as_view(), name="get_statement"),
     path("v1/audit/log", AuditLog.as_view(), name="list_acts"),
+    path("v1/audit/bundle", AuditBundle.as_view(), name="get_bundle"),
+    path("v1/audit/entries", AuditEntries.as_view(), name="list_month_entries"),
+    path("v1/audit/verifier", AuditVerifier.as_view(), name="get_verifier"),
     path("v1/audit/checkpoint", NewestCheckpoint.as_view(), name="get_newest_checkpoint"),
     path("v1/audit/checkpoint/<int:size>", CheckpointOfSize.as_view(), name="get_checkpoint"),
     path("v1/audit/consistency", Consistency.as_view(), name="prove_consistency"),

@@ -16,6 +16,7 @@ from django.db import connections
 from psycopg import sql
 
 from audit.sealed_months import SealedMonth, name_period
+from billing.selectors.rate_versions import list_content_hashes
 from ledger.core.merkle import hash_leaf
 from ledger.core.rows import encode_row, rebuild_entry, write_place
 from ledger.selectors import ENTRY_COLUMNS
@@ -84,6 +85,15 @@ def read_rows(
             entry = dict(zip(ENTRY_COLUMNS, row, strict=True))
             rows.setdefault(entry["batch_id"], []).append(_write_row(entry, month, hashes))
     return {batch_id: own for batch_id, own in rows.items() if any(row.is_of_month for row in own)}
+
+
+def list_leaves(month: SealedMonth, *, using: str = "default") -> Iterator[MonthRow]:
+    """Every row of the month, in the order of the tree."""
+    hashes = list_content_hashes()
+    for batches in list_batches(month, using=using):
+        rows = read_rows(month, batches, hashes, using=using)
+        for batch in batches:
+            yield from (row for row in rows.get(batch.batch_id, ()) if row.is_of_month)
 
 
 def list_strays(month: SealedMonth, hashes: Mapping[int, str], *, using: str = "default") -> Iterator[MonthRow]:

@@ -1,0 +1,141 @@
+"""GET /v1/audit/bundle, /v1/audit/entries, /v1/audit/verifier: a month's evidence, to be checked without us."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from django.http import FileResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from api.downloads import answer_download
+from api.parameters import Parameter, read_query, read_text
+from api.problems import Problem
+from api.schema import describe_call
+from audit.bundles import VERIFIER, locate_verifier
+from audit.core.statement import PeriodRefused, read_period
+from audit.entries import list_leaves
+from audit.exports import open_bundle
+from audit.sealed_months import PeriodEmpty, PeriodUnsealed, SealedMonth, find_sealed_month
+from tenants.selectors import get_tenant_by_id
+
+PIECE_BYTES = 1 << 18
+PARAMETERS = (
+    Parameter(
+        "period",
+        read_text,
+        "A calendar month in UTC, as 2026-10, that has begun.",
+        {"type": "string", "pattern": r"^\d{4}-\d\d$"},
+        is_required=True,
+    ),
+)
+FILE = {"type": "string", "format": "binary"}
+
+
+class AuditBundle(APIView):
+    required_scope = "audit"
+
+    @describe_call(
+        operation_id="get_bundle",
+        summary="The evidence archive of a month",
+        description="A ZIP of rows, receipts, proofs, price lists, statement and verifier ([proof.md](proof.md)). The "
+        "same bytes each time, for some hours from one file: `Range` and `If-None-Match` are taken, the entity tag is "
+        "its SHA-256.",
+        tag="audit",
+        scope=required_scope,
+        parameters=PARAMETERS,
+        answers={(200, "application/zip"): FILE},
+        problems=["period_empty", "period_unsealed"],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        values = read_query(request.query_params, PARAMETERS)
+        month = require_month(tenant_id=request.auth.tenant_id, period=values["period"])
+        file = open_bundle(month)
+        return answer_download(
+            request,
+            file.content,
+            name=file.name,
+            content_type="application/zip",
+            size=file.size,
+            sha256=file.sha256,
+        )
+
+
+class AuditEntries(APIView):
+    required_scope = "audit"
+
+    @describe_call(
+        operation_id="list_month_entries",
+        summary="Every row of a month with its leaf",
+        description='JSON Lines, in the order of the tree: `{"leaf": …, "row": …}`, the row byte for byte as it was '
+        "hashed ([proof.md](proof.md)).",
+        tag="audit",
+        scope=required_scope,
+        parameters=PARAMETERS,
+        answers={(200, "application/jsonl"): FILE},
+        problems=["period_empty", "period_unsealed"],
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        values = read_query(request.query_params, PARAMETERS)
+        month = require_month(tenant_id=request.auth.tenant_id, period=values["period"])
+        headers = {
+            "Cache-Control": "private, no-cache",
+            "Content-Disposition": f'attachment; filename="entries-{month.name}.jsonl"',
+        }
+        return StreamingHttpResponse(_write_lines(month), content_type="application/jsonl", headers=headers)
+
+
+def _write_lines(month: SealedMonth) -> Iterator[bytes]:
+    """The lines in pieces of some PIECE_BYTES; nothing is held between two of them."""
+    lines: list[bytes] = []
+    size = 0
+    for row in list_leaves(month):
+        line = b'{"leaf":"%s","row":%s}\n' % (row.leaf.hex().encode(), row.data)
+        lines.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield b"".join(lines)
+            lines, size = [], 0
+    yield b"".join(lines)
+
+
+class AuditVerifier(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    @describe_call(
+        operation_id="get_verifier",
+        summary="The program that checks an evidence archive",
+        description="One Python file that needs nothing but Python 3.9: no network, no database, no other package.",
+        tag="audit",
+        needs_key=False,
+        answers={(200, "text/x-python"): {"type": "string"}},
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        read_query(request.query_params, ())
+        file = locate_verifier().open("rb")
+        return FileResponse(file, as_attachment=True, filename=VERIFIER, content_type="text/x-python; charset=utf-8")
+
+
+def require_month(*, tenant_id: int, period: str) -> SealedMonth:
+    """The tenant's month as it is sealed. Raises Problem that says what it lacks."""
+    now = timezone.now()
+    tenant = get_tenant_by_id(tenant_id)
+    assert tenant is not None  # it has a key
+    try:
+        return find_sealed_month(tenant=tenant, period=_read_period(period), now=now)
+    except PeriodEmpty as error:
+        raise Problem("period_empty", f"{error}.") from error
+    except PeriodUnsealed as error:
+        raise Problem("period_unsealed", f"{error}. Ask again in a few seconds.", waiting=error.waiting) from error
+
+
+def _read_period(text: str) -> date:
+    try:
+        return read_period(text, now=timezone.now())
+    except PeriodRefused as refusal:
+        detail = f"{refusal}."
+        raise Problem(
+            "query_invalid", f"period: {detail}", problems=[{"field": "period", "detail": detail}]
+        ) from refusal
