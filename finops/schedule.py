@@ -31,6 +31,7 @@ TIMETABLE = {
     "look for anomalies of hours and days": _every("alerts.watch_hours", 60),
     "look at every budget": _every("alerts.evaluate_budgets", 60),
     "forecast months of tenants whose day is over": _every("alerts.make_forecasts", 600),
+    "compare seals with the ledger": _every("ledger.check_seals", 3600, queue="seal"),
     "make partitions ahead": _every("ledger.ensure_partitions", 3600),
     "drop minutes after 30 days": _daily("billing.prune_calls_minute", hour=1, minute=10),
     "drop rejected events after 30 days": _daily("billing.prune_rejected_events", hour=1, minute=20),

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from ledger.partitions import ensure_partitions
 from ledger.sealing import SEALER
-from ledger.sealing.rounds import seal_round
+from ledger.sealing.rounds import check_seals, seal_round
 
 SEAL_SECONDS_MAX = 20
 
@@ -26,6 +26,12 @@ def seal() -> None:
     give_way_at = time.monotonic() + SEAL_SECONDS_MAX
     while seal_round(now=timezone.now()).has_more and time.monotonic() < give_way_at:
         pass
+
+
+@shared_task(name="ledger.check_seals")
+def check_all_seals() -> None:
+    """What a round does not see: the batches of the last hours each hour, everything once a day."""
+    check_seals(now=timezone.now)
 
 
 @worker_shutdown.connect

@@ -39,6 +39,10 @@ class HeaderInvalid(ValueError):
     """Not a header of this version, or not that of the stored batch; the text says which."""
 
 
+class HeaderOutdated(HeaderInvalid):
+    """A header of a version from before there were seals: it cannot be sealed."""
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(BatchHeader).decode
 
@@ -79,9 +83,9 @@ def read_header(data: bytes) -> BatchHeader:
     try:
         header = _decode(data)
     except msgspec.DecodeError:
-        raise HeaderInvalid(_say_what_it_is(data)) from None
+        raise _explain(data) from None
     if header.v != BATCH_VERSION:
-        raise HeaderInvalid(_say_what_it_is(data))
+        raise _explain(data)
     periods = header.billing_periods
     if _encode(header) != data or list(periods) != sorted(periods):
         raise HeaderInvalid("the header is not written canonically")
@@ -91,14 +95,14 @@ def read_header(data: bytes) -> BatchHeader:
     return header
 
 
-def _say_what_it_is(data: bytes) -> str:
+def _explain(data: bytes) -> HeaderInvalid:
     try:
         version = msgspec.json.decode(data).get("v")
     except (msgspec.DecodeError, AttributeError):
         version = None
     if version == "tokenledger/batch/1":
-        return "its receipt is of version 1, from before there were seals: it cannot be sealed"
-    return f"the receipt signs no header of {BATCH_VERSION}"
+        return HeaderOutdated("its receipt is of version 1, from before there were seals: it cannot be sealed")
+    return HeaderInvalid(f"the receipt signs no header of {BATCH_VERSION}")
 
 
 def list_differing(header: BatchHeader, *, tenant_id: int, stored: Mapping[str, object]) -> list[str]:

@@ -18,7 +18,8 @@ NOBODY = 0  # the tenant of what concerns no single one
 class Alarm:
     """Something that the sealer refused and nobody has put right yet.
 
-    subject: `tree`, `batch <id>`, `key <id>`, `log`, `memory`; detail: a sentence.
+    subject: `tree`, `history` (of a tree, behind its edge), `batch <id>`, `key <id>`, `log`, `sealer`.
+    detail: in words.
     """
 
     tenant_id: int
@@ -34,22 +35,21 @@ READ_LATEST_SQL = """
     ORDER BY raised_at DESC LIMIT 1"""
 ADD_ALARM_SQL = """
     INSERT INTO seal_alarm (tenant_id, subject, raised_at, kind, detail, is_over)
-    VALUES (%(tenant_id)s, %(subject)s, greatest(%(raised_at)s::timestamptz, clock_timestamp()), %(kind)s, %(detail)s,
-            %(is_over)s)"""
+    VALUES (%(tenant_id)s, %(subject)s, clock_timestamp(), %(kind)s, %(detail)s, %(is_over)s)"""
 
 
-def raise_alarm(*, tenant_id: int, subject: str, kind: str, detail: str, now: datetime) -> None:
+def raise_alarm(*, tenant_id: int, subject: str, kind: str, detail: str) -> None:
     """Tell, once, for as long as the same is wrong with the same."""
-    _tell(tenant_id, subject, kind=kind, detail=detail, is_over=False, now=now)
+    _tell(tenant_id, subject, kind=kind, detail=detail, is_over=False)
 
 
-def end_alarm(*, tenant_id: int, subject: str, detail: str = "", now: datetime) -> None:
+def end_alarm(*, tenant_id: int, subject: str, detail: str = "") -> None:
     """Tell that it is over, if it was told that it is not. detail: by whom and why, where somebody decided it."""
-    _tell(tenant_id, subject, kind="", detail=detail, is_over=True, now=now)
+    _tell(tenant_id, subject, kind="", detail=detail, is_over=True)
 
 
-def _tell(tenant_id: int, subject: str, *, kind: str, detail: str, is_over: bool, now: datetime) -> None:
-    values = {"tenant_id": tenant_id, "subject": subject, "raised_at": now, "kind": kind, "detail": detail}
+def _tell(tenant_id: int, subject: str, *, kind: str, detail: str, is_over: bool) -> None:
+    values = {"tenant_id": tenant_id, "subject": subject, "kind": kind, "detail": detail}
     with tenant_scope(tenant_id, using=SEALER), connections[SEALER].cursor() as cursor:
         cursor.execute(READ_LATEST_SQL, values)
         latest = cursor.fetchone()
@@ -64,17 +64,17 @@ def _tell(tenant_id: int, subject: str, *, kind: str, detail: str, is_over: bool
 
 
 LIST_STANDING_SQL = """
-    SELECT subject
-    FROM (SELECT DISTINCT ON (subject) subject, is_over FROM seal_alarm
+    SELECT subject, kind
+    FROM (SELECT DISTINCT ON (subject) subject, kind, is_over FROM seal_alarm
           WHERE tenant_id = %(tenant_id)s ORDER BY subject, raised_at DESC) AS latest
     WHERE NOT is_over"""
 
 
-def list_standing(tenant_id: int) -> list[str]:
-    """The subjects of a tenant's alarms that are not over, for the sealer itself."""
+def list_standing(tenant_id: int) -> dict[str, str]:
+    """A tenant's alarms that are not over, kind by subject, for the sealer itself."""
     with tenant_scope(tenant_id, using=SEALER), connections[SEALER].cursor() as cursor:
         cursor.execute(LIST_STANDING_SQL, {"tenant_id": tenant_id})
-        return [subject for (subject,) in cursor.fetchall()]
+        return dict(cursor.fetchall())
 
 
 LIST_ALARMS_SQL = """

@@ -143,8 +143,15 @@ NO_ACTS = {
 NO_ACTS_BELOW = {"ledger.sealing.": SEALING}
 
 # What comes to acts by way of others that are walked themselves.
+SEALED = "walked where there are seals to decide about: tests/ledger/test_sealing_keys.py"
 IS_DEMO = re.compile(r"\.demo(_\w+)?\.")
 COMPOSED = {
+    "ledger.sealing.decisions.accept_key": SEALED,
+    "ledger.sealing.decisions.accept_log": SEALED,
+    "ledger.sealing.decisions.accept_memory": SEALED,
+    "ledger.sealing.decisions.accept_tree": SEALED,
+    "ledger.sealing.decisions.queue_missed": SEALED,
+    "ledger.sealing.rotation.replace_key": SEALED,
     "billing.reratings.jobs.work_jobs": "the job that somebody started: its end is an act",
 }
 

@@ -263,7 +263,9 @@ def test_the_sealer_adds_to_its_trees_and_touches_nothing_else(owner_connection)
     rows = owner_connection.execute(LIST_GRANTS_SQL, {"role": "tokenledger_sealer"}).fetchall()
     assert group_grants(rows) == SEALER_GRANTS
     columns = owner_connection.execute(LIST_COLUMN_GRANTS_SQL, {"role": "tokenledger_sealer"}).fetchall()
-    assert set(columns) == {("outbox", name, "UPDATE") for name in ("tries", "not_before", "last_error")}
+    assert set(columns) == {
+        ("tenant", "id", "SELECT"), *(("outbox", name, "UPDATE") for name in ("tries", "not_before", "last_error")),
+    }  # fmt: skip
 
 
 def test_nothing_is_granted_to_everybody(owner_connection):

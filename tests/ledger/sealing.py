@@ -85,6 +85,12 @@ class Tamperer:
                 self.change(table, f"INSERT INTO {table} SELECT * FROM kept_{table}")
                 self.connection.execute(f"DROP TABLE kept_{table}")
             _copy_memory(kept, memory)
+            # What was sealed meanwhile waits again.
+            self.connection.execute("""
+                INSERT INTO outbox (topic, tenant_id, batch_id, recorded_at, entry_count)
+                SELECT 'seal', tenant_id, batch_id, recorded_at, entry_count FROM ledger_batch
+                WHERE batch_id NOT IN (SELECT batch_id FROM seal_leaf)
+                  AND batch_id NOT IN (SELECT batch_id FROM outbox WHERE topic = 'seal')""")
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+REVOKE SELECT (id) ON tenant FROM tokenledger_sealer;
