@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from audit.core.prices import TOKENS, Part, Place, RowSums
 from audit.core.statement import (
+    Checkpoint,
     RateContent,
     Statement,
     add_up,
@@ -30,6 +31,7 @@ from billing.selectors import Quantities
 from billing.selectors.periods import sum_period
 from billing.selectors.rate_versions import read_rate_versions
 from billing.selectors.rates_in_parts import list_rates_in_parts
+from ledger.sealing.proofs import get_checkpoint_over
 from tenants.scope import reading_scope, tenant_scope
 from tenants.selectors import TenantInfo
 
@@ -124,6 +126,7 @@ def get_statement(*, tenant: TenantInfo, period: date, now: datetime, using: str
             period=period,
             acts=_count_acts(tenant.id, period, using=using),
             now=now,
+            checkpoint=_find_checkpoint(tenant.id, period, using=using),
         )
 
 
@@ -163,7 +166,7 @@ def read_contents(rate_version_ids: Iterable[int | None]) -> dict[int, RateConte
 
 def _read_sums(tenant_id: int, period: date, *, by_place: bool, using: str) -> Iterator[RowSums]:
     in_parts = list_rates_in_parts(using=using)
-    values = {**_name_period(tenant_id, period), "in_parts": list(in_parts)}
+    values = {**name_period(tenant_id, period), "in_parts": list(in_parts)}
     by_product, by_parts = (
         (SUM_ROWS_BY_PLACE_SQL, SUM_ROWS_IN_PARTS_BY_PLACE_SQL) if by_place else (SUM_ROWS_SQL, SUM_ROWS_IN_PARTS_SQL)
     )
@@ -173,7 +176,8 @@ def _read_sums(tenant_id: int, period: date, *, by_place: bool, using: str) -> I
             yield _charge_in_parts(each, in_parts[each.rate_version_id])
 
 
-def _name_period(tenant_id: int, period: date) -> dict[str, Any]:
+def name_period(tenant_id: int, period: date) -> dict[str, Any]:
+    """The parameters of a statement about a month's rows: nothing of it was booked long before, or used after it."""
     start, end = find_bounds(period)
     return {"tenant_id": tenant_id, "period": period, "booked_from": start - BOOKED_BEFORE, "end": end}
 
@@ -272,8 +276,28 @@ COUNT_ACTS_SQL = """
 
 def _count_acts(tenant_id: int, period: date, *, using: str) -> int:
     with connections[using].cursor() as cursor:
-        cursor.execute(COUNT_ACTS_SQL, _name_period(tenant_id, period))
+        cursor.execute(COUNT_ACTS_SQL, name_period(tenant_id, period))
         return cursor.fetchone()[0]
+
+
+# Whether all of the month's batches are sealed, and how many batches the tree had with the last of them.
+FIND_SEALED_SIZE_SQL = """
+    SELECT max(leaf_index) + 1, count(*) - count(leaf_index)
+    FROM (SELECT DISTINCT batch_id FROM ledger_entry
+          WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND recorded_at >= %(booked_from)s
+            AND charge_period_start < %(end)s) AS batch
+    LEFT JOIN seal_leaf AS leaf ON leaf.tenant_id = %(tenant_id)s AND leaf.batch_id = batch.batch_id"""
+
+
+def _find_checkpoint(tenant_id: int, period: date, *, using: str) -> Checkpoint | None:
+    """The smallest signed head over every batch of the month: what is booked later elsewhere does not change it."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(FIND_SEALED_SIZE_SQL, name_period(tenant_id, period))
+        size, waiting = cursor.fetchone()
+    signed = get_checkpoint_over(tenant_id=tenant_id, size=size, using=using) if size and not waiting else None
+    if signed is None:
+        return None
+    return Checkpoint(signed.origin, signed.size, signed.root.hex(), signed.signed_at, signed.key_id)
 
 
 # --- the same figures, found another way ---

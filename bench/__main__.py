@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench import anomalies, budgets, forecasts, ingest, memory, otlp, pricing, quota, rollups, watching
+from bench import anomalies, audit, budgets, forecasts, ingest, memory, otlp, pricing, quota, rollups, watching
 from bench.setting import describe_machine
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -14,7 +14,7 @@ def main() -> None:
     """Run the parts one after another; what a part measured is printed and kept even when a later one fails."""
     print("\n".join(describe_machine()))
     results = []
-    for part in (pricing, ingest, otlp, memory, rollups, budgets, quota, forecasts, anomalies, watching):
+    for part in (pricing, ingest, otlp, memory, rollups, budgets, quota, forecasts, anomalies, watching, audit):
         for result in part.run():
             results.append(result)
             print(

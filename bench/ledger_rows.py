@@ -110,6 +110,28 @@ def fill_waiting(url: str, tenant_ids: Sequence[int], *, rows: int, now: datetim
         )
 
 
+def fill_month(url: str, tenant_id: int, *, rows: int, start: datetime, end: datetime) -> None:
+    """Add `rows` of one tenant that were used and booked evenly between two moments of a month; none of them waits."""
+    batches = rows // BATCH_SIZE
+    statements = max(1, batches // BATCHES_PER_STATEMENT)
+    step = (end - start) / statements
+    works = [
+        {
+            "tenant_id": tenant_id,
+            "recorded_from": start + number * step,
+            "used_from": start + number * step,
+            "step": step / max(part, 1),
+            "spread": step / max(part, 1),
+            "batches": part,
+            "is_waiting": False,
+        }
+        for number in range(statements)
+        for part in [batches * (number + 1) // statements - batches * number // statements]
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda work: _fill(url, **work), works))
+
+
 def _fill(url: str, **values: object) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("SET LOCAL synchronous_commit = off")

@@ -1,5 +1,8 @@
 """GET /v1/audit/statement: what a month cost, line by line, as a file."""
 
+from datetime import date
+
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.request import Request
@@ -12,8 +15,10 @@ from api.schema import describe_call
 from audit.core.focus import CHARGEBACK, VIEWS
 from audit.core.statement import PeriodRefused, read_period
 from audit.files import FORMATS, FileRefused, make_statement_file
-from tenants.selectors import get_tenant_by_id
+from audit.rows import stream_rows
+from tenants.selectors import TenantInfo, get_tenant_by_id
 
+ROWS = "rows"
 PARAMETERS = (
     Parameter(
         "period",
@@ -24,9 +29,10 @@ PARAMETERS = (
     ),
     Parameter(
         "format",
-        read_choice(*FORMATS),
-        "Of the file. `focus` and `focus_parquet` are FOCUS 1.2 with the columns of 1.4.",
-        {"enum": list(FORMATS)},
+        read_choice(*FORMATS, ROWS),
+        "Of the file. `focus` and `focus_parquet` are FOCUS 1.2 with the columns of 1.4; `rows` are the ledger's rows "
+        "beneath the statement, as CSV.",
+        {"enum": [*FORMATS, ROWS]},
         default="csv",
     ),
     Parameter(
@@ -60,9 +66,12 @@ class AuditStatement(APIView):
         tenant = get_tenant_by_id(request.auth.tenant_id)
         assert tenant is not None  # it has a key
         try:
+            period = read_period(values["period"], now=now)
+            if values["format"] == ROWS:
+                return _answer_rows(tenant, period)
             file = make_statement_file(
                 tenant=tenant,
-                period=read_period(values["period"], now=now),
+                period=period,
                 format_name=values["format"],
                 view=values["view"],
                 now=now,
@@ -81,3 +90,12 @@ class AuditStatement(APIView):
             size=file.size,
             sha256=file.sha256,
         )
+
+
+def _answer_rows(tenant: TenantInfo, period: date) -> StreamingHttpResponse:
+    name = f"rows-{tenant.slug}-{period:%Y-%m}.csv"
+    return StreamingHttpResponse(
+        stream_rows(tenant_id=tenant.id, period=period),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
+    )

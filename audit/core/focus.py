@@ -8,12 +8,12 @@ https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec, tag v1.2; the col
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import Any
+from functools import lru_cache
 
 from audit.core.prices import NO_USAGE, REMAINDER, REPORTED, Part, RowSums, split_costs
 from audit.core.statement import (
@@ -183,6 +183,7 @@ def _make_row(
     category, frequency = _categorise(sums, part, section=section)
     is_correction = sums.charge_month != period
     cost_center = sums.place.cost_center or NO_COST_CENTER
+    line_id = identify_line(sums, part, period=period)
     row |= {
         "BillingPeriodStart": first,
         "BillingPeriodEnd": after,
@@ -196,7 +197,7 @@ def _make_row(
         "SubAccountId": cost_center,
         "SubAccountName": cost_center,
         "Tags": write_json({"environment": sums.place.environment, "feature": sums.feature}),
-        "InvoiceDetailId": identify_line(sums, part, period=period) if view == CHARGEBACK else None,
+        "InvoiceDetailId": line_id if view == CHARGEBACK else None,
         "x_Environment": sums.place.environment,
         "x_Feature": sums.feature,
         "x_LedgerRowCount": Decimal(part.rows),
@@ -204,7 +205,7 @@ def _make_row(
         "x_RateVersion": rate.content_hash if rate else None,
         "x_ContextTier": Decimal(sums.context_tier),
         "x_ServiceTier": sums.place.service_tier,
-        "x_StatementLine": identify_line(sums, part, period=period),
+        "x_StatementLine": line_id,
         "x_TokenType": part.meter,
     }
     if category in ("Usage", "Purchase"):
@@ -356,8 +357,7 @@ def _write_sku(sums: RowSums, part: Part) -> str:
     return write_json({name: value for name, value in details.items() if value})
 
 
-def write_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+write_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def _get_decimal(row: Row, column: str) -> Decimal:
@@ -375,9 +375,14 @@ def write_field(value: str | Decimal | datetime | None) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return _write_moment(value)
     if isinstance(value, Decimal):
         text = f"{value:f}"
         text = text.rstrip("0") if "." in text else f"{text}."
         return f"{text}0" if text.endswith(".") else text
     return value
+
+
+@lru_cache(maxsize=200)
+def _write_moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

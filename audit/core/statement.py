@@ -344,7 +344,10 @@ def identify_line(sums: RowSums, part: Part, *, period: date) -> str:
 
 def _hash_key(key: _Key) -> str:
     """16 hexadecimal digits of the SHA-256 of all that tells one line from another."""
-    return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(_encode_key(key).encode()).hexdigest()[:16]
+
+
+_encode_key = json.JSONEncoder(default=str).encode
 
 
 def _merge_lines(sums: Iterable[RowSums], rates: Mapping[int, RateContent], *, period: date) -> Iterator[StatementLine]:

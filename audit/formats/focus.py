@@ -3,9 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
 from typing import BinaryIO
 
-from audit.core.focus import COLUMNS, JSON, TEXT, Row, write_field
+from audit.core.focus import COLUMNS, Row, write_field
 from audit.formats.fields import guard_formula
 
 
@@ -14,9 +16,11 @@ def write_focus_csv(rows: Iterable[Row], out: BinaryIO) -> None:
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(
-            guard_formula(write_field(row[name])) if kind in (TEXT, JSON) else write_field(row[name])
-            for name, kind in COLUMNS.items()
-        )
+    writer.writerows([_write(row[name]) for name in COLUMNS] for row in rows)
     text.detach()
+
+
+def _write(value: str | Decimal | datetime | None) -> str:
+    if value is None:
+        return ""
+    return guard_formula(value) if isinstance(value, str) else write_field(value)

@@ -38,6 +38,14 @@ def test_each_format_is_a_file_with_its_name_its_size_and_its_hash(auditor, acme
         assert response.headers["Content-Disposition"] == f'attachment; filename="{filename}"'
 
 
+def test_the_rows_beneath_are_streamed(auditor, acme):
+    response = auditor.get(PATH, {**OCTOBER, "format": "rows"})
+    heading, *rows = read(response).decode().splitlines()
+    assert heading.startswith("kind,corrects,event_source") and heading.endswith(",leaf,batch_id,line")
+    assert len(rows) == 2
+    assert response.headers["Content-Disposition"] == f'attachment; filename="rows-{acme.slug}-2026-10.csv"'
+
+
 def test_its_total_is_that_of_the_costs_to_the_last_digit(auditor, acme):
     head = read(auditor.get(PATH, {**OCTOBER, "format": "jsonl"})).splitlines()[0].decode()
     assert f'"billed_cost":"{TWO_EVENTS}"' in head

@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 from openpyxl import load_workbook
 
+from audit import rows as audit_rows
 from audit.core.focus import CHARGEBACK, COLUMNS, PROVIDER
 from audit.core.focus_check import check_focus
 from audit.core.records import LINE_COLUMNS
@@ -259,3 +260,17 @@ def test_parquet_has_the_rows_of_the_csv_with_their_types(acme):
     for text, typed in zip(of_csv, of_parquet, strict=True):
         assert isinstance(typed["BilledCost"], Decimal) and typed["BilledCost"] == Decimal(text["BilledCost"])
         assert typed["ChargePeriodStart"].isoformat() == text["ChargePeriodStart"].replace("Z", "+00:00")
+
+
+# --- the rows themselves ---
+
+
+def test_the_rows_as_csv_are_all_of_the_month_with_every_digit(acme, monkeypatch):
+    monkeypatch.setattr(audit_rows, "ROWS_PER_PIECE", 7)  # 72 rows: ten pieces and a bit, with a new line inside one
+    written = read_csv(b"".join(audit_rows.stream_rows(tenant_id=acme.id, period=OCTOBER)))
+    statement = get_statement(tenant=acme, period=OCTOBER, now=NOW)
+    assert len(written) == statement.rows == len({(row["batch_id"], row["line"]) for row in written})
+    assert sum(Decimal(row["billed_cost"]) for row in written if row["billed_cost"]) == TOTAL
+    assert {"'=cmd|' /C calc'!A0", 'quoted "words", and\nlines', "検索 Ελληνικά"} <= {row["feature"] for row in written}
+    assert "'+1" in {row["cost_center"] for row in written}
+    assert b"".join(audit_rows.stream_rows(tenant_id=make_tenant("globex").id, period=OCTOBER)).count(b"\n") == 1

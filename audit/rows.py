@@ -1,0 +1,78 @@
+"""The rows beneath a statement as CSV, written by PostgreSQL itself: every column of the ledger, with every digit.
+
+They are read in pieces by their key, each piece a short transaction: however slowly somebody takes the file, nothing of
+the database is held for it, and memory holds one piece.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from django.db import connections
+from psycopg.sql import SQL, Composed, Identifier
+
+from audit.formats.fields import FORMULA_STARTS
+from audit.statements import name_period
+from ledger.selectors import ENTRY_COLUMNS
+from tenants.scope import reading_scope
+
+ROWS_PER_PIECE = 20_000
+NO_KEY = ("00000000-0000-0000-0000-000000000000", -1)
+
+# What somebody else may have written: a spreadsheet must not run it.
+TEXTS = frozenset((
+    "event_source", "event_id", "response_id", "environment", "feature", "user_ref", "cost_center", "customer_tier",
+    "session_id", "trace_id", "span_id", "parent_span_id", "operation", "provider", "model", "requested_model",
+    "service_tier", "region", "finish_reason", "prompt_hash", "pricing_reason",
+))  # fmt: skip
+# The place of a row stands last, so that the end of a piece says where the next one begins.
+COLUMNS = (*(name for name in ENTRY_COLUMNS if name not in ("tenant_id", "batch_id", "line")), "batch_id", "line")
+
+
+def _write_column(name: str) -> Composed:
+    if name in TEXTS:
+        return SQL("CASE WHEN ascii({0}) IN ({1}) THEN '''' || {0} ELSE {0} END AS {0}").format(
+            Identifier(name), SQL(", ").join(map(ord, FORMULA_STARTS))
+        )
+    if name == "leaf":
+        return SQL("encode(leaf, 'hex') AS leaf")
+    return SQL("{}").format(Identifier(name))
+
+
+COPY_ROWS_SQL = SQL("""COPY (
+    SELECT {columns} FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND recorded_at >= %(booked_from)s
+      AND charge_period_start < %(end)s AND kind <> 'admin_act'
+      AND (batch_id, line) > (%(batch_id)s::uuid, %(line)s)
+    ORDER BY batch_id, line LIMIT %(rows)s) TO STDOUT (FORMAT csv)""").format(
+    columns=SQL(", ").join(map(_write_column, COLUMNS))
+)
+
+
+def stream_rows(*, tenant_id: int, period: date, using: str = "default") -> Iterator[bytes]:
+    """A heading, and the month's rows in the order in which they were booked."""
+    yield ",".join(COLUMNS).encode() + b"\n"
+    key: tuple[str, int] | None = NO_KEY
+    while key is not None:
+        piece, key = _copy_piece(tenant_id, period, key, using=using)
+        yield b"".join(piece)
+
+
+def _copy_piece(
+    tenant_id: int, period: date, key: tuple[str, int], *, using: str
+) -> tuple[list[bytes], tuple[str, int] | None]:
+    """The rows after `key`, and the key of the last of them; None where nothing follows."""
+    values: dict[str, Any] = {
+        **name_period(tenant_id, period), "batch_id": key[0], "line": key[1], "rows": ROWS_PER_PIECE,
+    }  # fmt: skip
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        with cursor.copy(COPY_ROWS_SQL, values) as copy:
+            piece = [bytes(data) for data in copy]
+        is_last = cursor.rowcount < ROWS_PER_PIECE
+    return piece, None if is_last else _read_key(piece)
+
+
+def _read_key(piece: list[bytes]) -> tuple[str, int]:
+    """The batch and the line of the last row: neither is ever quoted."""
+    _, batch_id, line = (piece[-2] + piece[-1]).rstrip(b"\n").rsplit(b",", 2)
+    return batch_id.decode(), int(line)
