@@ -53,10 +53,11 @@ class Installation:
             return answer.status
 
     def find_processes(self) -> dict[str, psutil.Process]:
-        """The children of the supervisor: web, worker, beat, PostgreSQL and Redis."""
+        """The children of the supervisor: web, worker, sealer, beat, PostgreSQL and Redis."""
         marks = {
             "web": "granian",
-            "worker": "worker",
+            "worker": "--concurrency=",
+            "sealer": "--queues=seal",
             "beat": "beat",
             "postgresql": "postgres",
             "redis": "redis-server",
@@ -64,7 +65,7 @@ class Installation:
         lines = {}
         for child in psutil.Process(self.up.process.pid).children():
             with suppress(psutil.NoSuchProcess):  # or a zombie, which is one: it fell a moment ago
-                lines[child] = " ".join(child.cmdline()[:6])
+                lines[child] = " ".join(child.cmdline()[:9])
         return {name: child for name, mark in marks.items() for child, line in lines.items() if mark in line}
 
 
@@ -79,7 +80,7 @@ def installation(tmp_path_factory):
 def test_the_first_start_ends_with_a_page(installation):
     assert f"Tokenledger is up: http://127.0.0.1:{installation.port}" in installation.up.read_log()
     assert installation.get("/healthz") == 200
-    assert set(installation.find_processes()) == {"web", "worker", "beat", "postgresql", "redis"}
+    assert set(installation.find_processes()) == {"web", "worker", "sealer", "beat", "postgresql", "redis"}
 
 
 def test_what_was_generated_is_readable_by_its_owner_alone(installation):
@@ -87,7 +88,8 @@ def test_what_was_generated_is_readable_by_its_owner_alone(installation):
     names = {line.split("=")[0] for line in file.read_text().splitlines()}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert names == {
-        "DATABASE_APP_URL", "DATABASE_OWNER_URL", "DATABASE_READER_URL", "PORT", "REDIS_URL", "SECRET_KEY",
+        "DATABASE_APP_URL", "DATABASE_OWNER_URL", "DATABASE_READER_URL", "DATABASE_SEALER_URL", "PORT", "REDIS_URL",
+        "SECRET_KEY",
     }  # fmt: skip
 
 
@@ -97,6 +99,14 @@ def test_web_and_worker_do_not_hold_what_may_alter_tables(installation):
         variables = processes[name].environ()
         assert variables["DATABASE_OWNER_URL"] == "" and variables["DATABASE_URL"] == ""
         assert "tokenledger_app" in variables["DATABASE_APP_URL"]
+        assert variables["DATABASE_SEALER_URL"] == ""
+
+
+def test_the_sealer_holds_its_own_role_and_no_other(installation):
+    variables = installation.find_processes()["sealer"].environ()
+    roles = {name: url.split("//")[1].split(":")[0] for name, url in variables.items() if "postgresql://" in url}
+    assert set(roles.values()) == {"tokenledger_sealer"}
+    assert variables["DATABASE_OWNER_URL"] == "" and variables["DATABASE_URL"] == ""
 
 
 def test_a_second_start_on_the_same_folder_says_so(installation):
