@@ -27,9 +27,10 @@ from audit.core.statement import (
     link_rows,
 )
 from audit.formats.jsonl import hash_statement
+from audit.formats.typesetting import LetterMissing, set_pages
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
-LINES_MAX = 20_000
+LINES_MAX = 5_000  # some 10 s, and 150 pages
 PART_NAMES = {
     USAGE: "Usage", CORRECTION: "Corrections", FEE: "Fees", CREDIT: "Credits", ADJUSTMENT: "Adjustments",
 }  # fmt: skip
@@ -56,29 +57,14 @@ def write_pdf(statement: Statement, out: BinaryIO, *, ledger_address: str) -> No
 
 def _set(content: Mapping[str, Any], statement: Statement) -> bytes:
     """The pages; where a font has not all letters of a name, with code points in their place."""
-    import typst  # 80 MB that only a PDF needs
-
     try:
         return _compile(json.dumps(content), statement)
-    except typst.TypstError as fault:
-        if "could not be displayed" not in str(fault):
-            raise
-    return _compile(json.dumps(_spell_out(content)), statement)
+    except LetterMissing:
+        return _compile(json.dumps(_spell_out(content)), statement)
 
 
 def _compile(text: str, statement: Statement) -> bytes:
-    import fontpkg
-    import typst
-
-    pages: bytes = typst.compile(
-        str(TEMPLATE),
-        font_paths=[str(Path(fontpkg.path("Inter")).parent)],
-        ignore_system_fonts=True,
-        sys_inputs={"statement": text},
-        timestamp=(statement.booked_until or statement.start).replace(microsecond=0),
-        pdf_standards=["ua-1"],
-    )
-    return pages
+    return set_pages(text, template=TEMPLATE, moment=statement.booked_until or statement.start)
 
 
 def _spell_out(value: Any) -> Any:
