@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from alerts.anomalies.runs import watch_hours, watch_minutes
+from alerts.anomalies.seals import watch_seals
 from alerts.anomalies.telling import Told
 from alerts.decisions import fold_decisions
 from alerts.deliveries import deliver_due, send_outgoing
@@ -49,6 +50,12 @@ def watch_every_minute() -> None:
     """Looks for anomalies of minutes; the first run after an outage looks at all that it has missed."""
     now = timezone.now()
     _watch("find anomalies of minutes", watch_minutes, slot=now.replace(second=0, microsecond=0), now=now)
+
+
+@shared_task(name="alerts.watch_seals")
+def watch_every_seal() -> None:
+    """Tells what the sealer refuses. The same again changes nothing."""
+    watch_seals(now=timezone.now())
 
 
 @shared_task(name="alerts.watch_hours", soft_time_limit=WATCH_SECONDS_MAX, time_limit=WATCH_SECONDS_MAX + 60)

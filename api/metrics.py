@@ -14,6 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from api.buckets import UNCHECKED, get_buckets
 from api.health import connect_redis
 from billing.selectors import TenantCosts, TenantIntake, sum_costs_by_tenant, sum_intake_by_tenant
+from ledger.append import SEAL
+from ledger.sealing.alarms import list_alarms
+from ledger.sealing.proofs import count_sealed_batches
 from ledger.selectors import WaitingWork, measure_outbox
 
 KEPT_SECONDS = 15
@@ -57,7 +60,9 @@ class _Snapshot:
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("tokenledger", "This installation.", {"version": settings.VERSION})
         yield from count_intake(sum_intake_by_tenant())
-        yield from measure_work(measure_outbox(), now=self.now)
+        work = measure_outbox()
+        yield from measure_work(work, now=self.now)
+        yield from measure_seals(work, now=self.now)
         yield from measure_queue()
         yield from count_limits()
         yield from sum_costs(sum_costs_by_tenant(group_by=COST_LABELS))
@@ -88,6 +93,18 @@ def measure_work(work: Sequence[WaitingWork], *, now: datetime) -> Iterator[Metr
         entries.add_metric([topic], row.entries if row else 0)
         age.add_metric([topic], max(0.0, (now - row.oldest_at).total_seconds()) if row else 0)
     yield from (batches, entries, age)
+
+
+def measure_seals(work: Sequence[WaitingWork], *, now: datetime) -> Iterator[Metric]:
+    """How far the sealer is behind what was booked, what it has sealed, and what it refuses."""
+    oldest = next((row.oldest_at for row in work if row.topic == SEAL), now)
+    lag = GaugeMetricFamily("tokenledger_seal_lag_seconds", "For how long the oldest batch waits for its seal.")
+    sealed = CounterMetricFamily("tokenledger_sealed_batches", "Batches under a signed checkpoint, of all tenants.")
+    refusals = GaugeMetricFamily("tokenledger_seal_refusals", "What the sealer refuses and nobody has put right yet.")
+    lag.add_metric([], max(0.0, (now - oldest).total_seconds()))
+    sealed.add_metric([], count_sealed_batches())
+    refusals.add_metric([], len(list_alarms()))
+    yield from (lag, sealed, refusals)
 
 
 def measure_queue() -> Iterator[Metric]:

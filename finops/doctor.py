@@ -21,9 +21,14 @@ from finops.defences import (
     list_unprotected_tables,
 )
 from finops.environment import environment_file
+from ledger.append import SEAL
+from ledger.sealing.alarms import list_alarms
+from ledger.sealing.proofs import count_sealed_batches
 from ledger.selectors import measure_outbox
 
 OUTBOX_AGE_MAX = timedelta(minutes=5)
+SEAL_AGE_MAX = timedelta(minutes=1)
+SEALS_CURE = "find out who changed what (docs/operations.md#sealing); `manage.py seal --check` compares all of it"
 HEARTBEAT_AGE_MAX = timedelta(minutes=1)
 WORKER_ANSWER_SECONDS = 2.0
 MODELS_NAMED_MAX = 5
@@ -151,6 +156,19 @@ def _state_outbox(now: datetime) -> tuple[str, str]:
     return said, "see the worker's log for the batch that it cannot do" if now - oldest > OUTBOX_AGE_MAX else ""
 
 
+def _state_seals(now: datetime) -> tuple[str, str]:
+    alarms = list_alarms()
+    if alarms:
+        more = f", and {len(alarms) - 1} more" if len(alarms) > 1 else ""
+        return f"{alarms[0].subject} of tenant {alarms[0].tenant_id} is refused: {alarms[0].detail}{more}", SEALS_CURE
+    oldest = next((work.oldest_at for work in measure_outbox() if work.topic == SEAL), None)
+    if oldest is None:
+        return f"{count_sealed_batches():,} batches, all that are booked", ""
+    late = now - oldest > SEAL_AGE_MAX
+    said = f"the oldest batch waits for its seal for {(now - oldest).total_seconds():.0f} s"
+    return said, "start the sealer: `make up`, or the service sealer" if late else ""
+
+
 COUNT_RATES_SQL = "SELECT count(*) FROM rate_version WHERE state = 'published' AND effective @> %(now)s::timestamptz"
 
 
@@ -203,6 +221,7 @@ CHECKS = {
     "beat": _state_beat,
     "jobs": _state_jobs,
     "outbox": _state_outbox,
+    "seals": _state_seals,
     "rates": _state_rates,
     "models": _state_models,
 }

@@ -28,6 +28,7 @@ TIMETABLE = {
     "count what quota checks decided": _every("alerts.fold_decisions", 60),
     "count intake": _every("billing.fold_intake", 60),
     "look for anomalies of minutes": _every("alerts.watch_minutes", 60),
+    "tell what the sealer refuses": _every("alerts.watch_seals", 60),
     "look for anomalies of hours and days": _every("alerts.watch_hours", 60),
     "look at every budget": _every("alerts.evaluate_budgets", 60),
     "forecast months of tenants whose day is over": _every("alerts.make_forecasts", 600),

@@ -295,6 +295,19 @@ def get_salt(*, tenant_id: int, using: str = "default") -> bytes | None:
     return bytes(row[0]) if row else None
 
 
+COUNT_SEALED_SQL = """
+    SELECT coalesce(sum(newest.size), 0)::bigint
+    FROM tenant CROSS JOIN LATERAL (
+        SELECT size FROM checkpoint WHERE checkpoint.tenant_id = tenant.id ORDER BY size DESC LIMIT 1) AS newest"""
+
+
+def count_sealed_batches(*, using: str = "reader") -> int:
+    """The batches under a signed checkpoint, of all tenants, through the reader."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(COUNT_SEALED_SQL)
+        return int(cursor.fetchone()[0])
+
+
 # --- put together ---
 
 

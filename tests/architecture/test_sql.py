@@ -41,6 +41,7 @@ WITHOUT_TENANT: dict[str, str] = {
     "billing.selectors.watched.LIST_HEAVIEST_CALLS_SQL": WATCHES_ALL,
     "billing.selectors.watched.SUM_HOURS_SQL": WATCHES_ALL,
     "ledger.sealing.alarms.LIST_ALARMS_SQL": "what stands refused, of all tenants, through the reader",
+    "ledger.sealing.proofs.COUNT_SEALED_SQL": "metrics of all tenants, through the reader",
     "ledger.truncations.LIST_TRUNCATIONS_SQL": WATCHES_ALL,
     "finops.doctor.LIST_UNPRICED_MODELS_SQL": "models of all tenants, through the reader",
 }

@@ -156,8 +156,8 @@ def test_who_falls_is_started_again(installation):
         process.kill()
     installation.up.wait_until(
         lambda log: (
-            log.count("starting it again") >= 5
-            and len(installation.find_processes()) == 5
+            log.count("starting it again") >= 6
+            and len(installation.find_processes()) == 6
             and answers(installation, "/readyz")
         )
     )

@@ -100,6 +100,8 @@ def _describe_silence(one: Anomaly) -> str:
 
 
 def _describe_reconciliation(one: Anomaly) -> str:
+    if "refused" in one.facts:
+        return f"The sealer refuses {one.facts['refused']}."
     if one.facts["check"] == "seal":
         return f"Entries have waited for their seal for {_say_time(one.actual)}."
     way = "above" if one.actual > one.expected else "below"
