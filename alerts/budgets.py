@@ -48,7 +48,7 @@ ADD_BUDGET_SQL = """
 
 def create_budget(terms: BudgetTerms, *, tenant_id: int, actor: str, now: datetime) -> tuple[Budget, bool]:
     """The budget, and whether it is new: the same terms again are the budget that there is. Raises BudgetRefused."""
-    with _lock_budgets(tenant_id):
+    with lock_budgets(tenant_id=tenant_id):
         budgets = list_budgets(tenant_id=tenant_id)
         for budget in budgets:
             if write_terms(budget) == write_terms(terms):
@@ -70,7 +70,7 @@ def change_budget(terms: BudgetTerms, *, tenant_id: int, budget_id: int, actor: 
 
     The same terms change nothing, and are no act.
     """
-    with _lock_budgets(tenant_id):
+    with lock_budgets(tenant_id=tenant_id):
         before = get_budget(tenant_id=tenant_id, budget_id=budget_id)
         if write_terms(before) == write_terms(terms):
             return before
@@ -86,7 +86,7 @@ def change_budget(terms: BudgetTerms, *, tenant_id: int, budget_id: int, actor: 
 
 def retire_budget(*, tenant_id: int, budget_id: int, actor: str, now: datetime) -> None:
     """Let a budget count no more; what it was stays on record. Raises BudgetUnknown, and BudgetRefused for a parent."""
-    with _lock_budgets(tenant_id):
+    with lock_budgets(tenant_id=tenant_id):
         budget = get_budget(tenant_id=tenant_id, budget_id=budget_id)
         children = [one.name for one in list_budgets(tenant_id=tenant_id) if one.parent_id == budget_id]
         if children:
@@ -143,7 +143,8 @@ def check_terms(
 
 
 @contextmanager
-def _lock_budgets(tenant_id: int) -> Iterator[None]:
+def lock_budgets(*, tenant_id: int) -> Iterator[None]:
+    """Be the only one who changes the tenant's budgets, for a block; for whoever reads one to change it."""
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(LOCK_BUDGETS_SQL, {"tenant_id": tenant_id})
         yield

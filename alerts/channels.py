@@ -174,6 +174,13 @@ def list_channels(*, tenant_id: int) -> list[Channel]:
         return [_describe(row) for row in rows]
 
 
+@contextmanager
+def lock_channel(*, tenant_id: int, channel_id: int) -> Iterator[Channel]:
+    """A channel that nobody else changes, for a block; for whoever reads one to change it. Raises ChannelUnknown."""
+    with tenant_scope(tenant_id):
+        yield _describe(_lock_channel(tenant_id, channel_id))
+
+
 def name_channels(channel_ids: Iterable[int], *, tenant_id: int) -> dict[int, Channel]:
     """These channels by id, removed ones included."""
     with reading_scope(tenant_id):

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, Decimal
 from zoneinfo import ZoneInfo
 
 from alerts.core.budgets import Action, Budget, describe_scope
 from alerts.core.facts import Facts, Figure, Mover
+from alerts.core.messages import write_usd
 from alerts.core.spending import Spending
 
-CENT = Decimal("0.01")
 PERCENT = "\N{NARROW NO-BREAK SPACE}%"
 DEED_WORDS = {
     "notify": "somebody is told", "warn": "calls are answered with a warning", "throttle": "calls are slowed down",
@@ -48,7 +48,7 @@ def read_thresholds(noted: str | None, episode: str) -> set[int]:
 def write_title(budget: Budget, spending: Spending, *, now: datetime) -> str:
     """“Chat has spent $2,412.50 of $3,000.00, 80 %, with 43 % of the month gone”."""
     return (
-        f"{budget.name} has spent {write_money(spending.spent)} of {write_money(spending.limit)}, "
+        f"{budget.name} has spent {write_usd(spending.spent)} of {write_usd(spending.limit)}, "
         f"{write_percent(spending.percent)}, with {write_percent(spending.get_elapsed(now) * 100)} of the "
         f"{budget.window} gone"
     )
@@ -68,15 +68,15 @@ def make_facts(
     """What stands on the alert's page and in its messages. top: the dearest first, of each dimension. lower: further
     thresholds that were reached at once, with what they do."""
     figures = [
-        Figure("Spent", f"{write_money(spending.spent)} of {write_money(spending.limit)}"),
+        Figure("Spent", f"{write_usd(spending.spent)} of {write_usd(spending.limit)}"),
         Figure("Of the limit", write_percent(spending.percent)),
         Figure(f"Of the {budget.window}", f"{write_percent(spending.get_elapsed(now) * 100)} gone"),
         Figure("Counts", describe_scope(budget.scope)),
     ]
     if spending.carried:
-        figures.append(Figure("Carried over", write_money(spending.carried)))
+        figures.append(Figure("Carried over", write_usd(spending.carried)))
     if projected := spending.project_by_pace(now):
-        figures.append(Figure("At this pace", f"{write_money(projected)} by the end of the {budget.window}"))
+        figures.append(Figure("At this pace", f"{write_usd(projected)} by the end of the {budget.window}"))
     return Facts(
         sentence=" ".join(
             [
@@ -91,10 +91,6 @@ def make_facts(
         end=spending.window_end,
         movers=tuple(Mover(one.dimension, one.value, one.expected, one.cost, _say_share(one, spending)) for one in top),
     )
-
-
-def write_money(amount: Decimal) -> str:
-    return f"${amount.quantize(CENT, ROUND_HALF_EVEN):,f}"
 
 
 def write_percent(percent: Decimal) -> str:

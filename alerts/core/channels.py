@@ -179,7 +179,9 @@ def _check_url(place: str, value: str, schemes: Sequence[str]) -> Iterator[Chann
     except ValueError:
         part, is_whole = urlsplit(""), False
     if not is_plain or not is_whole or part.scheme not in schemes:
-        yield ChannelProblem(place, "wrong_value", f"must be an address that begins with {' or '.join(schemes)}://")
+        own = "" if "http" in schemes else "; http goes only to one's own networks, of the setting ALERT_NETWORKS"
+        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        yield ChannelProblem(place, "wrong_value", f"must be an address that begins with {begins}{own}")
     elif part.username or part.password or part.fragment:
         yield ChannelProblem(place, "wrong_value", "must name no user, no password and no #fragment")
 

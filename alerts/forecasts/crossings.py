@@ -10,13 +10,13 @@ from alerts.budgets import list_budgets
 from alerts.core.budget_alerts import (
     make_facts,
     name_episode,
-    write_money,
     write_percent,
     write_percents,
     write_thresholds,
 )
 from alerts.core.budgets import DAYS_FORECAST, Budget
 from alerts.core.facts import Figure
+from alerts.core.messages import write_usd
 from alerts.core.spending import FORECASTS_IN_A_ROW, Spending, list_reached, rate_severity
 from alerts.episodes import open_alert
 from alerts.evaluation import RULE, Reached, drop_told
@@ -67,17 +67,17 @@ def _open(
     )
     crossed = write_percents(reached)
     sentence = (
-        f"{budget.name} is forecast to reach {write_money(expected)} by the end of the {budget.window}, {share} of its "
+        f"{budget.name} is forecast to reach {write_usd(expected)} by the end of the {budget.window}, {share} of its "
         f"limit. {FORECASTS_IN_A_ROW} nightly forecasts in a row say that it crosses {crossed}."
     )
-    figures = (Figure("Forecast", f"{write_money(expected)} of {write_money(spending.limit)}"), *facts.figures)
+    figures = (Figure("Forecast", f"{write_usd(expected)} of {write_usd(spending.limit)}"), *facts.figures)
     alert_id = open_alert(
         tenant_id=tenant.id,
         rule=RULE,
         scope=budget.scope,
         episode=name_episode(budget, percent=percent, on="forecast", start=start, timezone=tenant.timezone),
         severity=rate_severity(percent),
-        title=f"{budget.name} is forecast to reach {write_money(expected)} of {write_money(spending.limit)}, {share}",
+        title=f"{budget.name} is forecast to reach {write_usd(expected)} of {write_usd(spending.limit)}, {share}",
         facts=structs.replace(facts, sentence=sentence, figures=figures),
         impact=None,
         budget_id=budget.id,

@@ -15,6 +15,7 @@ from alerts.channels import (
     get_channel,
     list_channels,
     list_schemes,
+    lock_channel,
     remove_channel,
     rotate_secret,
     send_test,
@@ -106,12 +107,14 @@ class AlertChannelDetail(APIView):
         read_query(request.query_params, ())
         named: dict[str, Any] = {"tenant_id": request.auth.tenant_id, "channel_id": channel_id}
         try:
-            terms = _read_terms(request, before=get_channel(**named))
-            return Response(write_channel(change_channel(terms, **named, actor=request.auth.actor, now=timezone.now())))
+            with lock_channel(**named) as before:  # so that two who change different fields change both
+                terms = _read_terms(request, before=before)
+                channel = change_channel(terms, **named, actor=request.auth.actor, now=timezone.now())
         except ChannelUnknown:
             raise Problem("channel_unknown") from None
         except ChannelRefused as refused:
             raise refuse_channel(refused) from None
+        return Response(write_channel(channel))
 
     @describe_call(
         operation_id="remove_alert_channel",

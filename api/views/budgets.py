@@ -17,6 +17,7 @@ from alerts.budgets import (
     create_budget,
     get_budget,
     list_budgets,
+    lock_budgets,
     retire_budget,
 )
 from alerts.core.budgets import Budget, BudgetRefused, BudgetTerms, read_terms, write_terms
@@ -126,9 +127,11 @@ class BudgetDetail(APIView):
         read_query(request.query_params, ())
         now, tenant_id = timezone.now(), request.auth.tenant_id
         try:
-            before = get_budget(tenant_id=tenant_id, budget_id=budget_id)
-            terms = _read_body(request, before=before)
-            budget = change_budget(terms, tenant_id=tenant_id, budget_id=budget_id, actor=request.auth.actor, now=now)
+            with lock_budgets(tenant_id=tenant_id):  # so that two who change different fields change both
+                before = get_budget(tenant_id=tenant_id, budget_id=budget_id)
+                terms = _read_body(request, before=before)
+                named: dict[str, Any] = {"tenant_id": tenant_id, "budget_id": budget_id}
+                budget = change_budget(terms, **named, actor=request.auth.actor, now=now)
         except BudgetUnknown:
             raise Problem("budget_unknown") from None
         except BudgetRefused as refused:
