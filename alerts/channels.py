@@ -259,8 +259,9 @@ def _describe(row: AlertChannel) -> Channel:
 
 
 def _record(name: str, channel: Channel, *, actor: str, now: datetime, has_new_settings: bool = False) -> None:
-    """Keep the act in the tenant's ledger, in the caller's transaction, without what is secret."""
-    facts = {"channel": str(channel.id), "target": channel.target, "terms": json.dumps(write_terms(channel))}
+    """Keep the act in the tenant's ledger, in the caller's transaction, without what is secret or may be forgotten."""
+    target = "mailboxes" if channel.kind == "email" else channel.target  # an address is a person's
+    facts = {"channel": str(channel.id), "target": target, "terms": json.dumps(write_terms(channel))}
     if has_new_settings:
         facts["settings"] = "replaced"
     book_act(tenant_id=channel.tenant_id, act=Act(name=f"alert_channel.{name}", actor=actor, facts=facts), now=now)

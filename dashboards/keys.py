@@ -24,7 +24,7 @@ SCOPE_WORDS = {
     "read": "Reads costs, entries, traces, rates and rejected events.",
     "backfill": "Beside ingest: sends events that are older than 400 days.",
     "admin": "Reads and deletes the prompts and completions that are kept.",
-    "audit": "Opens nothing yet: for programs that will verify the ledger.",
+    "audit": "Takes statements, evidence archives and proofs, and reads who changed what.",
     "quota": "Asks before a call whether its budgets have room, and holds what it may cost.",
 }
 USUAL_SCOPES = ("ingest", "read")

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from audit.core.statement import PeriodRefused, read_period
 from billing.selectors import list_dimension_values
 from dashboards.access import Seat
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
@@ -39,6 +40,21 @@ def find_id(seat: Seat, text: str) -> str:
                 return make_link("trace", seat.link_query, text)
             return make_link("ledger", seat.link_query | {"environment": ALL_ENVIRONMENTS, name: text})
     return ""
+
+
+MONTHS = {f"{date(2000, number, 1):%B}".casefold(): number for number in range(1, 13)}
+
+
+def find_statement(seat: Seat, text: str, *, now: datetime) -> str:
+    """The address of the statement that is meant: its number, `2026-10`, or `October 2026`; '' where none is."""
+    own = text.casefold().removeprefix(f"{seat.tenant.slug}-")
+    name, _, year = own.partition(" ")
+    number = next((number for month, number in MONTHS.items() if len(name) > 2 and month.startswith(name)), 0)
+    try:
+        period = read_period(f"{year}-{number:02d}" if number else own, now=now)
+    except PeriodRefused:
+        return ""
+    return make_link("audit_statement", seat.link_query | {"period": f"{period:%Y-%m}"})
 
 
 def find_names(seat: Seat, text: str, *, now: datetime) -> list[Hit]:

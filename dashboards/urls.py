@@ -10,6 +10,9 @@ from dashboards.views.alert_channels import show_channel, show_channels, show_de
 from dashboards.views.alert_rules import show_alert_rules
 from dashboards.views.alerts import show_alert, show_alerts
 from dashboards.views.appearance import choose_theme
+from dashboards.views.audit import send_verifier, show_audit
+from dashboards.views.audit_log import export_audit_log, show_audit_log
+from dashboards.views.audit_statement import export_bundle, export_rows, export_statement, show_statement
 from dashboards.views.budgets import edit_budget, export_budgets, show_budget, show_budgets, show_new_budget
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
@@ -105,6 +108,14 @@ urlpatterns = [
     path("traces/<name:trace_id>", show_trace, name="trace"),
     path("traces/<name:trace_id>/json", show_trace_json, name="trace_json"),
     path("find", find_anything, name="find"),
+    path("audit", show_audit, name="audit"),
+    path("audit/statement", show_statement, name="audit_statement"),
+    path("audit/statement/file", export_statement, name="audit_statement_file"),
+    path("audit/bundle", export_bundle, name="audit_bundle"),
+    path("audit/rows", export_rows, name="audit_rows"),
+    path("audit/log", show_audit_log, name="audit_log"),
+    path("audit/log/file", export_audit_log, name="audit_log_file"),
+    path("audit/verifier", send_verifier, name="audit_verifier"),
     path("settings/keys", show_keys, name="keys"),
     path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),
     path("rejected", show_rejected, name="rejected"),

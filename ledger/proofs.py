@@ -28,14 +28,19 @@ class ReceiptCheck:
 
 def check_leaf(entry: Mapping[str, Any], *, rate_version_hash: str) -> bool:
     """Whether the stored row still hashes to its leaf. rate_version_hash: '' of an entry without a rate."""
+    row = write_canonical_row(entry, rate_version_hash=rate_version_hash)
+    return hash_leaf(row).hex() == entry["leaf"]
+
+
+def write_canonical_row(entry: Mapping[str, Any], *, rate_version_hash: str) -> bytes:
+    """The bytes that were hashed when the entry was booked, as what is stored gives them now."""
     place = write_place(
         tenant_id=entry["tenant_id"],
         batch_id=entry["batch_id"],
         recorded_at=entry["recorded_at"],
         api_key_id=entry["api_key_id"],
     )
-    row = encode_row(rebuild_entry(entry, rate_version_hash=rate_version_hash), place=place)
-    return hash_leaf(row).hex() == entry["leaf"]
+    return encode_row(rebuild_entry(entry, rate_version_hash=rate_version_hash), place=place)
 
 
 def check_receipt(receipt: str) -> ReceiptCheck:

@@ -35,3 +35,13 @@ def sum_period(*, tenant_id: int, period: date, using: str = "default") -> dict[
     with reading_scope(tenant_id, using=using), prepared_cursor(using=using) as cursor:
         cursor.execute(SUM_PERIOD_SQL, {"tenant_id": tenant_id, "period": period})
         return {tuple(row[: len(GROUPS)]): Quantities._make(row[len(GROUPS) :]) for row in cursor.fetchall()}
+
+
+LIST_PERIODS_SQL = "SELECT DISTINCT billing_period FROM cost_day WHERE tenant_id = %(tenant_id)s ORDER BY 1"
+
+
+def list_periods(*, tenant_id: int, using: str = "default") -> list[date]:
+    """The months in which something was charged, by their first days, as far as it is added up."""
+    with reading_scope(tenant_id, using=using), prepared_cursor(using=using) as cursor:
+        cursor.execute(LIST_PERIODS_SQL, {"tenant_id": tenant_id})
+        return [period for (period,) in cursor.fetchall()]

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
+from dashboards.audit.proof import read_entry_seal
 from dashboards.bookings import read_story
 from dashboards.contents import ContentSection, describe_content, read_entry_content
 from dashboards.frame import ALL_ENVIRONMENTS, make_frame, make_link
@@ -52,7 +53,9 @@ def _render_entry(
     proof = prove_entry(tenant_id=seat.tenant.id, entry=entry)
     receipt = check_receipt(batch.receipt)
     explanation = explain_entry(entry=entry)
-    leaf_agrees = check_leaf(entry, rate_version_hash=explanation.rate.content_hash if explanation.rate else "")
+    rate_version_hash = explanation.rate.content_hash if explanation.rate else ""
+    leaf_agrees = check_leaf(entry, rate_version_hash=rate_version_hash)
+    seal = read_entry_seal(seat, entry, batch=batch, proof=proof, rate_version_hash=rate_version_hash)
     return render(
         request,
         "ledger/entry.html",
@@ -70,10 +73,12 @@ def _render_entry(
             "proof": proof,
             "receipt": receipt,
             "leaf_agrees": leaf_agrees,
+            "seal": seal,
             "is_proved": leaf_agrees
             and proof.is_included
             and receipt.root == proof.root
-            and receipt.is_valid is not False,
+            and receipt.is_valid is not False
+            and not seal.fault,
             "key_name": _find_key_name(seat, entry["api_key_id"]),
             "user_name": name_users(tenant_id=seat.tenant.id, user_refs=[entry["user_ref"]]).get(entry["user_ref"], ""),
             "links": _make_links(seat, entry),

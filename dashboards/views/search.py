@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from dashboards.access import Seat, member_required
 from dashboards.frame import make_frame, make_link
-from dashboards.search import SEEN_DAYS, find_id, find_names
+from dashboards.search import SEEN_DAYS, find_id, find_names, find_statement
 
 
 @require_safe
@@ -15,9 +15,10 @@ from dashboards.search import SEEN_DAYS, find_id, find_names
 def find_anything(request: HttpRequest, seat: Seat) -> HttpResponse:
     """Lead to what has this id, or the one thing of this name; else list what is called so."""
     wanted = request.GET.get("q", "").strip()
-    if wanted and (href := find_id(seat, wanted)):
+    now = timezone.now()
+    if wanted and (href := find_id(seat, wanted) or find_statement(seat, wanted, now=now)):
         return redirect(href)
-    hits = find_names(seat, wanted, now=timezone.now()) if wanted else []
+    hits = find_names(seat, wanted, now=now) if wanted else []
     if len(hits) == 1:
         return redirect(hits[0].href)
     context = {

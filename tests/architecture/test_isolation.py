@@ -74,6 +74,7 @@ EVERY_FILTER = (
 )  # fmt: skip
 THIS_MONTH = f"{datetime.now(UTC):%Y-%m}"
 COSTS = "from=2026-01-01&to=2027-01-01&granularity=month"
+MONTH = f"{datetime.now(UTC):%Y-%m}"  # in which the world is booked
 MACHINE_ROUTES = {
     "v1/events": Route("/v1/events", scope="ingest", method="POST", shows=False),
     "v1/traces": Route("/v1/traces", scope="ingest", method="POST", shows=False),
@@ -247,6 +248,19 @@ PEOPLES_ROUTES = {
     "traces/<name:trace_id>": Route("/traces/{trace_id}", ("under={entry_id}", "tenant={slug}")),
     "traces/<name:trace_id>/json": Route("/traces/{trace_id}/json", ("tenant={slug}",)),
     "find": Route("/find", ("q={entry_id}", "q={event_id}", "q={feature}", "q={slug}", "tenant={slug}")),
+    "audit": Route("/audit", ("tenant={slug}", "period=2026-10")),
+    "audit/statement": Route(
+        "/audit/statement", ("tenant={slug}", f"period={MONTH}", f"period={MONTH}&recompute=yes", "period=2026-01")
+    ),
+    "audit/statement/file": Route(
+        "/audit/statement/file",
+        ("tenant={slug}", *(f"period={MONTH}&format={name}" for name in ("csv", "jsonl", "xlsx", "focus"))),
+    ),
+    "audit/bundle": Route("/audit/bundle", ("tenant={slug}", f"period={MONTH}"), shows=False),
+    "audit/rows": Route("/audit/rows", ("tenant={slug}", f"period={MONTH}")),
+    "audit/log": Route("/audit/log", ("tenant={slug}", "name=budget", "actor=person 1")),
+    "audit/log/file": Route("/audit/log/file", ("tenant={slug}", "name=budget")),
+    "audit/verifier": Route("/audit/verifier", ("tenant={slug}",), shows=False),
     "settings/keys": Route("/settings/keys", ("tenant={slug}",)),
     "settings/keys/<slug:key_id>/first-entry": Route("/settings/keys/{key_id}/first-entry", ("tenant={slug}",)),
     "rejected": Route(

@@ -98,6 +98,12 @@ def list_pages(tenant):
         "/budgets?sort=used&state=spent",
         "/budgets?q=nothing",
         *(f"/budgets/{budget.id}" for budget in list_budgets(tenant_id=tenant.id)),
+        "/audit",
+        "/audit?period=2026-01",
+        "/audit/statement?recompute=yes",
+        "/audit/statement?period=2026-01",
+        "/audit/log",
+        "/audit/log?name=budget",
         "/nowhere",
     ]
 

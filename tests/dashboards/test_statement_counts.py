@@ -11,7 +11,9 @@ from tests.factories import make_tenant, publish_test_rates
 NOVEMBER = "from=2026-11-01&to=2026-11-19"
 PAGES = (
     "/?{}", "/", "/explore?{}&by=feature", "/explore?{}&by=feature&by=model&why=yes", "/explore?{}&by=user",
-    "/ledger?{}", "/forecast", "/tenants?{}", "/rejected", "/rates?{}", "/design", "/find?q=a",
+    "/ledger?{}", "/forecast", "/tenants?{}", "/rejected", "/rates?{}", "/design", "/find?q=a", "/budgets",
+    "/alerts",
+    "/audit", "/audit/statement", "/audit/log",
 )  # fmt: skip
 
 
