@@ -23,7 +23,7 @@ from tenants.selectors import TenantInfo
 ACTOR = "the demo"
 RULE = "hourly_spike"
 HOUR = timedelta(hours=1)
-DAYS_LOOKED_AT, HOURS_WATCHED = 14, 20  # of a spike's beginning and its quiet
+DAYS_LOOKED_AT, HOURS_WATCHED = 14, 20  # at most: a spike and its quiet
 FOUND_AFTER = timedelta(minutes=6)  # the end of an hour
 ANSWERED_AFTER = timedelta(milliseconds=310)
 BUSY = Outcome("failed", 503, "simulated: the receiver was busy")
@@ -59,6 +59,8 @@ def seed_alerts(*, tenant: TenantInfo, now: datetime) -> int:
             _look_after(tenant, now=end + 3 * FOUND_AFTER)
         for later in (2, 13):  # seconds: what did not arrive is tried again
             _deliver(tenant, made, now=end + FOUND_AFTER + timedelta(seconds=later))
+        if told.resolved:
+            break
     return opened
 
 

@@ -16,6 +16,7 @@ from dashboards.frame import ALL_ENVIRONMENTS, make_link
 
 TICKS_MAX, TICK_HOURS = 12, 6
 WITHOUT_CENTS_FROM = 100
+TIMES_MAX = 1_000  # more is no figure that says something
 POINT_WORDS = {"hour": "Hourly", "day": "Daily"}
 EVENT_WORDS = {
     "opened": "Opened", "grown": "Grew", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "woken": "Open again",
@@ -54,6 +55,13 @@ class Movers:
     actual: Decimal
     difference: Decimal
     is_cast: bool
+
+    @property
+    def times(self) -> Decimal | None:
+        """How many times the expected came, to a tenth; None where next to nothing was expected, or nobody knows."""
+        if not self.is_cast or self.actual > TIMES_MAX * self.expected:
+            return None
+        return round(self.actual / self.expected, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def test_an_episode_shows_what_was_expected_who_moved_and_leads_to_its_rows(owne
     assert [row[-1] for row in hours[1:]] == ["within", "within", "▲ above"]
     assert movers[2][0].startswith("ann") and movers[-1][1:4] == ["90.00", "185.70", "+95.70"]
     assert [row[-1] for row in movers[2:4]] == ["84.3 %", "15.7 %"]  # 80.70 and 15.00 of 95.70
+    assert "▲ 2.1 times" in page  # 185.70 of 90.00
     assert figures == [["Spent", "$185.70"]]
     assert movers[1] == ["By user"] and movers[-1][0] == "Total" and parts[-1][:2] == ["Impact", "+95.70"]
     assert parts[1] == ["Volume", "+95.70", "7 times the calls"]
