@@ -13,6 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from billing.selectors.jobs import list_jobs, name_overdue
+from ledger.append import SEAL
 from ledger.selectors import measure_outbox
 
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
@@ -102,10 +103,11 @@ def check_migrations() -> Check:
 
 
 def check_lag(*, now: datetime) -> Check:
-    oldest = min((work.oldest_at for work in measure_outbox()), default=now)
-    seconds = max(0, (now - oldest).total_seconds())
-    if seconds > LAG_SECONDS_MAX:
-        return Check(DEGRADED, f"the oldest work waits for {seconds:.0f} s: see that a worker and the beat run")
+    oldest = min(measure_outbox(), key=lambda work: work.oldest_at, default=None)
+    seconds = max(0, (now - oldest.oldest_at).total_seconds()) if oldest else 0
+    if oldest and seconds > LAG_SECONDS_MAX:
+        who = "the sealer" if oldest.topic == SEAL else "a worker"
+        return Check(DEGRADED, f"the oldest work waits for {seconds:.0f} s: see that {who} and the beat run")
     return Check(OK, f"the oldest work waits for {seconds:.0f} s")
 
 

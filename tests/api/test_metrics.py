@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import health, metrics
-from api.metrics import forget_metrics, get_metrics, measure_work
+from api.metrics import forget_metrics, get_metrics, measure_seals, measure_work
 from billing.rollups import apply_batches
 from ledger.selectors import WaitingWork
 from tenants.tenants import create_tenant
@@ -87,6 +87,20 @@ def test_the_oldest_work_is_measured_and_no_work_is_zero():
     assert found[("tokenledger_outbox_batches", "seal")] == 1
     (_, _, age) = measure_work([], now=NOW)
     assert [(sample.labels, sample.value) for sample in age.samples] == [({"topic": "rollup"}, 0)]
+
+
+def test_the_sealers_lag_is_that_of_the_batch_that_waits_longest(committed_db):
+    work = [
+        WaitingWork("rollup", 2, 1500, NOW - timedelta(seconds=90)),
+        WaitingWork("seal", 3, 9, NOW - timedelta(seconds=4)),
+    ]
+    values = {sample.name: sample.value for family in measure_seals(work, now=NOW) for sample in family.samples}
+    assert values["tokenledger_seal_lag_seconds"] == 4
+    assert set(values) == {
+        "tokenledger_seal_lag_seconds", "tokenledger_sealed_batches_total", "tokenledger_seal_refusals",
+    }  # fmt: skip
+    (lag, *_) = measure_seals([], now=NOW)
+    assert [sample.value for sample in lag.samples] == [0]
 
 
 def test_a_scrape_is_kept_for_fifteen_seconds(monkeypatch):
