@@ -17,8 +17,7 @@ from typing import IO, Any
 from audit.core.records import canonical_json, write_document
 from audit.entries import MonthBatch, MonthRow, list_batches, list_strays, read_rows
 from audit.sealed_months import SealedMonth
-from audit.statements import read_contents
-from billing.selectors.rate_versions import list_content_hashes
+from billing.selectors.rate_versions import list_content_hashes, read_rate_versions
 from ledger.core.rows import format_time, pico
 from ledger.sealing.keys import list_announced_keys
 
@@ -116,7 +115,7 @@ def stream_bundle(
     What was tampered with is written as it stands: it is the verifier that finds it.
     """
     pieces = _Pieces()
-    hashes = list_content_hashes()
+    hashes = list_content_hashes(using=using)
     with zipfile.ZipFile(pieces, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESS_LEVEL) as target:  # type: ignore[call-overload]
         archive, written = _Archive(pieces, target), _Written()
         yield from _write_batches(archive, month, hashes, written, using=using)
@@ -124,7 +123,7 @@ def stream_bundle(
             tell(written.entries)
             yield piece
         _add_proofs(archive, month)
-        rates = _add_rates(archive, hashes, written)
+        rates = _add_rates(archive, hashes, written, using=using)
         archive.add("statement.json", canonical_json(write_document(month.statement)))
         archive.add("keys.json", canonical_json(_list_keys(month, using=using)))
         archive.add(VERIFIER, locate_verifier().read_bytes())
@@ -219,12 +218,12 @@ def _add_proofs(archive: _Archive, month: SealedMonth) -> None:
     archive.add("log-head.txt", month.log_head.note.encode())
 
 
-def _add_rates(archive: _Archive, hashes: Mapping[int, str], written: _Written) -> int:
+def _add_rates(archive: _Archive, hashes: Mapping[int, str], written: _Written, *, using: str) -> int:
     """The price lists that the rows name, under the hash that they name them by; how many they are."""
     versions = {
         content_hash: version for version, content_hash in hashes.items() if content_hash in written.price_lists
     }
-    contents = read_contents(versions.values())
+    contents = read_rate_versions(list(versions.values()), using=using)
     for content_hash in sorted(versions):
         archive.add(f"rates/{content_hash}.json", canonical_json(contents[versions[content_hash]].content))
     return len(versions)

@@ -89,7 +89,7 @@ def read_rows(
 
 def list_leaves(month: SealedMonth, *, using: str = "default") -> Iterator[MonthRow]:
     """Every row of the month, in the order of the tree."""
-    hashes = list_content_hashes()
+    hashes = list_content_hashes(using=using)
     for batches in list_batches(month, using=using):
         rows = read_rows(month, batches, hashes, using=using)
         for batch in batches:

@@ -1372,7 +1372,7 @@ def find_announcement_fault(key, known, *, is_first):
 
 # --- A bundle ------------------------------------------------------------------------------------------------------
 
-SMALL_FILES = ("tree.json", "checkpoint.txt", "log.json", "log-head.txt", "statement.json", "keys.json")
+LARGE_FILES = ("batches.jsonl", "entries.jsonl")
 HEADER = (
     "api_key_id", "batch_id", "billed_cost", "billing_periods", "entry_count", "kind", "recorded_at", "root",
     "tenant_id", "unpriced_count", "v"
@@ -1438,6 +1438,9 @@ class Bundle:
     def _check_files(self, archive):
         """Every file is named in bundle.json with its SHA-256, and once. entries.jsonl is named by its rows' hashes."""
         names = archive.namelist()
+        for name in LARGE_FILES:
+            if name not in names:
+                raise Unreadable(f"{self.name}: {name} is not there")
         for name in sorted(set(names)):
             if names.count(name) > 1:
                 self.findings.add(name, "it stands more than once in the archive")
@@ -1467,7 +1470,7 @@ class Bundle:
                 continue
             try:
                 rates[rate_hash] = PriceList(read_json(data))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 self.findings.add(name, f"the price list cannot be read: {error!r}")
         return rates
 

@@ -55,14 +55,14 @@ class RateRecord:
         return self.effective_from <= at and (self.effective_to is None or at < self.effective_to)
 
 
-def read_rate_versions(ids: Collection[int]) -> dict[int, RateRecord]:
+def read_rate_versions(ids: Collection[int], *, using: str = "default") -> dict[int, RateRecord]:
     """The versions of these ids, by id."""
-    return {row.pk: read_record(row) for row in RateVersion.objects.filter(id__in=ids)}
+    return {row.pk: read_record(row) for row in RateVersion.objects.using(using).filter(id__in=ids)}
 
 
-def list_content_hashes() -> dict[int, str]:
+def list_content_hashes(*, using: str = "default") -> dict[int, str]:
     """The hash that every version's content had when it was written, by id: what the leaves of entries name."""
-    rows = RateVersion.objects.values_list("pk", "content_hash")
+    rows = RateVersion.objects.using(using).values_list("pk", "content_hash")
     return {version_id: bytes(content_hash).hex() for version_id, content_hash in rows}
 
 

@@ -50,6 +50,50 @@ SOL = {
         "request": {"price": "0.001", "per": 1},
     },
 }  # fmt: skip
+MILLION = 1000000
+
+
+def write_list(model: str, meters: dict, **fields) -> dict:
+    """A price list of one model; meters: price for a million, or a meter's object."""
+    return {
+        "provider": "mill", "model": model, "match": "exact", "currency": "USD", "service_tier": "standard",
+        "region": "", "source": {"name": "a contract"},
+        "meters": {
+            name: each if isinstance(each, dict) else {"price": each, "per": MILLION} for name, each in meters.items()
+        },
+    } | fields  # fmt: skip
+
+
+def _step(compare: str, scope: str, price: str) -> dict:
+    meters = {"input": {"price": price, "per": MILLION}}
+    return {"input_tokens": 1000, "compare": compare, "scope": scope, "meters": meters}
+
+
+MARGINAL = write_list("marginal", {"input": "1", "output": "4"}, context_tiers=[_step(">", "marginal", "2")])
+REACHED = write_list("reached", {"input": "1", "output": "4"}, context_tiers=[_step(">=", "request", "2")])
+EAR = write_list("ear", {"audio_second": {"price": "0.04", "per": 3600, "minimum_per_call": 10}})
+GPU = write_list("gpu", {"gpu_second": {"price": "1", "per": 3600}, "request": {"price": "0.001", "per": 1}})
+VOICE = write_list("voice", {"input": "1", "audio_input": "8", "audio_cache_read": "2", "cache_read": "0.5"})
+ROUTER = write_list("router", {}, price_from="reported_cost")
+FLEX = write_list("flex", {"input": "1", "output": "1"}, service_tier="flex")
+EU = write_list("eu", {"input": "1", "output": "1"}, region="eu")
+NIGHT = write_list("night", {"input": "1", "output": "1"}, time_window="22:00-06:00")
+DAYTIME = write_list("daytime", {"input": "1", "output": "1"}, time_window="09:00-17:00")
+AGREED = write_list("agreed", {"input": "1", "output": "1"}, tenant="acme")
+CLUSTER = write_list("cluster", {"input": "1"}, tenant="acme", daily_fee="240")
+
+
+def _tiered(scope: str, **tier) -> dict:
+    steps = [{"above": 10, "scope": scope, **tier}]
+    return write_list(f"ladder-{scope}", {"output": {"price": "10", "per": 1, "quantity_tiers": steps}})
+
+
+GRADUATED = _tiered("graduated", price="8")
+VOLUME = _tiered("volume", price="8", flat="1")
+PACKAGE = _tiered("package", price="5", size=4, flat="2")
+SPECIAL = (
+    MARGINAL, REACHED, EAR, GPU, VOICE, ROUTER, FLEX, EU, NIGHT, DAYTIME, AGREED, CLUSTER, GRADUATED, VOLUME, PACKAGE,
+)  # fmt: skip
 METERS = {
     "input_tokens": "input", "cache_read_tokens": "cache_read", "cache_write_tokens": "cache_write",
     "cache_write_1h_tokens": "cache_write_1h", "output_tokens": "output", "reasoning_tokens": "reasoning",
@@ -359,6 +403,9 @@ def make_statement(rows: list, rates: dict, ledger: SmallLedger) -> dict:
         content = rates.get(row["rate_version_hash"])
         if row["kind"] == "fee":
             continue
+        if content in SPECIAL:
+            _tell_special(row, content, product, month, lines, left)
+            continue
         meters = dict(content["meters"]) if content else {}
         for step in (content or {}).get("context_tiers", [])[: row["context_tier"]]:
             meters |= step["meters"]
@@ -380,7 +427,7 @@ def make_statement(rows: list, rates: dict, ledger: SmallLedger) -> dict:
     told = []
     for (*product, name, rate_hash, tier, hit, month), line in sorted(lines.items(), key=repr):
         meter, quantity = line["meter"], line["quantity"]
-        amounts = None
+        amounts = line.get("amounts")
         if meter:
             prices = [
                 0 if hit else Fraction(meter[n]) for n in ("price", "list_price" if "list_price" in meter else "price")
@@ -434,6 +481,28 @@ def make_statement(rows: list, rates: dict, ledger: SmallLedger) -> dict:
 def write_cents(pico: int) -> str:
     """Rounded half-even."""
     return str(Decimal(round(Fraction(pico, PICO // 100))) / 100)
+
+
+def _tell_special(row, content, product, month, lines, left) -> None:
+    """Lines without a price, of what was charged; the first of them has all of the row's cost."""
+    used = {name: row[name] for name in TOKENS[:5]} | row["other_usage"]
+    if "request" in content["meters"] and row["status"] == "ok":
+        used["requests"] = 1
+    if "audio_seconds" in used:
+        used["audio_seconds"] = max(used["audio_seconds"], 10)
+    if content is ROUTER:
+        used = {"reported_cost": 1}
+    amounts = [row["billed_cost"], row["list_cost"]]
+    for name, quantity in used.items():
+        if quantity:
+            key = (*product, name, row["rate_version_hash"], row["context_tier"], row["cache_hit"], month)
+            line = lines.setdefault(key, {"quantity": Fraction(0), "meter": None, "rows": 0, "amounts": [0, 0]})
+            line["quantity"] += Fraction(quantity)
+            line["rows"] += 1
+            line["amounts"] = [a + b for a, b in zip(line["amounts"], amounts, strict=True)]
+            left[0] -= amounts[0]
+            left[1] -= amounts[1]
+            amounts = [0, 0]
 
 
 def _make_line(product, usage, quantity, amounts, prices, meter, rate_hash, tier, hit, month, rows) -> dict:
@@ -506,6 +575,107 @@ def make_ledger(seed: int = 1, *, batches: int = 6, rows: int = 5, **fields) -> 
     has_cache = taken["cache_read_tokens"] or taken["cache_write_tokens"]
     restated = taken | named if has_cache else price(taken | named, SOL)
     made.append([reverse(taken, by_id=own_id), restated])
+    ledger.place_rows()
+    return ledger
+
+
+def cost(content: dict, model: str, tier: int = 0, **costs) -> dict:
+    """The fields of a row by a list, with its costs as they are stated; billed and list are their sum unless stated."""
+    total = sum(amount for name, amount in costs.items() if name in COSTS[:5])
+    return {
+        "model": model, "provider": "mill", "rate_version_hash": hash_list(content), "context_tier": tier,
+        "billed_cost": total, "list_cost": total, "input_tokens": 0, "output_tokens": 0,
+    } | costs  # fmt: skip
+
+
+def _make_fee(content: dict, pico: int, number: int, **tags) -> dict:
+    name = ["month", "7", PERIOD, "mill", content["model"], "output", number]
+    quantity = {f"tokenledger.{name}": text for name, text in tags.items()}
+    column = "other_cost" if "day" in tags else "output_cost"
+    return make_row(
+        **cost(content, content["model"], list_cost=pico if "day" in tags else 0, **{column: pico}), kind="fee",
+        calls=0, event_id=json.dumps(name), tags=quantity, operation="day" if "day" in tags else "month",
+    )  # fmt: skip
+
+
+def make_rich_ledger(**fields) -> SmallLedger:
+    """A ledger of every rule that a price may have. Costs are in 10^-12 USD, worked by hand."""
+    plain = [
+        # 272,000 is not above the threshold: 272,000 x 0.2 a million; one more is: 272,001 x 0.4.
+        price(make_row(input_tokens=272_000, feature="search"), LUNA),
+        price(make_row(input_tokens=265_001, cache_read_tokens=7_000, feature="search"), LUNA),
+        price(make_row(cache_write_tokens=500, cache_read_tokens=40, reasoning_tokens=20), LUNA),
+        price(make_row(model="sol", reasoning_tokens=120, other_usage={"web_searches": 2}), SOL),
+        price(make_row(charge_period_start="2026-09-30T23:59:59.999999Z", feature="größer"), LUNA),
+    ]
+    special = [
+        # 1,000 x 1 + 500 x 2 a million, and 10 x 4.
+        make_row(**cost(MARGINAL, "marginal", 1, input_cost=2_000_000_000, output_cost=40_000_000,
+                        input_tokens=1500, output_tokens=10)),
+        make_row(**cost(MARGINAL, "marginal", 0, input_cost=1_000_000_000, input_tokens=1000)),
+        make_row(**cost(REACHED, "reached", 1, input_cost=2_000_000_000, input_tokens=1000)),
+        make_row(**cost(REACHED, "reached", 0, input_cost=999_000_000, input_tokens=999)),
+        # At least 10 seconds: 10 x 0.04 / 3600 = 0.000111111111111.
+        make_row(**cost(EAR, "ear", other_cost=111_111_111), other_usage={"audio_seconds": Decimal("3.7")}),
+        make_row(**cost(EAR, "ear", other_cost=133_333_333), other_usage={"audio_seconds": Decimal("12.0")}),
+        # 1.1 / 3600 = 0.000305555555556, and a request; one that says its own number of them; one that failed.
+        make_row(**cost(GPU, "gpu", other_cost=1_305_555_556), other_usage={"gpu_seconds": Decimal("1.1")}),
+        make_row(**cost(GPU, "gpu", other_cost=0), status="error"),
+        make_row(**cost(GPU, "gpu", other_cost=1_000_000_000)),
+        # 100 audio tokens at 8, 50 cached ones at 2, which without a cache had cost 8 as well.
+        make_row(**cost(VOICE, "voice", other_cost=900_000_000, saved_cost=300_000_000),
+                 other_usage={"audio_input_tokens": 100, "audio_cache_read_tokens": 50}),
+        make_row(**cost(ROUTER, "router", other_cost=1_230_000_000), reported_cost=1_230_000_000,
+                 pricing_status="reported"),
+        make_row(**cost(ROUTER, "router"), pricing_status="reported", status="error"),
+        make_row(**cost(ROUTER, "router"), pricing_status="reported", cache_hit=True, reported_cost=5),
+        make_row(**cost(FLEX, "flex", input_cost=1_000_000, input_tokens=1), service_tier=" Flex"),
+        make_row(**cost(EU, "eu", input_cost=1_000_000, input_tokens=1), region="EU "),
+        make_row(**cost(NIGHT, "night", input_cost=1_000_000, input_tokens=1),
+                 charge_period_start="2026-10-05T22:00:00.000000Z"),
+        make_row(**cost(NIGHT, "night", input_cost=1_000_000, input_tokens=1),
+                 charge_period_start="2026-10-05T05:59:00.000000Z"),
+        make_row(**cost(DAYTIME, "daytime", input_cost=1_000_000, input_tokens=1),
+                 charge_period_start="2026-10-05T09:00:00.000000Z"),
+        make_row(**cost(AGREED, "agreed", input_cost=1_000_000, input_tokens=1), service_tier="default"),
+    ]  # fmt: skip
+    fees = [
+        # 12 units: 10 x 10 + 2 x 8 = 116 in tiers, 120 at once: 4 too much. First 11 were counted: 118 of 110: -2.
+        _make_fee(GRADUATED, -2 * PICO, 0, month=PERIOD, meter="output", quantity="11"),
+        _make_fee(GRADUATED, -2 * PICO, 1, month=PERIOD, meter="output", quantity="12"),
+        _make_fee(VOLUME, -23 * PICO, 0, month=PERIOD, meter="output", quantity="12"),  # 12 x 8 + 1 for 120
+        _make_fee(PACKAGE, -13 * PICO, 0, month=PERIOD, meter="output", quantity="12"),  # 100 + 5 + 2 for 120
+        _make_fee(PACKAGE, 0, 0, month="2026-09", meter="output", quantity="10"),  # no tier was entered
+        _make_fee(CLUSTER, 240 * PICO, 0, day="2026-10-02"),
+        _make_fee(CLUSTER, 480 * PICO, 0, day="2026-10-03", rates=f"{hash_list(CLUSTER)} {hash_list(CLUSTER)}"),
+    ]
+    others = [
+        # 7 x 0.2 and 300 x 1.2 a million, had it not been answered from a cache.
+        price(make_row(input_tokens=7), LUNA)
+        | {"cache_hit": True, **dict.fromkeys(COSTS, 0), "saved_cost": 361_400_000},
+        make_row(**cost(GPU, "nameless") | {"rate_version_hash": "", "rate_version_id": None}, status="error",
+                 pricing_reason="failed_without_usage"),
+        make_row(**dict.fromkeys(COSTS), pricing_status="unpriced", pricing_reason="no_rate_for_model",
+                 rate_version_hash="", rate_version_id=None, model="unheard-of", other_usage={"images": 2}),
+        make_row(**dict.fromkeys(TOKENS, 0), calls=0, kind="admin_act", rate_version_hash="", rate_version_id=None),
+        price(make_row(billing_period="2026-11-01"), LUNA),
+    ]  # fmt: skip
+    taken = price(make_row(feature='said "so"', reported_cost=7), LUNA)
+    unpriced = make_row(**dict.fromkeys(COSTS), pricing_status="unpriced", pricing_reason="no_rate_for_model",
+                        rate_version_hash="", rate_version_id=None, model="late")  # fmt: skip
+    only = [price(make_row(billing_period="2026-11-01"), LUNA)]
+    ledger = SmallLedger(
+        [plain, special, fees, others, [taken, unpriced], only, []], rates=[LUNA, SOL, *SPECIAL], **fields
+    )
+    ledger.place_rows()
+    first, second = (f"{name_batch(4)}.{line}" for line in (0, 1))
+    ledger.batches[6] = [
+        reverse(taken, by_id=first, reported_cost=-7),
+        price(taken | {"kind": "correction", "corrects": first, "tags": {"tokenledger.reverses": first}}, SOL),
+        reverse(unpriced, by_id=second, kind="rating"),
+        price(unpriced | {"kind": "rating", "corrects": second, "pricing_status": "priced", "pricing_reason": "",
+                          "rate_version_id": 7, "tags": {"tokenledger.reverses": second}}, LUNA),
+    ]  # fmt: skip
     ledger.place_rows()
     return ledger
 
