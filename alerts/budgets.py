@@ -11,16 +11,9 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from alerts.channels import list_channels
-from alerts.core.budgets import (
-    Budget,
-    BudgetProblem,
-    BudgetRefused,
-    BudgetTerms,
-    find_parent_problems,
-    find_window,
-    load_terms,
-    write_terms,
-)
+from alerts.core.budget_terms import load_terms, write_terms
+from alerts.core.budgets import Budget, BudgetProblem, BudgetRefused, BudgetTerms, find_parent_problems
+from alerts.core.windows import find_window
 from alerts.models import Budget as BudgetRow
 from billing.core.periods import has_whole_hours
 from ledger.acts import book_act

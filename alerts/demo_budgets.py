@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts.budgets import create_budget, list_budgets
-from alerts.core.budgets import BudgetTerms, read_terms
+from alerts.core.budget_terms import read_terms
+from alerts.core.budgets import BudgetTerms
 from alerts.trials import read_costs
 from billing.core.periods import start_of_day
 from tenants.selectors import TenantInfo

@@ -20,8 +20,9 @@ from alerts.core.budget_alerts import (
     write_thresholds,
     write_title,
 )
-from alerts.core.budgets import DIMENSIONS, USER_DIMENSIONS, Action, Basis, Budget, find_window_before
+from alerts.core.budgets import DIMENSIONS, USER_DIMENSIONS, Action, Basis, Budget
 from alerts.core.spending import Spending, list_reached, rate_severity
+from alerts.core.windows import find_window_before
 from alerts.episodes import grow_alert, list_standing_alerts, open_alert, resolve_alert
 from alerts.spending import BudgetWindow, find_budget_window, read_windows_of_tenants
 from billing.core.periods import has_whole_hours

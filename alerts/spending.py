@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.core.budgets import DIMENSIONS, Budget, find_window, find_window_before
+from alerts.core.budgets import DIMENSIONS, Budget
 from alerts.core.spending import Spending, carry_over
+from alerts.core.windows import find_window, find_window_before
 from billing.selectors import ScopeCost, ScopesQuery, list_scope_costs, list_scope_costs_of_tenants
 from tenants.selectors import TenantInfo, get_tenant_by_id
 

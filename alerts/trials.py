@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from alerts.core.budgets import BudgetTerms, find_window
+from alerts.core.budgets import BudgetTerms
 from alerts.core.past_firings import PastFiring, find_past_firings
+from alerts.core.windows import find_window
 from billing.core.periods import start_of_day
 from billing.selectors import CostQuery, get_billed_costs
 from tenants.selectors import get_tenant_by_id

@@ -2,18 +2,8 @@
 
 from typing import Any
 
-from alerts.core.budgets import (
-    ACTIONS_MAX,
-    BASES,
-    CHANNELS_MAX,
-    CURRENCIES,
-    DEEDS,
-    DIMENSIONS,
-    NAME_LENGTH_MAX,
-    PERCENT_MAX,
-    TOKENS_MAX,
-    WINDOWS,
-)
+from alerts.core.budget_terms import ACTIONS_MAX, CHANNELS_MAX, PERCENT_MAX
+from alerts.core.budgets import BASES, CURRENCIES, DEEDS, DIMENSIONS, NAME_LENGTH_MAX, TOKENS_MAX, WINDOWS
 from billing.core.wire import TEXT_LENGTH_MAX
 
 Schema = dict[str, Any]

@@ -38,7 +38,7 @@ MODELS = 50  # that a tenant uses
 MAKE_BUDGETS = """
 from datetime import UTC, datetime
 from alerts.budgets import create_budget
-from alerts.core.budgets import read_terms
+from alerts.core.budget_terms import read_terms
 from bench.events import FEATURES
 from tenants.selectors import get_tenant
 scopes = [{}, {"environment": "production"}, {"cost_center": "retail"}, *({"feature": name} for name in FEATURES)]

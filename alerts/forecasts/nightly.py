@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from alerts.budgets import list_budgets
-from alerts.core.budgets import DAYS_FORECAST, Budget, find_window
+from alerts.core.budgets import DAYS_FORECAST, Budget
 from alerts.core.forecasts import History, PastForecast
 from alerts.core.forecasts.histories import DAYS_USED_MAX
 from alerts.core.outlooks import WHOLE, Event, Outlook, Scope, Window, find_month, look_ahead
+from alerts.core.windows import find_window
 from alerts.forecasts.crossings import open_crossings
 from alerts.forecasts.days import Days, read_days, to_dollars, to_pico
 from alerts.forecasts.events import list_events

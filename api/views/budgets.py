@@ -20,7 +20,8 @@ from alerts.budgets import (
     lock_budgets,
     retire_budget,
 )
-from alerts.core.budgets import Budget, BudgetRefused, BudgetTerms, read_terms, write_terms
+from alerts.core.budget_terms import read_terms, write_terms
+from alerts.core.budgets import Budget, BudgetRefused, BudgetTerms
 from alerts.core.past_firings import PastFiring
 from alerts.core.spending import Spending
 from alerts.spending import read_spending

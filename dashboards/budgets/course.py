@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from zoneinfo import ZoneInfo
 
-from alerts.core.budgets import Budget, find_window, find_window_before
+from alerts.core.budgets import Budget
 from alerts.core.spending import Spending
+from alerts.core.windows import find_window, find_window_before
 from alerts.trials import read_costs
 from billing.core.periods import has_whole_hours, start_of_day
 from billing.selectors import CostQuery, get_billed_costs

@@ -23,16 +23,8 @@ from alerts.budgets import (
     retire_budget,
 )
 from alerts.channels import list_channels, name_channels
-from alerts.core.budgets import (
-    DEEDS,
-    DIMENSIONS,
-    WINDOWS,
-    Budget,
-    BudgetProblem,
-    BudgetRefused,
-    BudgetTerms,
-    read_terms,
-)
+from alerts.core.budget_terms import read_terms
+from alerts.core.budgets import DEEDS, DIMENSIONS, WINDOWS, Budget, BudgetProblem, BudgetRefused, BudgetTerms
 from alerts.core.past_firings import PastFiring
 from alerts.spending import read_spending
 from alerts.trials import TRIAL_DAYS, try_on_past

@@ -12,7 +12,7 @@ from alerts.anomalies.runs import watch_hours, watch_minutes
 from alerts.anomalies.telling import Told
 from alerts.budgets import create_budget
 from alerts.channels import create_channel
-from alerts.core.budgets import load_terms
+from alerts.core.budget_terms import load_terms
 from alerts.core.channels import read_terms
 from alerts.episodes import give_feedback, resolve_alert
 from alerts.models import Alert, AlertDelivery

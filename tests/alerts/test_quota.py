@@ -17,7 +17,7 @@ from django.db import connections
 
 from alerts import quota
 from alerts.budgets import change_budget, create_budget, retire_budget
-from alerts.core.budgets import read_terms
+from alerts.core.budget_terms import read_terms
 from alerts.core.quota import Call, Gate, Step, choose
 from alerts.counters import DONE, get_counters, name_keys
 from alerts.decisions import fold_decisions, read_decisions

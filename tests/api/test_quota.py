@@ -13,7 +13,7 @@ import redis
 
 from alerts import quota
 from alerts.budgets import create_budget
-from alerts.core.budgets import read_terms
+from alerts.core.budget_terms import read_terms
 from alerts.counters import get_counters, name_keys
 from alerts.decisions import fold_decisions
 from billing.ingestion import RejectedItem, ingest_events

@@ -18,7 +18,7 @@ from django.urls import get_resolver
 
 from alerts.budgets import change_budget, create_budget, retire_budget
 from alerts.channels import change_channel, create_channel, remove_channel, rotate_secret, send_test
-from alerts.core.budgets import read_terms as read_budget
+from alerts.core.budget_terms import read_terms as read_budget
 from alerts.core.channels import read_terms as read_channel
 from alerts.deliveries import retry_delivery
 from alerts.forecasts.events import EventTerms, add_event, remove_event
@@ -86,6 +86,8 @@ PART = "a write of one that is listed"
 
 # Writes that are none of an administrator's, and why.
 NO_ACTS = {
+    "audit.export_jobs._write": RUNS,
+    "audit.export_jobs.ask_export": RUNS,
     "alerts.decisions._keep_tallies": HOLDS,
     "alerts.decisions.count_decision": HOLDS,
     "alerts.deliveries._take": SENDING,
@@ -171,6 +173,8 @@ DOORS_WITHOUT_ACTS = {
     "POST /v1/traces": USAGE,
     "POST /alerts": HISTORY,
     "POST /alerts/<int:alert_id>": HISTORY,
+    "POST /audit": "compares seals, and keeps when that was",
+    "POST /audit/export": "a file of what the tenant reads anyway",
     "POST /ledger/<entry_id:entry_id>/content": "who read it is kept in `content_act`",
     "POST /rates/check": READS,
     "POST /rates/try": READS,

@@ -20,7 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from alerts.budgets import create_budget
 from alerts.channels import create_channel
-from alerts.core.budgets import read_terms
+from alerts.core.budget_terms import read_terms
 from alerts.core.channels import read_terms as read_channel_terms
 from alerts.episodes import open_alert
 from alerts.inbox import list_deliveries
@@ -257,6 +257,7 @@ PEOPLES_ROUTES = {
         ("tenant={slug}", *(f"period={MONTH}&format={name}" for name in ("csv", "jsonl", "xlsx", "focus"))),
     ),
     "audit/bundle": Route("/audit/bundle", ("tenant={slug}", f"period={MONTH}"), shows=False),
+    "audit/export": Route("/audit/export", ("tenant={slug}", f"period={MONTH}"), shows=False),
     "audit/rows": Route("/audit/rows", ("tenant={slug}", f"period={MONTH}")),
     "audit/log": Route("/audit/log", ("tenant={slug}", "name=budget", "actor=person 1")),
     "audit/log/file": Route("/audit/log/file", ("tenant={slug}", "name=budget")),

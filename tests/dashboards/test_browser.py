@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from alerts.budgets import create_budget, list_budgets
-from alerts.core.budgets import read_terms
+from alerts.core.budget_terms import read_terms
 from alerts.decisions import count_decision
 from billing.reratings import list_jobs
 from content.contents import change_retention, keep_content

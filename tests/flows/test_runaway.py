@@ -7,7 +7,7 @@ import pytest
 
 from alerts.anomalies.runs import watch_hours, watch_minutes
 from alerts.budgets import create_budget
-from alerts.core.budgets import load_terms
+from alerts.core.budget_terms import load_terms
 from alerts.evaluation import evaluate_budgets
 from alerts.models import Alert
 from billing.ingestion import ingest_events

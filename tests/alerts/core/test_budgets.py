@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.core.budget_terms import read_terms, write_terms
 from alerts.core.budgets import (
     WINDOWS,
     Action,
@@ -18,12 +19,9 @@ from alerts.core.budgets import (
     covers,
     describe_scope,
     find_parent_problems,
-    find_window,
-    find_window_before,
-    read_terms,
     write_amount,
-    write_terms,
 )
+from alerts.core.windows import find_window, find_window_before
 
 ZONES = (
     "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia",

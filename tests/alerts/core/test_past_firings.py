@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from alerts.core.budgets import Action, BudgetTerms, find_window
+from alerts.core.budgets import Action, BudgetTerms
 from alerts.core.past_firings import find_past_firings
+from alerts.core.windows import find_window
 
 TERMS = BudgetTerms(
     name="Week",
