@@ -127,6 +127,7 @@ def get_statement(*, tenant: TenantInfo, period: date, now: datetime, using: str
             acts=_count_acts(tenant.id, period, using=using),
             now=now,
             checkpoint=_find_checkpoint(tenant.id, period, using=using),
+            is_simulated=tenant.is_demo,
         )
 
 

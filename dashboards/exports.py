@@ -10,9 +10,9 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from audit.formats.fields import guard_formula
 from dashboards.core.periods import Period
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 COLUMN_WIDTH = 18  # characters
 SHEET_CELL_MAX = 32_767  # characters of a text, by the format
@@ -107,9 +107,7 @@ def _answer(filename: str, content: bytes, content_type: str) -> HttpResponse:
 
 
 def _write_field(field: object) -> object:
-    if isinstance(field, str) and field.startswith(FORMULA_STARTS):
-        return f"'{field}"
-    return _write_exactly(field)
+    return guard_formula(field) if isinstance(field, str) else _write_exactly(field)
 
 
 def _write_exactly(field: object) -> object:

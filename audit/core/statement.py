@@ -173,6 +173,7 @@ class Statement:
     groups: of every section, in the order of SECTIONS, the dearest first. rows, calls: all of them, the unpriced
     among them. booked_until: when the last of the rows was booked; None where there is none. acts: administrative
     entries of the month, which cost nothing. checkpoint: None where not everything is sealed yet.
+    is_simulated: of a demo.
     """
 
     number: str
@@ -194,6 +195,7 @@ class Statement:
     saved_amount: Decimal
     booked_until: datetime | None
     checkpoint: Checkpoint | None = None
+    is_simulated: bool = False
 
     @property
     def lines(self) -> tuple[StatementLine, ...]:
@@ -273,6 +275,7 @@ def make_statement(
     acts: int,
     now: datetime,
     checkpoint: Checkpoint | None = None,
+    is_simulated: bool = False,
 ) -> Statement:
     """The statement of a month from the sums of its rows. now says only whether the month is over."""
     sums = list(sums)
@@ -298,6 +301,7 @@ def make_statement(
         saved_amount=add_up(each.saved_cost for each in sums),
         booked_until=max((each.booked_until for each in sums), default=None),
         checkpoint=checkpoint,
+        is_simulated=is_simulated,
     )
 
 

@@ -31,6 +31,7 @@ from audit.formats.typesetting import LetterMissing, set_pages
 
 TEMPLATE = Path(__file__).with_name("statement.typ")
 LINES_MAX = 5_000  # some 10 s, and 150 pages
+SIMULATED = "Demo data: simulated, after shapes measured on real services."
 PART_NAMES = {
     USAGE: "Usage", CORRECTION: "Corrections", FEE: "Fees", CREDIT: "Credits", ADJUSTMENT: "Adjustments",
 }  # fmt: skip
@@ -97,6 +98,7 @@ def _describe(statement: Statement, *, ledger_address: str) -> dict[str, Any]:
         "is_over": statement.is_over,
         "state": "Month over, not closed" if statement.is_over else "Month under way",
         "footing": f"{statement.number} · {statement.rows:,} ledger rows · {statement.amount:f} {statement.currency}",
+        "simulated": SIMULATED if statement.is_simulated else "",
         "parties": _list_parties(statement),
         "nothing": f"Nothing was booked for {statement.period:%B %Y}.",
         "parts": [
@@ -113,8 +115,8 @@ def _describe(statement: Statement, *, ledger_address: str) -> dict[str, Any]:
         "control": _write_control(statement),
         "proof": _list_proof(statement),
         "command": f"python3 verify_tokenledger.py {statement.tenant_slug}-{statement.period:%Y-%m}.bundle.zip",
-        "closing": "Not a tax invoice. Every amount is exact in the ledger, and shown here rounded once to the cent, "
-        "half-even; each leads to the rows beneath it.",
+        "closing": "Not a tax invoice. Each amount is exact in the ledger, shown here rounded once, half-even, and "
+        "leads to its rows.",
     }
 
 

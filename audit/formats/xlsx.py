@@ -81,6 +81,7 @@ def _write_facts(book: Any, statement: Statement) -> None:
         "Statement": statement.number,
         "Tenant": f"{statement.tenant_slug} ({statement.tenant_name})",
         "Charge period, UTC": f"{statement.start:%Y-%m-%d} to {statement.end:%Y-%m-%d}, the last day not included",
+        "Data": "simulated, of a demo" if statement.is_simulated else "as booked",
         "Rounding": ROUNDING,
         "Booked until": f"{statement.booked_until:%Y-%m-%d %H:%M:%S} UTC"
         if statement.booked_until
