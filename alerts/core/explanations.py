@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from alerts.core.anomalies import Cause, find_cause
 from alerts.core.facts import Mover, Part
-from alerts.core.findings import to_usd
+from alerts.core.findings import to_decimal, to_usd
 from billing.core.bridges import INPUT, TOKENS, Bridge, Use, explain_change
 
 Kind = tuple[str, str, str]  # feature, provider, model: as the Overview's changes
@@ -191,7 +191,7 @@ class _Words:
         for word, names in (("calls", ("calls",)), ("tokens", TOKENS)):
             before, after = (sum(use.count(names) for use in uses.values()) for uses in (self.usual, self.then))
             if before > 0 and self.stretch > 0:
-                times = float(after / (before * self.stretch))
+                times = to_decimal(after / (before * self.stretch))
                 told.append(f"{times:,.{0 if times >= WHOLE_FROM else 1}f} times the {word}")
         return told
 
