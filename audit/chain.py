@@ -202,6 +202,30 @@ def get_last_chain_check(*, tenant_id: int, using: str = "default") -> ChainChec
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something of the tenant's that the sealer does not sign for, since when, and why, in its words."""
+
+    subject: str
+    since: datetime
+    detail: str
+
+
+LIST_REFUSALS_SQL = """
+    SELECT subject, raised_at, detail
+    FROM (SELECT DISTINCT ON (subject) subject, raised_at, detail, is_over FROM seal_alarm
+          WHERE tenant_id = %(tenant_id)s ORDER BY subject, raised_at DESC) AS latest
+    WHERE NOT is_over
+    ORDER BY raised_at"""
+
+
+def list_refusals(*, tenant_id: int, using: str = "default") -> list[Refusal]:
+    """What the sealer refuses of the tenant's and nobody has put right, the oldest first."""
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(LIST_REFUSALS_SQL, {"tenant_id": tenant_id})
+        return [Refusal(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
 class SealQueue:
     """What waits for its seal. oldest_at: when the longest-waiting batch was booked; None where none waits."""
 

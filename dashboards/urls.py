@@ -11,8 +11,9 @@ from dashboards.views.alert_rules import show_alert_rules
 from dashboards.views.alerts import show_alert, show_alerts
 from dashboards.views.appearance import choose_theme
 from dashboards.views.audit import send_verifier, show_audit
+from dashboards.views.audit_export import export_bundle, show_export
 from dashboards.views.audit_log import export_audit_log, show_audit_log
-from dashboards.views.audit_statement import export_bundle, export_rows, export_statement, show_statement
+from dashboards.views.audit_statement import export_rows, export_statement, show_statement
 from dashboards.views.budgets import edit_budget, export_budgets, show_budget, show_budgets, show_new_budget
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
@@ -112,6 +113,7 @@ urlpatterns = [
     path("audit/statement", show_statement, name="audit_statement"),
     path("audit/statement/file", export_statement, name="audit_statement_file"),
     path("audit/bundle", export_bundle, name="audit_bundle"),
+    path("audit/export", show_export, name="audit_export"),
     path("audit/rows", export_rows, name="audit_rows"),
     path("audit/log", show_audit_log, name="audit_log"),
     path("audit/log/file", export_audit_log, name="audit_log_file"),

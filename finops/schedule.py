@@ -23,6 +23,7 @@ TIMETABLE = {
     "book what is owed by the month and the day": _every("billing.book_fees", 3600),
     "tell alerts": _every("alerts.deliver", 2),
     "show that beat and worker live": _every("billing.beat_heart", 10),
+    "make evidence archives of long months": _every("audit.work_exports", 5),
     "settle traces that are quiet": _every("billing.settle_traces", 15),
     "drop spans that nobody asks for": _every("billing.prune_spans", 300),
     "count what quota checks decided": _every("alerts.fold_decisions", 60),

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from audit.acts import LoggedAct, read_act_log
-from audit.chain import ChainCheck, SealedHead, SealQueue, get_last_chain_check, measure_queue, read_sealed_head
+from audit.chain import (
+    ChainCheck,
+    Refusal,
+    SealedHead,
+    SealQueue,
+    get_last_chain_check,
+    list_refusals,
+    measure_queue,
+    read_sealed_head,
+)
 from dashboards.access import Seat
 from dashboards.audit.acts import ShownAct, show_acts
 from dashboards.audit.statement import list_months
@@ -16,10 +25,11 @@ ACTS_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """head: None before the first checkpoint. last_check: None where nobody went through the chain yet."""
+    """head: None before the first checkpoint. refusals: the sealer's. last_check: None where nobody looked."""
 
     head: SealedHead | None
     queue: SealQueue
+    refusals: Sequence[Refusal]
     last_check: ChainCheck | None
     months: Sequence[date]
     acts: Sequence[ShownAct]
@@ -37,6 +47,7 @@ def read_audit_page(seat: Seat, *, now: datetime) -> AuditPage:
     return AuditPage(
         head=read_sealed_head(tenant_id=tenant_id),
         queue=measure_queue(tenant_id=tenant_id),
+        refusals=list_refusals(tenant_id=tenant_id),
         last_check=get_last_chain_check(tenant_id=tenant_id),
         months=list_months(seat, now=now),
         acts=show_acts(seat, acts),

@@ -1,7 +1,5 @@
 """The statement of a month: to be read, printed and taken as a file."""
 
-from typing import BinaryIO
-
 from django.core.exceptions import BadRequest
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -11,19 +9,16 @@ from django.views.decorators.http import require_safe
 from audit.bundles import VERIFIER
 from audit.chain import read_sealed_head
 from audit.core.focus import CHARGEBACK, VIEWS
-from audit.exports import open_bundle
 from audit.files import FORMATS, FileRefused, make_statement_file
 from audit.formats.jsonl import hash_statement
 from audit.rows import stream_rows
-from audit.sealed_months import PeriodEmpty, PeriodUnsealed, find_sealed_month
 from billing.selectors import get_last_reconciliation
 from dashboards.access import Seat, member_required
 from dashboards.audit.downloads import list_statement_files, name_bundle
+from dashboards.audit.files import send_file
 from dashboards.audit.periods import read_month
 from dashboards.audit.statement import list_month_options, list_months, read_statement_page
 from dashboards.frame import make_frame, make_link
-
-BUNDLE_ENTRIES_MAX = 100_000  # what a page waits for
 
 
 @require_safe
@@ -73,25 +68,6 @@ def export_statement(request: HttpRequest, seat: Seat) -> FileResponse:
 
 @require_safe
 @member_required
-def export_bundle(request: HttpRequest, seat: Seat) -> FileResponse:
-    """The month's evidence archive: made once, and sent from its file for some hours."""
-    now = timezone.now()
-    month = read_month(request.GET, now=now, default=now.date().replace(day=1))
-    try:
-        sealed = find_sealed_month(tenant=seat.tenant, period=month, now=now)
-    except (PeriodEmpty, PeriodUnsealed) as refused:
-        raise BadRequest(str(refused)) from None
-    if sealed.entries > BUNDLE_ENTRIES_MAX:
-        raise BadRequest(
-            f"the archive of {month:%B %Y} has {sealed.entries:,} entries, more than a page can wait for: "
-            f"take it from /v1/audit/bundle?period={month:%Y-%m} with a key of the scope audit"
-        )
-    file = open_bundle(sealed)
-    return send_file(file.content, name=file.name, content_type="application/zip", size=file.size)
-
-
-@require_safe
-@member_required
 def export_rows(request: HttpRequest, seat: Seat) -> StreamingHttpResponse:
     """The month's ledger rows as CSV, read piece by piece while they are sent."""
     now = timezone.now()
@@ -100,12 +76,4 @@ def export_rows(request: HttpRequest, seat: Seat) -> StreamingHttpResponse:
         stream_rows(tenant_id=seat.tenant.id, period=month), content_type="text/csv; charset=utf-8"
     )
     response.headers["Content-Disposition"] = f'attachment; filename="rows-{seat.tenant.slug}-{month:%Y-%m}.csv"'
-    return response
-
-
-def send_file(content: BinaryIO, *, name: str, content_type: str, size: int) -> FileResponse:
-    """A whole file to be saved; the answer closes it."""
-    response = FileResponse(content, content_type=content_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.headers["Content-Length"] = str(size)
     return response

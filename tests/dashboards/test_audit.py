@@ -26,7 +26,7 @@ from tests.audit.verifying import find_faults
 from tests.dashboards.bookings import book, on
 from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_tenant, publish_test_rates
-from tests.ledger.sealing import seal
+from tests.ledger.sealing import seal, tampering
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -85,6 +85,25 @@ def test_every_batch_is_gone_through_on_request_and_that_it_was_is_kept(acme):
     assert "Every batch was gone through." in html
     assert "all right" in get_page(client, "/audit")
     assert client.post("/audit", {"act": "other"}).status_code == 400
+
+
+def test_what_the_sealer_refuses_is_told_to_its_tenant_and_to_no_other(committed_db, administrator_url):
+    acme, globex = make_tenant("acme"), make_tenant("globex")
+    for tenant in (acme, globex):
+        book(tenant, {"time": datetime.now(UTC)})
+    with tampering(administrator_url) as administrator:
+        said = {"tenant_id": acme.id}
+        administrator.change(
+            "ledger_batch", "UPDATE ledger_batch SET receipt = receipt || 'A' WHERE tenant_id = %(tenant_id)s", said
+        )
+        seal(at_once=True)
+    assert "The sealer refuses batch" in read_words(get_page(sign_in(acme), "/audit"))
+    assert "refuses" not in read_words(get_page(sign_in(globex), "/audit"))
+    with tampering(administrator_url) as administrator:  # so that no other test's round meets it
+        administrator.change(
+            "ledger_batch", "UPDATE ledger_batch SET receipt = left(receipt, -1) WHERE tenant_id = %(tenant_id)s", said
+        )
+    seal(at_once=True)
 
 
 def test_before_the_first_checkpoint_the_page_says_so(db):
