@@ -4,9 +4,9 @@ Here alone an error of any app becomes HTTP. What is not known here is a bug: 50
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import django.db
 import psycopg
@@ -100,6 +100,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
 PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57", "58", "25006", "25P03")
 
 STATEMENT_TIMEOUT_SQLSTATE = "57014"
+PROBLEMS_TOLD, PROBLEMS_LISTED = 5, 100  # of what is wrong with one input: in its detail, and one by one
 
 
 class Problem(Exception):
@@ -125,6 +126,26 @@ class Problem(Exception):
         self.problems = list(problems)
         self.headers = dict(headers or {})
         self.facts = facts
+
+
+class FieldProblem(Protocol):
+    """One thing wrong with an input: the field, a stable code, and the cure."""
+
+    @property
+    def field(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+
+
+def refuse_input(code: str, problems: Sequence[FieldProblem]) -> Problem:
+    """The refusal of an input with all that is wrong with it; its detail names the first of it in a line."""
+    return Problem(
+        code,
+        "; ".join(f"{one.field} {one.detail}".strip() for one in problems[:PROBLEMS_TOLD]),
+        problems=[{"field": p.field, "code": p.code, "detail": p.detail} for p in problems[:PROBLEMS_LISTED]],
+    )
 
 
 def answer_problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse:

@@ -82,8 +82,8 @@ def _unpack(body: bytes) -> bytes:
 
 def read_document(request: HttpRequest, *, bytes_max: int) -> Any:
     """The body's one JSON document. Raises Problem, and ItemRefused for what cannot be read as JSON."""
-    if read_content_type(request) != JSON:
-        raise Problem("content_type_unknown", f"Send {JSON}.")
+    if (content_type := (request.content_type or "").lower()) != JSON:
+        raise Problem("content_type_unknown", f"Content-Type {content_type[:80]!r} is not read here; send {JSON}.")
     body = read_body(request)
     if len(body) > bytes_max:
         raise Problem("body_too_large", f"At most {bytes_max:,} bytes here.")

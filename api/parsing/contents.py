@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.problems import Problem
+from api.problems import Problem, refuse_input
 from billing.core.wire import TEXT_LENGTH_MAX
 from billing.core.wire_checks import (
     ItemProblem,
@@ -47,11 +47,7 @@ def read_content_request(body: bytes) -> ContentRequest:
     except ItemRefused as refused:
         problems = list(refused.problems)
     if problems:
-        raise Problem(
-            "content_invalid",
-            "; ".join(f"{problem.field} {problem.detail}".strip() for problem in problems[:5]),
-            problems=[{"field": p.field, "code": p.code, "detail": p.detail} for p in problems[:100]],
-        )
+        raise refuse_input("content_invalid", problems)
     return ContentRequest(
         event_source=document.get("source", ""),
         event_id=document["id"],

@@ -5,11 +5,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from api.problems import Problem
+from api.problems import refuse_input
 from billing.core.drivers import COLUMNS, DriverValue, read_day, read_name, read_quantity
 from billing.core.wire_checks import ItemProblem, ItemRefused, load_strictly, name_kind, printable
-
-PROBLEMS_MAX = 100
 
 
 def read_driver_items(items: Sequence[bytes]) -> list[DriverValue]:
@@ -27,11 +25,7 @@ def read_driver_items(items: Sequence[bytes]) -> list[DriverValue]:
             problems.append(ItemProblem(f"[{index}]", "duplicate_item", told))
         values.append(value)
     if problems:
-        raise Problem(
-            "driver_invalid",
-            "; ".join(f"{problem.field} {problem.detail}" for problem in problems[:5]),
-            problems=[{"field": p.field, "code": p.code, "detail": p.detail} for p in problems[:PROBLEMS_MAX]],
-        )
+        raise refuse_input("driver_invalid", problems)
     return values
 
 

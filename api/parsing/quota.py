@@ -8,7 +8,7 @@ from typing import Any
 from alerts.core.budgets import TOKENS_MAX
 from alerts.core.quota import Call
 from alerts.quota import HOLD_SECONDS, HOLD_SECONDS_MAX
-from api.problems import Problem
+from api.problems import refuse_input
 from api.quota_shapes import COST_MAX, QUOTA_QUESTION, REQUEST_ID_LENGTH_MAX
 from billing.core.wire import TEXT_LENGTH_MAX
 from billing.core.wire_checks import (
@@ -53,11 +53,7 @@ def read_quota_question(body: bytes, *, key_id: str) -> QuotaQuestion:
     except ItemRefused as refused:
         problems = list(refused.problems)
     if problems:
-        raise Problem(
-            "quota_invalid",
-            "; ".join(f"{problem.field} {problem.detail}".strip() for problem in problems[:5]),
-            problems=[{"field": p.field, "code": p.code, "detail": p.detail} for p in problems[:100]],
-        )
+        raise refuse_input("quota_invalid", problems)
     say = document.get
     call = Call(
         provider=document["provider"],

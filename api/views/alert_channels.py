@@ -23,7 +23,7 @@ from alerts.channels import (
 from alerts.core.channels import ChannelRefused, ChannelTerms, read_terms, write_terms
 from api.parameters import read_query
 from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
-from api.problems import Problem
+from api.problems import Problem, refuse_input
 from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
@@ -69,7 +69,7 @@ class AlertChannels(APIView):
                 _read_terms(request), tenant_id=request.auth.tenant_id, actor=request.auth.actor, now=timezone.now()
             )
         except ChannelRefused as refused:
-            raise refuse_channel(refused) from None
+            raise refuse_input("channel_invalid", refused.problems) from None
         return Response(write_channel(channel) | {"secret": secret}, status=201)
 
 
@@ -113,7 +113,7 @@ class AlertChannelDetail(APIView):
         except ChannelUnknown:
             raise Problem("channel_unknown") from None
         except ChannelRefused as refused:
-            raise refuse_channel(refused) from None
+            raise refuse_input("channel_invalid", refused.problems) from None
         return Response(write_channel(channel))
 
     @describe_call(
@@ -157,7 +157,7 @@ class AlertChannelTest(APIView):
         except ChannelUnknown:
             raise Problem("channel_unknown") from None
         except ChannelRefused as refused:
-            raise refuse_channel(refused) from None
+            raise refuse_input("channel_invalid", refused.problems) from None
         return answer_delivery(request, delivery_id, status=202)
 
 
@@ -182,7 +182,7 @@ class AlertChannelSecret(APIView):
         except ChannelUnknown:
             raise Problem("channel_unknown") from None
         except ChannelRefused as refused:
-            raise refuse_channel(refused) from None
+            raise refuse_input("channel_invalid", refused.problems) from None
         return Response({"secret": secret})
 
 
@@ -191,16 +191,10 @@ def _read_terms(request: Request, *, before: Channel | None = None) -> ChannelTe
     try:
         document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
-        raise refuse_channel(refused) from None
+        raise refuse_input("channel_invalid", refused.problems) from None
     if before is not None and isinstance(document, dict):
         document = write_terms(before) | document
     return read_terms(document, schemes=list_schemes(), needs_settings=before is None)
-
-
-def refuse_channel(refused: ChannelRefused | ItemRefused) -> Problem:
-    problems = [{"field": one.field, "code": one.code, "detail": one.detail} for one in refused.problems]
-    told = "; ".join(f"{one['field']} {one['detail']}".strip() for one in problems[:5])
-    return Problem("channel_invalid", told, problems=problems)
 
 
 def write_channel(channel: Channel) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from api.parameters import (
     read_whole,
 )
 from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
-from api.problems import Problem
+from api.problems import Problem, refuse_input
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
@@ -238,8 +238,7 @@ def _read_body(request: Request) -> dict[str, Any]:
     try:
         document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
-        problems = [{"field": one.field, "code": one.code, "detail": one.detail} for one in refused.problems]
-        raise Problem("alert_step_invalid", problems=problems) from None
+        raise refuse_input("alert_step_invalid", refused.problems) from None
     if not isinstance(document, dict):
         raise Problem("alert_step_invalid", "A step is an object.")
     return document

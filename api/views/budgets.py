@@ -29,14 +29,13 @@ from alerts.trials import TRIAL_DAYS, try_on_past
 from api.budget_shapes import PAST_DAYS_MAX
 from api.parameters import Parameter, read_query, read_whole
 from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
-from api.problems import Problem
+from api.problems import Problem, refuse_input
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
 from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 64_000
-PROBLEMS_TOLD = 100
 BODY_PROBLEMS = ("query_invalid", "budget_invalid", *DOCUMENT_PROBLEMS)
 TRIAL_PARAMETERS = (
     Parameter(
@@ -84,7 +83,7 @@ class Budgets(APIView):
         try:
             budget, is_new = create_budget(_read_body(request), tenant_id=tenant_id, actor=request.auth.actor, now=now)
         except BudgetRefused as refused:
-            raise refuse_budget(refused) from None
+            raise refuse_input("budget_invalid", refused.problems) from None
         return Response(write_budgets([budget], now=now)[0], status=201 if is_new else 200)
 
 
@@ -136,7 +135,7 @@ class BudgetDetail(APIView):
         except BudgetUnknown:
             raise Problem("budget_unknown") from None
         except BudgetRefused as refused:
-            raise refuse_budget(refused) from None
+            raise refuse_input("budget_invalid", refused.problems) from None
         return Response(write_budgets([budget], now=now)[0])
 
     @describe_call(
@@ -157,7 +156,7 @@ class BudgetDetail(APIView):
         except BudgetUnknown:
             raise Problem("budget_unknown") from None
         except BudgetRefused as refused:
-            raise refuse_budget(refused) from None
+            raise refuse_input("budget_invalid", refused.problems) from None
         return Response(write_budgets([budget], now=now)[0])
 
 
@@ -186,7 +185,7 @@ class BudgetTrials(APIView):
             if problems := [problem for problem in problems if problem.code not in ("taken", "too_many")]:
                 raise BudgetRefused(problems)
         except BudgetRefused as refused:
-            raise refuse_budget(refused) from None
+            raise refuse_input("budget_invalid", refused.problems) from None
         firings = try_on_past(terms, tenant_id=tenant_id, days=days, now=now)
         return Response({"days": days, "firings": [write_firing(firing) for firing in firings]})
 
@@ -196,16 +195,10 @@ def _read_body(request: Request, *, before: Budget | None = None) -> BudgetTerms
     try:
         document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
-        raise refuse_budget(refused) from None
+        raise refuse_input("budget_invalid", refused.problems) from None
     if before is not None and isinstance(document, dict):
         document = write_terms(before) | document
     return read_terms(document)
-
-
-def refuse_budget(refused: BudgetRefused | ItemRefused) -> Problem:
-    problems = [{"field": one.field, "code": one.code, "detail": one.detail} for one in refused.problems]
-    told = "; ".join(f"{one['field']} {one['detail']}".strip() for one in problems[:5])
-    return Problem("budget_invalid", told, problems=problems[:PROBLEMS_TOLD])
 
 
 def write_budgets(budgets: Sequence[Budget], *, now: datetime) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from alerts.forecasts import (
 from alerts.forecasts.days import to_dollars
 from api.parameters import TEXT_SCHEMA, Parameter, read_query, read_text
 from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
-from api.problems import Problem
+from api.problems import Problem, refuse_input
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
@@ -38,7 +38,6 @@ from billing.core.wire_checks import ItemRefused
 from tenants.selectors import TenantInfo, get_tenant_by_id
 
 BODY_BYTES_MAX = 16_000
-PROBLEMS_TOLD = 5
 RUN_DAYS_MAX = 400
 SHARE_DIGITS = 6
 SCOPE_PARAMETERS = tuple(
@@ -131,7 +130,7 @@ class ForecastEvents(APIView):
             terms = read_event_terms(_read_body(request), today=today)
             event, is_new = add_event(terms, tenant_id=tenant.id, actor=request.auth.actor, now=now)
         except EventRefused as refused:
-            raise _refuse(refused) from None
+            raise refuse_input("forecast_event_invalid", refused.problems) from None
         return Response(_write_event(event), status=201 if is_new else 200)
 
 
@@ -167,16 +166,10 @@ def _read_body(request: Request) -> dict[str, object]:
     try:
         document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
     except ItemRefused as refused:
-        raise _refuse(refused) from None
+        raise refuse_input("forecast_event_invalid", refused.problems) from None
     if not isinstance(document, dict):
-        raise _refuse(EventRefused([EventProblem("", "wrong_type", "an event is an object")]))
+        raise refuse_input("forecast_event_invalid", [EventProblem("", "wrong_type", "an event is an object")])
     return document
-
-
-def _refuse(refused: EventRefused | ItemRefused) -> Problem:
-    problems = [{"field": one.field, "code": one.code, "detail": one.detail} for one in refused.problems]
-    told = "; ".join(f"{one['field']} {one['detail']}".strip() for one in problems[:PROBLEMS_TOLD])
-    return Problem("forecast_event_invalid", told, problems=problems)
 
 
 def _write_month(

@@ -162,3 +162,10 @@ def test_settings_open_with_an_older_key_and_in_no_other_tenants_row(monkeypatch
             decrypt_settings(kept, tenant_id=7)
     finally:
         channel_secrets.load_cipher.cache_clear()
+
+
+def test_an_address_without_tls_is_refused_with_the_setting_that_allows_it():
+    hook = HOOK | {"settings": {"url": "http://127.0.0.1:9000/"}}
+    with pytest.raises(ChannelRefused, match="begins with https://; http goes only to .* the setting ALERT_NETWORKS"):
+        read_terms(hook)
+    assert read_terms(hook, schemes=("https", "http")).settings == hook["settings"]

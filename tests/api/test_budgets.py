@@ -112,3 +112,36 @@ def test_a_budget_is_tried_on_the_past_and_not_kept(acme, admin, book):
         (f"{midnight:%Y-%m-%d}", 100, "0.023750000000"),
     ]
     assert admin.get("/v1/budgets").json() == {"budgets": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/budgets", r'{"name": "a\ud800"}', "name"),
+        ("/v1/budgets", r'{"scope": {"\udfff": "x"}}', r"scope.\udfff"),
+        ("/v1/alert-channels", r'{"settings": {"to": ["a@b.example", "\ud83d"]}}', "settings.to.1"),
+        ("/v1/forecast/events", r'{"cost_center": "\ud800"}', "cost_center"),
+        ("/v1/alerts/1/feedback", r'{"comment": "\ud800\ud800"}', "comment"),
+        ("/v1/watch-settings", r'{"\ud800": 1}', r"\ud800"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_by_the_name_of_its_field(admin, path, body, field):
+    method = "PATCH" if "settings" in path else "POST"
+    answer = admin.client.generic(method, path, body, "application/json", headers=admin.headers)
+    assert answer.status_code == 422, answer.content
+    assert [(one["field"], one["detail"]) for one in answer.json()["problems"]] == [
+        (field, "holds half of a surrogate pair")
+    ]
+
+
+def test_a_body_that_is_no_budget_is_told_what_is_wrong_with_it(admin):
+    def told(body, kind="application/json"):
+        answer = admin.client.generic("POST", "/v1/budgets", body, kind, headers=admin.headers)
+        return answer.status_code, answer.json()["code"], answer.json()["detail"]
+
+    assert told(" ") == (400, "body_empty", "The body is empty.")
+    assert told("x" * 64_001) == (413, "body_too_large", "At most 64,000 bytes here.")
+    assert told("name=Chat", "text/plain") == (
+        415, "content_type_unknown", "Content-Type 'text/plain' is not read here; send application/json.",
+    )  # fmt: skip
+    assert told("[]") == (422, "budget_invalid", "a budget is an object")
