@@ -23,7 +23,7 @@ from alerts.core.anomalies import (
     find_truncation,
 )
 from alerts.core.anomalies.days import DAYS_MAX
-from alerts.core.facts import Figure, Point
+from alerts.core.facts import Figure
 from alerts.core.findings import Finding, to_usd
 from billing.core.periods import start_of_day
 from billing.selectors.watched import (
@@ -43,7 +43,7 @@ from ledger.truncations import list_truncations_of_tenants
 DAY = timedelta(days=1)
 WEEK = 7
 DAYS = DAYS_MAX + 1  # the day that is judged, and those before it
-POINTS = 28
+AVERAGE_DAYS = 28
 USE_DAYS = 7  # what a day's prices and caches are compared with
 METERS = (("input_tokens", "input_cost"), ("cache_read_tokens", "cache_read_cost"), ("output_tokens", "output_cost"))
 
@@ -133,7 +133,7 @@ def _find_spikes(
 def _measure_mean_day(series: CostSeries, rows: Sequence[int]) -> float:
     """Of the tenant's own series, over four weeks."""
     own = next((row for row in rows if not series.owners[row].dimension), None)
-    return 0.0 if own is None else float(series.costs[own, -1 - POINTS : -1].mean())
+    return 0.0 if own is None else float(series.costs[own, -1 - AVERAGE_DAYS : -1].mean())
 
 
 def _list_days(
@@ -158,20 +158,9 @@ def _describe_spikes(spikes: Sequence[tuple[int, Anomaly]], ends: DayEnds, serie
             tenant_id=owner.tenant_id,
             scope={owner.dimension: owner.value} if owner.dimension else {},
             anomaly=anomaly,
-            points=_list_points(ends, owner.tenant_id, series.costs[row], anomaly),
             usual_day=anomaly.expected if isinstance(anomaly.expected, int) and not owner.dimension else 0,
             opens=SERIES.index(owner.dimension) == told,
         )
-
-
-def _list_points(ends: DayEnds, tenant_id: int, costs: Sequence[int], anomaly: Anomaly) -> tuple[Point, ...]:
-    points = [
-        Point(ends.start(tenant_id, days_ago=ago), to_usd(int(costs[len(costs) - ago]))) for ago in range(POINTS, 1, -1)
-    ]
-    low, middle, high, actual = (
-        to_usd(round(amount)) for amount in (anomaly.lower, anomaly.expected, anomaly.upper, anomaly.actual)
-    )
-    return (*points, Point(anomaly.when, actual, low=low, middle=middle, high=high))
 
 
 def _find_rise(ends: DayEnds, tenant_id: int, costs: Sequence[int]) -> Iterator[Finding]:
@@ -187,7 +176,6 @@ def _find_rise(ends: DayEnds, tenant_id: int, costs: Sequence[int]) -> Iterator[
             tenant_id,
             {},
             verdict.anomaly,
-            points=_list_points(ends, tenant_id, costs, verdict.anomaly),
         )
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from alerts.anomalies.drawing import draw_hours
+from alerts.anomalies.drawing import draw_days, draw_hours
 from alerts.core.explanations import Costs, Explanation, Kind, explain_impact
-from alerts.core.facts import Part
+from alerts.core.facts import Part, Point
 from alerts.core.findings import Course, Finding, to_usd
 from billing.core.bridges import NOTHING, Use
 from billing.core.periods import has_whole_hours, start_of_day
@@ -36,9 +36,12 @@ def explain_finding(finding: Finding, course: Course) -> Finding:
         found = _explain_days(finding, sorted(course.whens), impact=impact)
     else:
         return finding
-    points = finding.points
+    drawn = {"tenant_id": finding.tenant_id, "scope": finding.scope, "last": course.last}
+    points: Sequence[Point] = ()
     if finding.rule == "hourly_spike":
-        points = draw_hours(tenant_id=finding.tenant_id, scope=finding.scope, last=course.last)
+        points = draw_hours(**drawn)
+    elif finding.rule in BY_DAY:
+        points = draw_days(**drawn, rule=finding.rule)
     return replace(finding, cause=found.cause, movers=found.movers, parts=found.parts, points=points)
 
 

@@ -96,11 +96,10 @@ def test_an_episode_is_about_its_worst_hour_and_its_cause_is_that_of_all_of_them
         if mover["dimension"] == "user"
     ]
     assert users == [("u9", 0, 80), ("u8", 0, 20), ("", 3, 0)]
-    parts = {part["name"]: Decimal(part["amount"]) for part in alert.facts["parts"]}
-    assert parts == {"price": 0, "volume": 0, "mix": 0, "new": 100, "ended": -3}
+    assert sum_parts(alert) == {"price": 0, "volume": 0, "mix": 0, "new": 100, "ended": -3}
     # Each of the 48 hours has its range, as it is judged; the last three lie above theirs.
     points = alert.facts["points"]
-    assert len(points) == 48 and all("high" in point for point in points)
+    assert len(points) == 48 and all(point["high"] for point in points)
     above = [Decimal(point["actual"]) > Decimal(point["high"]) for point in points]
     assert above == [False] * 45 + [True] * 3
 
@@ -374,7 +373,27 @@ def test_a_day_of_thrice_the_cost_is_a_daily_spike_with_its_cause(acme):
     (alert,) = list_alerts(acme, "daily_spike")
     assert alert.impact == Decimal("48")  # 72 beside 24
     assert alert.facts["anomaly"]["cause"]["value"] == "agent"
+    assert sum_parts(alert) == {"price": 0, "volume": 0, "mix": 0, "new": 72, "ended": -24}
+    assert sum_movers(alert) == {"feature": 48}  # the agent's calls name no user; there is one model, and one key
+    points = alert.facts["points"]
+    judged = [point for point in points if point["high"]]  # from the fifteenth day on: before it there is too little
+    assert len(points) == 28 and len(judged) == 3
+    assert [Decimal(point["actual"]) > Decimal(point["high"]) for point in judged] == [False, False, True]
+    assert Decimal(judged[-1]["high"]) == Decimal(alert.facts["anomaly"]["upper"])
     assert list_alerts(acme, "daily_spike_watch") == []
+
+
+def sum_parts(alert):
+    return {part["name"]: Decimal(part["amount"]) for part in alert.facts["parts"]}
+
+
+def sum_movers(alert):
+    """By dimension, what the movers are more than was expected of them."""
+    sums = {}
+    for mover in alert.facts["movers"]:
+        moved = Decimal(mover["actual"]) - Decimal(mover["expected"])
+        sums[mover["dimension"]] = sums.get(mover["dimension"], 0) + moved
+    return sums
 
 
 def add_channel(tenant):
@@ -396,6 +415,8 @@ def test_a_day_of_nearly_twice_the_cost_is_shown_and_not_told():
     assert list_alerts(acme, "daily_spike") == []
     (alert,) = list_alerts(acme, "daily_spike_watch")
     assert alert.severity == "info"
+    assert round(Decimal(alert.facts["points"][-1]["high"]), 1) == Decimal("31.7")
+    assert sum_parts(alert) == {"price": alert.impact, "volume": 0, "mix": 0}  # one call of the same tokens a day
     with tenant_scope(acme.id):
         assert AlertDelivery.objects.filter(tenant_id=acme.id, alert_id=alert.id).count() == 0
 
@@ -412,6 +433,7 @@ def test_a_cache_that_is_read_no_more_is_told_with_what_it_costs(acme):
     assert alert.scope == {"feature": "bot"}
     # Half of 200,000 tokens at 2.50 − 1.25 USD a million.
     assert alert.impact == Decimal("0.125")
+    assert alert.facts["parts"] == [{"name": "cache", "amount": "0.125000000000", "words": ""}]
 
 
 def test_a_price_that_moved_without_a_rate_is_told(acme):

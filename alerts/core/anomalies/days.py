@@ -1,6 +1,7 @@
 """What is out of the ordinary about a day or a row of weeks. Days are those of the tenant's zone, whole ones. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from math import exp, log
@@ -31,10 +32,44 @@ def find_budget_overrun(*, cost: int, budget: int, when: datetime) -> Verdict:
     return Verdict(Anomaly("daily_budget", "alert", when, "cost", cost, budget, 0, budget, over))
 
 
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """What a day was expected to cost and between which bounds, in pico-USD, from so many known days."""
+
+    expected: float
+    lower: float
+    upper: float
+    known_days: int
+
+
 def find_daily_spike(
     costs: Sequence[int | None], *, when: datetime, thresholds: DailySpike = DEFAULTS.daily_spike
 ) -> Verdict:
-    """Whether the last of some consecutive days rose out of proportion to the days before.
+    """Whether the last of some consecutive days rose out of proportion to the days before, as `measure_day` has it."""
+    ranges = measure_day(costs, thresholds=thresholds)
+    last = costs[-1]
+    if isinstance(ranges, Verdict):
+        return ranges
+    if last is None or last <= ranges.upper * ROUNDING:
+        return ORDINARY
+    return Verdict(
+        Anomaly(
+            kind="daily_spike",
+            level="alert",
+            when=when,
+            unit="cost",
+            actual=last,
+            expected=round(ranges.expected),
+            lower=round(ranges.lower),
+            upper=round(ranges.upper),
+            impact=last - round(ranges.expected),
+            facts={"days": ranges.known_days},
+        )
+    )
+
+
+def measure_day(costs: Sequence[int | None], *, thresholds: DailySpike = DEFAULTS.daily_spike) -> DayRange | Verdict:
+    """The range of the last of some consecutive days, or why there is none.
 
     costs: in pico-USD, the oldest first; up to 56 days before the last are used. Each is divided by what its weekday
     usually is of a week, and compared with the day before; with the median of the week, where that is higher, for the
@@ -63,22 +98,7 @@ def find_daily_spike(
     expected = max(adjusted, np.min(same_days).item())
     average = days[-DAYS_OF_AVERAGE:].mean().item()
     upper = max(expected * factor, expected + thresholds.impact_min * average)
-    if last <= upper * ROUNDING:
-        return ORDINARY
-    return Verdict(
-        Anomaly(
-            kind="daily_spike",
-            level="alert",
-            when=when,
-            unit="cost",
-            actual=last,
-            expected=round(expected),
-            lower=round(expected / factor),
-            upper=round(upper),
-            impact=last - round(expected),
-            facts={"days": known},
-        )
-    )
+    return DayRange(expected, expected / factor, upper, known)
 
 
 def _fill_gaps(costs: Sequence[int | None]) -> Floats:
