@@ -27,7 +27,7 @@ def answer_download(
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     part = _find_part(request, size=size, tag=tag)
     if part is None:
-        answer = FileResponse(content, content_type=content_type, headers=headers)
+        answer = FileResponse(content, as_attachment=True, filename=name, content_type=content_type, headers=headers)
         answer.headers["Content-Length"] = str(size)
         return answer
     first, last = part

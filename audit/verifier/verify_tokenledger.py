@@ -723,8 +723,8 @@ def read_row(line):
 # matches nothing but the canonical form of such a row, and what it does not match is read slowly.
 PLAIN_COUNTS = (
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
-    "reasoning_tokens", "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost",
-    "billed_cost", "list_cost", "saved_cost", "line",
+    "reasoning_tokens", "line", "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost",
+    "billed_cost", "list_cost", "saved_cost",
 )  # fmt: skip
 PLAIN_KEY = (
     "rate_version_hash", "context_tier", "service_tier", "feature", "provider", "model", "charge_period_start",
@@ -983,37 +983,32 @@ class RowChecker:
     def check_batch(self, header, lines, plain, *, first_line):
         """Check a batch's rows. Their `line` members, what they cost together, and how many have no price."""
         numbers, billed, unpriced = [None] * len(lines), 0, 0
-        places = self._list_plain(header, plain)
-        if places:
-            rows = plain if len(places) == len(plain) else [plain[place] for place in places]
+        places, rows, accounts = self._list_plain(plain)
+        if rows:
             columns = dict(zip(self._captured, zip(*rows)))
-            billed, wrong = self._check_plain(map(self._find_key, rows), columns)
-            for place, number in zip(places, map(int, columns["line"])):
-                numbers[place] = number
-            for at in wrong:
-                numbers[places[at]] = None
-        for place in [place for place, number in enumerate(numbers) if number is None]:
-            numbers[place], cost = self._check_slowly(header, lines[place], first_line + place)
-            billed += cost or 0
-            unpriced += cost is None
+            if all(columns[name].count(header[name].encode()) == len(rows) for name in PLAIN_PLACE):
+                billed = self._check_plain(accounts, columns, places, numbers)
+        for place, number in enumerate(numbers):
+            if number is None:
+                numbers[place], cost = self._check_slowly(header, lines[place], first_line + place)
+                billed += cost or 0
+                unpriced += cost is None
         return numbers, billed, unpriced
 
-    def _list_plain(self, header, plain):
-        """The places of rows that are this batch's, hold counts, and are priced by a list of five products."""
-        rows = [row for row in plain if row is not None]
-        if not rows:
-            return []
-        accounts, columns = self._accounts, dict(zip(self._captured, zip(*rows)))
-        if any(columns[name].count(header[name].encode()) != len(rows) for name in PLAIN_PLACE):
-            return []
-        if not all(b"".join(columns[name]).isdigit() for name in PLAIN_COUNTS):
-            return []
-        for key in set(map(self._find_key, rows)):
-            if key not in accounts:
-                accounts[key] = self._open_account(*(text.decode() for text in key))
-        return [
-            place for place, row in enumerate(plain) if row is not None and accounts[self._find_key(row)] is not None
-        ]
+    def _list_plain(self, plain):
+        """Rows that a list of five products prices: their places, what was captured of them, their accounts."""
+        places = [place for place, row in enumerate(plain) if row is not None]
+        rows = plain if len(places) == len(plain) else [plain[place] for place in places]
+        keys = list(map(self._find_key, rows))
+        accounts = list(map(self._accounts.get, keys))
+        if None in accounts:
+            for key in set(keys):
+                if self._accounts.get(key) is None:
+                    self._accounts[key] = self._open_account(*(text.decode() for text in key))
+            accounts = list(map(self._accounts.get, keys))
+            found = [at for at, account in enumerate(accounts) if account is not None]
+            places, rows, accounts = ([each[at] for at in found] for each in (places, rows, accounts))
+        return places, rows, accounts
 
     def _open_account(self, rate_hash, context_tier, service_tier, *product):
         rate = self._rates.get(rate_hash)
@@ -1024,16 +1019,18 @@ class RowChecker:
         has_own_reasoning = "reasoning" in rate.meters[int(context_tier)]
         return Account((rate_hash, context_tier, service_tier, *product), plain, has_own_reasoning=has_own_reasoning)
 
-    def _check_plain(self, keys, columns):
-        """Recompute plain rows: what they cost together, and the places of those that come out otherwise.
+    def _check_plain(self, accounts, columns, places, numbers):
+        """Recompute plain rows, and write the `line` of each that comes out right to its place in `numbers`. What
+        these cost together.
 
         This loop is where the time goes.
         """
-        billed, wrong = 0, []
-        accounts = map(self._accounts.__getitem__, keys)
-        counts = [read_counts(columns[name]) for name in PLAIN_COUNTS[:-1]]
-        for place, (account, fresh, read, write, write_1h, output, reasoning, *said) in enumerate(
-            zip(accounts, *counts)
+        billed = 0
+        counts = [read_counts(columns[name]) for name in PLAIN_COUNTS]
+        if None in counts:
+            return 0
+        for place, account, fresh, read, write, write_1h, output, reasoning, number, *said in zip(
+            places, accounts, *counts
         ):
             price, of_read, of_write, of_write_1h, of_output, of_reasoning = account.prices
             cached = read + write + write_1h
@@ -1042,21 +1039,20 @@ class RowChecker:
             output_cost = output * of_output + reasoning * (of_reasoning - of_output)
             cost = input_cost + read_cost + write_cost + output_cost
             saved = cached * price - read_cost - write_cost
-            if said != [input_cost, read_cost, write_cost, output_cost, 0, cost, cost, saved] or not (
+            if said == [input_cost, read_cost, write_cost, output_cost, 0, cost, cost, saved] and (
                 account.least <= fresh + cached <= account.most
             ):
-                wrong.append(place)
-                continue
-            billed += cost
-            used = account.used
-            used[0] += fresh
-            used[1] += read
-            used[2] += write
-            used[3] += write_1h
-            used[4] += output
-            used[5] += reasoning
-            account.rows += 1
-        return billed, wrong
+                numbers[place] = number
+                billed += cost
+                used = account.used
+                used[0] += fresh
+                used[1] += read
+                used[2] += write
+                used[3] += write_1h
+                used[4] += output
+                used[5] += reasoning
+                account.rows += 1
+        return billed
 
     def _check_slowly(self, header, line, number):
         """Check any row, and say what is wrong with it. Its `line` member (-1: unknown), and its cost."""
@@ -1145,8 +1141,10 @@ def digest_facts(row):
 
 
 def read_counts(column):
-    """Texts of digits as numbers. Most columns are all zeros in most batches."""
-    return [0] * len(column) if column.count(b"0") == len(column) else list(map(int, column))
+    """Texts of digits as numbers; None where one is none. Most columns are all zeros in most batches."""
+    if column.count(b"0") == len(column):
+        return [0] * len(column)
+    return list(map(int, column)) if b"".join(column).isdigit() and b"" not in column else None
 
 
 # --- Fees: what a month's quantity makes of a price, and what is owed by the day -----------------------------------

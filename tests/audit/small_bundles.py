@@ -548,9 +548,9 @@ def write_zip(files: dict[str, bytes], manifest: dict | None) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
         if manifest is not None:
-            archive.writestr(zipfile.ZipInfo("bundle.json"), canonical(manifest))
+            archive.writestr(zipfile.ZipInfo("bundle.json"), canonical(manifest), zipfile.ZIP_DEFLATED)
     return target.getvalue()
 
 

@@ -1,0 +1,119 @@
+"""GET /v1/audit/bundle, /v1/audit/entries, /v1/audit/verifier: a month's evidence, or why there is none."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from audit import exports
+from billing.rates import forget_rate_book
+from tests.audit.months import book_october
+from tests.audit.verifying import VERIFIER, find_faults
+from tests.factories import make_key, make_tenant
+from tests.ledger.sealing import book_batches, seal
+
+BUNDLE, ENTRIES = "/v1/audit/bundle", "/v1/audit/entries"
+
+
+@pytest.fixture(autouse=True)
+def no_remembered_rate_book():
+    forget_rate_book()
+    yield
+    forget_rate_book()
+
+
+@pytest.fixture
+def acme(committed_db):
+    tenant = make_tenant("acme")
+    book_october(tenant)
+    seal(at_once=True)
+    return tenant
+
+
+def get(path, tenant, **headers):
+    key = make_key(tenant, "audit")
+    return Client(raise_request_exception=False).get(path, HTTP_AUTHORIZATION=f"Bearer {key}", **headers)
+
+
+def test_a_months_archive_is_a_file_that_is_verified_and_taken_up_again(acme, tmp_path):
+    answer = get(f"{BUNDLE}?period=2026-10", acme)
+    data = answer.getvalue()
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "application/zip"
+    assert answer["Content-Disposition"] == f'attachment; filename="evidence-{acme.slug}-2026-10.zip"'
+    assert answer["ETag"] == f'"{hashlib.sha256(data).hexdigest()}"'
+    assert find_faults(tmp_path, data) == []
+    rest = get(f"{BUNDLE}?period=2026-10", acme, HTTP_RANGE="bytes=100-", HTTP_IF_RANGE=answer["ETag"])
+    assert (rest.status_code, rest.getvalue()) == (206, data[100:])
+    assert get(f"{BUNDLE}?period=2026-10", acme, HTTP_IF_NONE_MATCH=answer["ETag"]).status_code == 304
+
+
+def test_the_archive_is_made_anew_when_its_file_is_gone_and_is_the_same(acme):
+    first = get(f"{BUNDLE}?period=2026-10", acme).getvalue()
+    assert exports.forget_old_files(now=datetime.now(UTC).timestamp() + 7 * 3600) >= 1
+    assert get(f"{BUNDLE}?period=2026-10", acme).getvalue() == first
+
+
+def test_every_row_comes_with_its_leaf_byte_for_byte(acme):
+    answer = get(f"{ENTRIES}?period=2026-10", acme)
+    lines = answer.getvalue().splitlines()
+    assert len(lines) == 60
+    for line in lines:
+        told = json.loads(line)
+        row = line[len('{"leaf":"') + 64 + len('","row":') : -1]
+        assert json.loads(row) == told["row"]
+        assert hashlib.sha256(b"\0" + row).hexdigest() == told["leaf"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.tenant_id', %s, false)", [str(acme.id)])
+        cursor.execute(
+            "SELECT encode(leaf, 'hex') FROM ledger_entry WHERE tenant_id = %s AND billing_period = '2026-10-01'",
+            [acme.id],
+        )
+        stored = {leaf for (leaf,) in cursor.fetchall()}
+        cursor.execute("SELECT set_config('app.tenant_id', '', false)")
+    assert {json.loads(line)["leaf"] for line in lines} == stored
+
+
+@pytest.mark.parametrize("path", [BUNDLE, ENTRIES])
+def test_a_month_that_has_not_begun_or_is_none_is_refused_in_words(committed_db, path):
+    acme = make_tenant("acme")
+    for period, words in (("2199-01", "the period 2199-01 has not begun"), ("October", "a period is a calendar month")):
+        answer = get(f"{path}?period={period}", acme)
+        assert (answer.status_code, answer.json()["code"]) == (422, "query_invalid")
+        assert words in answer.json()["detail"]
+    assert get(path, acme).json()["code"] == "query_invalid"
+
+
+@pytest.mark.parametrize("path", [BUNDLE, ENTRIES])
+def test_a_month_with_nothing_has_no_archive(acme, path):
+    globex = make_tenant("globex")
+    for tenant, period in ((acme, "2026-05"), (globex, "2026-10")):
+        answer = get(f"{path}?period={period}", tenant)
+        assert (answer.status_code, answer.json()["code"]) == (404, "period_empty")
+        assert answer.json()["detail"] == f"nothing is charged in {period}."
+
+
+@pytest.mark.parametrize("path", [BUNDLE, ENTRIES])
+def test_a_month_that_is_not_sealed_says_how_many_batches_wait(committed_db, path):
+    acme = make_tenant("acme")
+    book_batches(acme.id, 3)
+    answer = get(f"{path}?period={datetime.now(UTC):%Y-%m}", acme)
+    assert (answer.status_code, answer.json()["code"], answer.json()["waiting"]) == (409, "period_unsealed", 3)
+    assert "3 of the 3 batches" in answer.json()["detail"]
+
+
+def test_a_key_without_the_scope_gets_nothing(committed_db):
+    key = make_key(make_tenant("acme"), "ingest,read")
+    for path in (BUNDLE, ENTRIES):
+        answer = Client().get(f"{path}?period=2026-10", HTTP_AUTHORIZATION=f"Bearer {key}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+
+
+def test_anybody_may_have_the_verifier():
+    answer = Client().get("/v1/audit/verifier")
+    assert answer.getvalue() == VERIFIER.read_bytes()
+    assert answer["Content-Type"] == "text/x-python; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="verify_tokenledger.py"'
