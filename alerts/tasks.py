@@ -21,6 +21,7 @@ SLOTS_KEPT = timedelta(days=7)
 HOUR_SETTLES = timedelta(minutes=5)
 ROLLUPS_SETTLE = timedelta(minutes=1)
 WATCH_SECONDS_MAX = 1_800
+WATCH_LEASE = timedelta(seconds=WATCH_SECONDS_MAX + 120)  # no run goes on for longer
 FORECASTS_SECONDS_MAX = 3 * 3600
 DELIVER_SECONDS_MAX = 20
 
@@ -69,13 +70,16 @@ def watch_every_hour() -> None:
 def _watch(job: str, work: Callable[..., Told], *, slot: datetime, now: datetime) -> None:
     """One slot once, however many beats knock."""
     since = find_last_slot(job=job)
-    if (since is None or since < slot) and claim_slot(job=job, slot=slot, now=now):
+    if (since is None or since < slot) and claim_slot(job=job, slot=slot, now=now, lease=WATCH_LEASE):
         has_all = not are_rollups_behind(before=now - ROLLUPS_SETTLE)
         _record(job, slot, str(work(now=now, since=since)), has_all=has_all)
 
 
 def _record(job: str, slot: datetime, result: str, *, has_all: bool) -> None:
-    """Keep a run as done; one that saw rollups without all that was booked is not: the next one looks as far back."""
+    """Keep a run as done; one that saw rollups without all that was booked is not: the next one looks as far back.
+
+    So is one that died; that of an hour is made again once its lease is over.
+    """
     if has_all:
         record_run(job=job, slot=slot, result=result)
     forget_slots(job=job, before=slot - SLOTS_KEPT)

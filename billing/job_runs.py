@@ -22,10 +22,10 @@ FINISH_SLOT_SQL = """
     ON CONFLICT (job, slot) DO UPDATE SET finished_at = excluded.finished_at, result = excluded.result"""
 
 
-def claim_slot(*, job: str, slot: datetime, now: datetime) -> bool:
-    """Take a slot of a job; false when it was taken before. A run that died gives its slot back after LEASE."""
+def claim_slot(*, job: str, slot: datetime, now: datetime, lease: timedelta = LEASE) -> bool:
+    """Take a slot of a job; false when it was taken before. A run that died gives its slot back after `lease`."""
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM_SLOT_SQL, {"job": job, "slot": slot, "now": now, "lease": LEASE})
+        cursor.execute(CLAIM_SLOT_SQL, {"job": job, "slot": slot, "now": now, "lease": lease})
         return cursor.rowcount == 1
 
 

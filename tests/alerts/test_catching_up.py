@@ -72,3 +72,25 @@ def test_anomalies_are_looked_for_as_far_back_until_rollups_have_all(monkeypatch
             f"watch {acme.id}", lambda now, since: seen.append(since), slot=slot + minutes * MINUTE, now=clock.moment
         )
     assert seen == [slot - HOUR, slot - HOUR, slot + 3 * MINUTE]
+
+
+def test_a_run_that_died_is_made_again_within_the_hour(clock):
+    roll_up()
+    acme, seen = make_tenant("acme"), []
+    slot = clock.moment.replace(minute=0, second=0, microsecond=0)
+    record_run(job=f"watch {acme.id}", slot=slot - HOUR, result="before")
+
+    def watch(minutes, *, dies=False):
+        clock.moment = slot + minutes * MINUTE
+
+        def work(now, since):
+            seen.append((minutes, since))
+            assert not dies
+
+        tasks._watch(f"watch {acme.id}", work, slot=slot, now=clock.moment)
+
+    with pytest.raises(AssertionError):
+        watch(5, dies=True)
+    for minutes in (6, 36, 37, 38):
+        watch(minutes)
+    assert seen == [(5, slot - HOUR), (37, slot - HOUR)]
