@@ -4,9 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from bench import anomalies, audit, budgets, forecasts, ingest, memory, otlp, pricing, quota, rollups, watching
+from bench import anomalies, audit, budgets, forecasts, ingest, memory, otlp, pricing, quota, rollups, sealing, watching
 from bench.setting import describe_machine
 
+PARTS = (pricing, ingest, otlp, memory, rollups, budgets, quota, forecasts, anomalies, watching, sealing, audit)
 RESULTS = Path(__file__).parent / "results.json"
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     """Run the parts one after another; what a part measured is printed and kept even when a later one fails."""
     print("\n".join(describe_machine()))
     results = []
-    for part in (pricing, ingest, otlp, memory, rollups, budgets, quota, forecasts, anomalies, watching, audit):
+    for part in PARTS:
         for result in part.run():
             results.append(result)
             print(

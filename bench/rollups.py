@@ -228,7 +228,8 @@ def _check_rollups(installation: Installation) -> None:
     with installation.connect() as connection:
         ledger, rollups, waiting = connection.execute("""
             SELECT (SELECT (count(*), sum(billed_cost))::text FROM ledger_entry),
-                   (SELECT (sum(calls), sum(billed_cost))::text FROM cost_hour), (SELECT count(*) FROM outbox)
+                   (SELECT (sum(calls), sum(billed_cost))::text FROM cost_hour),
+                   (SELECT count(*) FROM outbox WHERE topic = 'rollup')
             """).fetchone()
     if ledger != rollups or waiting:
         raise RowsMissing(f"ledger {ledger}, rollups {rollups}, {waiting} batches waiting")

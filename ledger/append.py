@@ -190,7 +190,11 @@ _read_billing_period = attrgetter("billing_period")
 
 def _count_billing_periods(entries: Sequence[NewEntry]) -> dict[str, int]:
     """How many entries are charged in each month, in the months' order."""
-    counts = Counter(map(_read_billing_period, entries))
+    periods = list(map(_read_billing_period, entries))
+    first = periods[0]
+    if periods.count(first) == len(periods):  # nearly always, and a tenth of what counting by month takes
+        return {first.isoformat(): len(periods)}
+    counts = Counter(periods)
     return {period.isoformat(): counts[period] for period in sorted(counts)}
 
 

@@ -1,6 +1,9 @@
 """What is hashed is what PostgreSQL gives back: the leaf of a stored row is the leaf that was booked."""
 
+import base64
+import json
 import os
+from datetime import date
 
 import pytest
 from django.db import connection
@@ -88,3 +91,19 @@ def test_two_batches_of_one_call_get_their_own_roots_and_outbox_rows():
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute("SELECT batch_id, topic, entry_count FROM outbox WHERE tenant_id = %s", [tenant_id])
         assert set(cursor.fetchall()) == {(first.batch_id, "rollup", 1), (second.batch_id, "rollup", 1)}
+
+
+def test_a_receipt_names_the_months_that_its_entries_are_charged_in():
+    tenant_id = make_tenant("acme").id
+    months = [date(2026, 11, 1), date(2026, 10, 1), date(2026, 11, 1)]
+    batch = make_batch(
+        [
+            structs.replace(make_plain_entry(key=os.urandom(16)), line=line, billing_period=month)
+            for line, month in enumerate(months)
+        ]
+    )
+    [result] = append(tenant_id, batch)
+    payload = result.receipt.split(".")[1]
+    header = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert header["billing_periods"] == {"2026-10-01": "1", "2026-11-01": "2"}
+    assert list(header) == sorted(header)
