@@ -1,5 +1,5 @@
-"""Keeps: entries, batches, event keys, the append, proofs and partitions.
+"""Keeps: entries, batches, event keys, the append, seals, proofs and partitions.
 
 Owns what was booked and never changes. Knows nothing of prices: `billing` hands it finished lines.
-Read first: `append.py` (`append_batches`), then `core/rows.py` (the canonical row).
+Read first: `append.py` (`append_batches`), then `core/rows.py` (the canonical row) and `sealing/` (the signed trees).
 """

@@ -1,4 +1,4 @@
-"""kill -9 of web, worker and PostgreSQL while eight writers send: what was acknowledged is booked, and once.
+"""kill -9 of web, worker, sealer and PostgreSQL while eight writers send: what was acknowledged is booked, and once.
 
 TOKENLEDGER_CHAOS_SECONDS says for how long (60); kills come at the same pace. TOKENLEDGER_CHAOS_SEED repeats the
 order of the victims and what the writers choose, though not the moment of each kill.
@@ -26,7 +26,7 @@ DRAIN_SECONDS_MAX = 90
 IN_FLIGHT_SECONDS_MAX = 20
 TENANTS = ("acme", "globex", "initech")
 # What is killed, over and over, in an order that chance makes: in 36 kills six are of the postmaster.
-VICTIMS = ("postgresql", "web process", "web process", "web", "worker process", "worker")
+VICTIMS = ("postgresql", "web process", "web", "worker process", "worker", "sealer")
 RATE_BOOK_LOCK = 7_264_001
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(SECONDS * 2 + 240)]
@@ -49,6 +49,8 @@ def test_what_is_acknowledged_survives_kill_9_and_is_booked_once():
         with installation.connect() as connection:
             violations = find_violations(world.history, connection)
             (entries,) = connection.execute("SELECT count(*) FROM ledger_entry").fetchone()
+            alarms = connection.execute("SELECT * FROM seal_alarm").fetchall()
+        seals = installation.manage("seal", "--check")
         told = Counter(verdict.status for verdict in world.history.verdicts)
         print(
             f"\nseed {SEED}: kills {dict(kills)}, requests in flight at each {in_flight}; {dict(world.counts)};"
@@ -58,6 +60,7 @@ def test_what_is_acknowledged_survives_kill_9_and_is_booked_once():
             print(installation.read_log("web"))
         assert violations == []
         assert world.faults == []
+        assert (alarms, seals) == ([], "0 faults")
         assert min(in_flight) >= 1
         assert kills.total() >= SECONDS / 2
         assert kills["postgresql"] >= int(SECONDS / 12)
@@ -76,7 +79,7 @@ def _people(installation: Installation) -> World:
     with installation.connect() as connection:
         statement = "SELECT id FROM tenant WHERE slug = %s"
         ids = [connection.execute(statement, [slug]).fetchone()[0] for slug in TENANTS]
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "sealer", "beat"):
         installation.start_service(name)
     installation.wait_for_web()
     return World(
@@ -137,7 +140,7 @@ def _restart_fallen(installation: Installation) -> None:
     """What the supervisor does, without its pauses."""
     if installation.postgresql.process.poll() is not None:
         installation.start_postgresql_again()
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "sealer", "beat"):
         if installation.services[name].poll() is not None:
             installation.kill_service(name)
             installation.start_service(name)
@@ -151,7 +154,7 @@ def _move_rate_book(installation: Installation) -> None:
 
 
 def _drain(installation: Installation) -> None:
-    """Wait until the worker has rolled up all that was booked."""
+    """Wait until the worker has rolled up all that was booked, and the sealer has sealed it."""
     deadline = time.monotonic() + DRAIN_SECONDS_MAX
     with installation.connect() as connection:
         while connection.execute("SELECT count(*) FROM outbox").fetchone()[0] and time.monotonic() < deadline:
