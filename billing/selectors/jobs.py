@@ -51,8 +51,9 @@ def _judge(
 
 
 def name_overdue(jobs: Sequence[JobState]) -> str:
-    """In a line: “tell alerts (12 min ago), look at every budget (never)”, the first NAMED_MAX; '' of none."""
+    """In a line: “look at every budget (never), tell alerts (12 min ago)”, the NAMED_MAX longest silent; '' of none."""
     overdue = [job for job in jobs if job.is_overdue]
+    overdue.sort(key=lambda job: timedelta.max if job.age is None else job.age, reverse=True)
     told = [f"{job.name} ({'never' if job.age is None else f'{job.age // MINUTE} min ago'})" for job in overdue]
     more = [f"{len(told) - NAMED_MAX} more"] if len(told) > NAMED_MAX else []
     return ", ".join(told[:NAMED_MAX] + more)

@@ -34,15 +34,15 @@ def test_a_job_is_overdue_after_three_periods_and_five_minutes_or_when_it_never_
     ]
 
 
-def test_overdue_jobs_are_named_in_a_line_with_their_ages_five_of_them_at_most():
+def test_overdue_jobs_are_named_in_a_line_with_their_ages_the_longest_silent_first_five_at_most():
     JobRun.objects.filter(job__startswith="task ").delete()
-    jobs = {str(number): {"task": f"t.{number}", "schedule": 2.0} for number in range(7)}
-    record_success(task="t.0", now=datetime.now(UTC))
+    jobs = {name: {"task": f"t.{name}", "schedule": 2.0} for name in "abcdefg"}
+    record_success(task="t.a", now=datetime.now(UTC))
     [(_, last)] = list_task_successes().values()
     assert name_overdue(list_jobs(jobs, now=last + timedelta(seconds=305))) == ""
-    assert name_overdue(list_jobs(jobs, now=last + timedelta(minutes=12, seconds=5))) == (
-        "0 (12 min ago), 1 (never), 2 (never), 3 (never), 4 (never), 2 more"
-    )
+    later = last + timedelta(minutes=12, seconds=5)
+    assert name_overdue(list_jobs({name: jobs[name] for name in "ab"}, now=later)) == "b (never), a (12 min ago)"
+    assert name_overdue(list_jobs(jobs, now=later)) == ("b (never), c (never), d (never), e (never), f (never), 2 more")
 
 
 def test_the_page_names_every_job_of_the_timetable_and_what_is_overdue_first():
