@@ -7,7 +7,13 @@ from api.views.alert_deliveries import AlertDeliveryDetail, AlertDeliveryRetry
 from api.views.alerts import AlertDetail, Alerts, AlertStep
 from api.views.anomalies import Anomalies
 from api.views.audit_bundles import AuditBundle, AuditEntries, AuditVerifier
-from api.views.audit_checkpoints import CheckpointOfSize, Consistency, LogCheckpoint, NewestCheckpoint
+from api.views.audit_checkpoints import (
+    CheckpointOfSize,
+    Consistency,
+    LogCheckpoint,
+    LogConsistency,
+    NewestCheckpoint,
+)
 from api.views.audit_log import AuditLog
 from api.views.audit_proofs import BatchReceipt, EntryProofs
 from api.views.audit_statement import AuditStatement
@@ -70,6 +76,7 @@ urlpatterns = [
     path("v1/audit/proof/<str:entry_id>", EntryProofs.as_view(), name="prove_entry"),
     path("v1/audit/receipt/<uuid:batch_id>", BatchReceipt.as_view(), name="get_batch_receipt"),
     path("v1/log/checkpoint", LogCheckpoint.as_view(), name="get_log_checkpoint"),
+    path("v1/log/consistency", LogConsistency.as_view(), name="prove_log_consistency"),
     path("v1/rates", Rates.as_view(), name="list_rates"),
     path("v1/rates/examination", RateExaminations.as_view(), name="examine_rate"),
     path("v1/rates/jobs/<int:job_id>", RateJobDetail.as_view(), name="get_rate_job"),

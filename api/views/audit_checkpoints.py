@@ -1,5 +1,6 @@
-"""GET /v1/audit/checkpoint, /checkpoint/{size}, /consistency, /v1/log/checkpoint: signed heads, and what joins them."""
+"""GET /v1/audit/checkpoint, /checkpoint/{size}, /consistency, and the log's own: signed heads, and what joins them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,8 +18,10 @@ from ledger.sealing.proofs import (
     get_checkpoint,
     get_head,
     get_log_head,
+    hash_log,
     hash_tree,
     prove_consistency,
+    prove_log_consistency,
     prove_logged,
 )
 
@@ -29,6 +32,7 @@ CONSISTENCY_PARAMETERS = (
     Parameter("to", read_whole(1, SIZE_MAX), "A later one; the newest checkpoint's unless named.", SIZE_SCHEMA),
 )
 NOT_SIGNED = "No checkpoint of this tenant has this size."
+NOTHING_PUBLISHED = "No head of the log is published yet."
 NOTHING_SEALED = "Nothing of this tenant is sealed yet: a batch is within seconds of its booking."
 
 
@@ -84,22 +88,14 @@ class Consistency(APIView):
     def get(self, request: Request) -> Response:
         values = read_query(request.query_params, CONSISTENCY_PARAMETERS)
         tenant_id = request.auth.tenant_id
-        head = require_head(tenant_id)
-        old_size, new_size = values["from"], values["to"] or head.size
-        if not old_size <= new_size <= head.size:
-            raise Problem(
-                "query_invalid",
-                f"from is at most to, and to at most {head.size}, the size of the newest checkpoint.",
-                problems=[{"field": "from" if old_size > new_size else "to", "detail": "out of range"}],
-            )
-        path = prove_consistency(tenant_id=tenant_id, old_size=old_size, new_size=new_size)
+        old_size, new_size = read_sizes(values, newest=require_head(tenant_id).size)
         return Response(
             {
                 "from": old_size,
                 "to": new_size,
                 "from_root": hash_tree(tenant_id=tenant_id, size=old_size).hex(),
                 "to_root": hash_tree(tenant_id=tenant_id, size=new_size).hex(),
-                "path": [node.hex() for node in path],
+                "path": write_path(prove_consistency(tenant_id=tenant_id, old_size=old_size, new_size=new_size)),
             }
         )
 
@@ -122,8 +118,55 @@ class LogCheckpoint(APIView):
         read_query(request.query_params, ())
         head = get_log_head()
         if head is None:
-            raise Problem("checkpoint_unknown", "No head of the log is published yet.")
+            raise Problem("checkpoint_unknown", NOTHING_PUBLISHED)
         return HttpResponse(head.note, content_type="text/plain; charset=utf-8")
+
+
+class LogConsistency(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    @describe_call(
+        operation_id="prove_log_consistency",
+        summary="That the log of all tenants' checkpoints only grew between two sizes",
+        description="For whoever keeps published heads. `to` is the newest one's size unless named.",
+        tag="proof",
+        needs_key=False,
+        parameters=CONSISTENCY_PARAMETERS,
+        answers={200: "Consistency"},
+        problems=["checkpoint_unknown"],
+    )
+    def get(self, request: Request) -> Response:
+        values = read_query(request.query_params, CONSISTENCY_PARAMETERS)
+        head = get_log_head()
+        if head is None:
+            raise Problem("checkpoint_unknown", NOTHING_PUBLISHED)
+        old_size, new_size = read_sizes(values, newest=head.size)
+        return Response(
+            {
+                "from": old_size,
+                "to": new_size,
+                "from_root": hash_log(size=old_size).hex(),
+                "to_root": hash_log(size=new_size).hex(),
+                "path": write_path(prove_log_consistency(old_size=old_size, new_size=new_size)),
+            }
+        )
+
+
+def read_sizes(values: Mapping[str, Any], *, newest: int) -> tuple[int, int]:
+    """`from` and `to` of CONSISTENCY_PARAMETERS. Raises Problem `query_invalid`."""
+    old_size, new_size = values["from"], values["to"] or newest
+    if not old_size <= new_size <= newest:
+        raise Problem(
+            "query_invalid",
+            f"from is at most to, and to at most {newest}, the size of the newest checkpoint.",
+            problems=[{"field": "from" if old_size > new_size else "to", "detail": "out of range"}],
+        )
+    return old_size, new_size
+
+
+def write_path(path: Sequence[bytes]) -> list[str]:
+    return [node.hex() for node in path]
 
 
 def require_head(tenant_id: int) -> SignedCheckpoint:
@@ -154,7 +197,7 @@ def write_log_proof(proof: LogProof) -> dict[str, Any]:
         "data": proof.leaf.data,
         "leaf_index": proof.leaf.log_index,
         "tree_size": proof.head.size,
-        "path": [node.hex() for node in proof.path],
+        "path": write_path(proof.path),
         "root": proof.head.root.hex(),
         "note": proof.head.note,
     }

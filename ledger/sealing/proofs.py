@@ -269,6 +269,12 @@ def read_log_subtrees(*, places: Iterable[Subtree], using: str = "default") -> S
         return _complete(cursor.fetchall(), places)
 
 
+def hash_log(*, size: int, using: str = "default") -> bytes:
+    """The root of the log's first `size` leaves. Raises TreeTorn."""
+    (root,) = _hash_log_ranges([LeafRange(0, size)], using)
+    return root
+
+
 def prove_log_inclusion(*, log_index: int, size: int, using: str = "default") -> list[bytes]:
     """The path from a leaf of the log to its root over `size` leaves. Raises IndexError, TreeTorn."""
     return _hash_log_ranges(plan_inclusion(index=log_index, size=size), using)

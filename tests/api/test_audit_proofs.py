@@ -154,6 +154,23 @@ def test_before_anything_is_sealed_there_is_no_checkpoint(machine):
     assert machine.get("/v1/audit/consistency", {"from": 1}).json()["code"] == "checkpoint_unknown"
 
 
+def test_two_published_heads_of_the_log_are_joined_for_everybody(machine):
+    heads = []
+    for _ in range(2):
+        post(machine)
+        seal()
+        note = Client().get("/v1/log/checkpoint").content.decode()
+        heads.append(check_note(note, note.split("\n")[0]))
+    old, new = heads
+    answer = Client().get("/v1/log/consistency", {"from": old.size}).json()
+    assert (answer["to"], answer["to_root"], answer["from_root"]) == (new.size, new.root.hex(), old.root.hex())
+    assert is_consistent(
+        old_size=old.size, new_size=new.size, old_root=old.root, new_root=new.root, path=unhex(answer["path"])
+    )
+    refused = Client().get("/v1/log/consistency", {"from": new.size + 1})
+    assert (refused.status_code, refused.json()["code"]) == (422, "query_invalid")
+
+
 def test_the_keys_name_the_log_and_their_announcements(machine):
     post(machine)
     seal()

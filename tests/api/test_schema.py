@@ -9,7 +9,17 @@ from ledger.selectors import ENTRY_COLUMNS
 from tests.api.conftest import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT_KEY = {"Schema", "Docs", "Health", "Readiness", "Metrics", "PublicKeys", "LogCheckpoint", "AuditVerifier"}
+WITHOUT_KEY = {
+    "Schema",
+    "Docs",
+    "Health",
+    "Readiness",
+    "Metrics",
+    "PublicKeys",
+    "LogCheckpoint",
+    "LogConsistency",
+    "AuditVerifier",
+}
 NOT_IN_THE_SCHEMA = {"/v1/docs"}  # a page
 
 

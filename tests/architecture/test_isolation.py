@@ -133,6 +133,7 @@ MACHINE_ROUTES = {
     "v1/audit/proof/<str:entry_id>": Route("/v1/audit/proof/{entry_id}", ("size={sealed}",), scope="audit"),
     "v1/audit/receipt/<uuid:batch_id>": Route("/v1/audit/receipt/{batch_id}", ("size={sealed}",), scope="audit"),
     "v1/log/checkpoint": Route("/v1/log/checkpoint", is_open=True),
+    "v1/log/consistency": Route("/v1/log/consistency?from=1", is_open=True),
     "v1/rates": Route("/v1/rates", ("provider=acme-provider", "model=acme-agreed-model", "limit=1000"), scope="any"),
     "v1/rates/examination": Route("/v1/rates/examination", scope="any", method="POST", shows=False),
     "v1/rates/jobs/<int:job_id>": Route("/v1/rates/jobs/1", scope="admin", shows=False),

@@ -86,6 +86,14 @@ def test_an_event_is_under_a_signed_checkpoint_within_five_seconds(place):
     assert is_included(leaf=hash_leaf(header), index=index, size=signed.size, path=path, root=signed.root)
 
 
+def test_the_page_of_jobs_hears_of_the_sealer(place):
+    installation, _ = place
+    with installation.connect() as connection:
+        jobs = connection.execute("SELECT job FROM job_run WHERE job = 'task ledger.seal'").fetchall()
+    assert jobs == [("task ledger.seal",)]
+    assert "could not be kept" not in installation.read_log("sealer")
+
+
 def test_the_key_and_the_memory_are_the_sealers_alone_on_disk(place):
     installation, _ = place
     key, memory = installation.home / "keys" / SEAL_KEY_PLACE.file_name, installation.home / "sealer" / "memory.sqlite3"
