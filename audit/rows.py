@@ -17,6 +17,7 @@ from ledger.selectors import ENTRY_COLUMNS
 from tenants.scope import reading_scope
 
 ROWS_PER_PIECE = 20_000
+KEY_LENGTH_MAX = 64  # a UUID, a line, two commas and the end
 NO_KEY = ("00000000-0000-0000-0000-000000000000", -1)
 
 # What somebody else may have written: a spreadsheet must not run it.
@@ -55,24 +56,27 @@ def stream_rows(*, tenant_id: int, period: date, using: str = "default") -> Iter
     key: tuple[str, int] | None = NO_KEY
     while key is not None:
         piece, key = _copy_piece(tenant_id, period, key, using=using)
-        yield b"".join(piece)
+        if piece:
+            yield piece
 
 
 def _copy_piece(
     tenant_id: int, period: date, key: tuple[str, int], *, using: str
-) -> tuple[list[bytes], tuple[str, int] | None]:
+) -> tuple[bytes, tuple[str, int] | None]:
     """The rows after `key`, and the key of the last of them; None where nothing follows."""
     values: dict[str, Any] = {
         **name_period(tenant_id, period), "batch_id": key[0], "line": key[1], "rows": ROWS_PER_PIECE,
     }  # fmt: skip
+    piece = bytearray()
     with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         with cursor.copy(COPY_ROWS_SQL, values) as copy:
-            piece = [bytes(data) for data in copy]
+            for data in copy:
+                piece += data
         is_last = cursor.rowcount < ROWS_PER_PIECE
-    return piece, None if is_last else _read_key(piece)
+    return bytes(piece), None if is_last else _read_key(piece)
 
 
-def _read_key(piece: list[bytes]) -> tuple[str, int]:
+def _read_key(piece: bytearray) -> tuple[str, int]:
     """The batch and the line of the last row: neither is ever quoted."""
-    _, batch_id, line = (piece[-2] + piece[-1]).rstrip(b"\n").rsplit(b",", 2)
+    _, batch_id, line = piece[-KEY_LENGTH_MAX:].rstrip(b"\n").rsplit(b",", 2)
     return batch_id.decode(), int(line)

@@ -36,6 +36,7 @@ from tenants.scope import reading_scope, tenant_scope
 from tenants.selectors import TenantInfo
 
 ROWS_PER_FETCH = 2_000
+WORK_MEMORY = "64MB"
 BOOKED_BEFORE = timedelta(minutes=10)  # what was used at a month's first moment may be booked by a clock that is behind
 
 # A row's place in a statement. What is no call says what it is by its tags, and a correction why it was made.
@@ -94,16 +95,20 @@ def _write_sums(*, by_place: bool, in_parts: bool) -> Composed:
 
 _IN_PARTS = SQL("rate_version_id = ANY(%(in_parts)s::bigint[]) AND pricing_status = 'priced' AND NOT cache_hit")
 _BY_PRODUCT = SQL("NOT coalesce({}, false)").format(_IN_PARTS)
+# Grouped before they are put in order: a month's rows fall into a few hundred groups, which the planner cannot know.
 SUM_ROWS = SQL("""
     WITH entry AS NOT MATERIALIZED (
-        SELECT {columns} FROM ledger_entry WHERE {of_period} AND {which})
-    SELECT {keys}, ''::text AS usage, count(*), max(recorded_at), sum(calls)::bigint, {requests}, {tokens},
-           {token_rows}, sum(billed_cost), sum(list_cost), sum(saved_cost)
-    FROM entry GROUP BY {keys}
-    UNION ALL
-    SELECT {keys}, used.name, count(*), NULL, NULL, NULL, {nothing}, sum(used.quantity::numeric), NULL, NULL
-    FROM entry CROSS JOIN LATERAL jsonb_each_text(other_usage) AS used (name, quantity)
-    WHERE other_usage <> '{{}}' GROUP BY {keys}, used.name
+        SELECT {columns} FROM ledger_entry WHERE {of_period} AND {which}),
+    summed AS MATERIALIZED (
+        SELECT {keys}, ''::text AS usage, count(*), max(recorded_at), sum(calls)::bigint, {requests}, {tokens},
+               {token_rows}, sum(billed_cost), sum(list_cost), sum(saved_cost)
+        FROM entry GROUP BY {keys}),
+    used AS MATERIALIZED (
+        SELECT {keys}, used.name, count(*), NULL::timestamptz, NULL::bigint, NULL::bigint, {nothing},
+               sum(used.quantity::numeric), NULL::numeric, NULL::numeric
+        FROM entry CROSS JOIN LATERAL jsonb_each_text(other_usage) AS used (name, quantity)
+        WHERE other_usage <> '{{}}' GROUP BY {keys}, used.name)
+    SELECT * FROM summed UNION ALL SELECT * FROM used
     ORDER BY {keys}, usage""")
 SUM_ROWS_SQL = _write_sums(by_place=False, in_parts=False)
 SUM_ROWS_IN_PARTS_SQL = _write_sums(by_place=False, in_parts=True)
@@ -188,12 +193,31 @@ def _fetch_sums(
 ) -> Iterator[RowSums]:
     places, vectors = len(_PLACE) if by_place else 0, len(_VECTOR) if is_vector else 0
     width = places + len(_KEY) + vectors
-    with connections[using].chunked_cursor() as cursor:
+    with _group_by_hashing(using=using), connections[using].chunked_cursor() as cursor:
         cursor.execute(statement, values)
         rows = (row for page in iter(lambda: cursor.fetchmany(ROWS_PER_FETCH), []) for row in page)
         for key, found in groupby(rows, key=lambda row: row[:width]):
             (_, *sums), *others = (row[width:] for row in found)
             yield _read_group(key, sums, others, places=places)
+
+
+GET_PLANNING_SQL = """
+    SELECT current_setting('enable_sort') AS sort, current_setting('enable_incremental_sort') AS incremental_sort,
+           current_setting('work_mem') AS memory"""
+SET_PLANNING_SQL = """
+    SELECT set_config('enable_sort', %(sort)s, true), set_config('enable_incremental_sort', %(incremental_sort)s, true),
+           set_config('work_mem', %(memory)s, true)"""
+
+
+@contextmanager
+def _group_by_hashing(*, using: str) -> Iterator[None]:
+    """Millions of rows are not sorted to be added up, whatever the planner expects of their groups."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(GET_PLANNING_SQL)
+        before = dict(zip(("sort", "incremental_sort", "memory"), cursor.fetchone(), strict=True))
+        cursor.execute(SET_PLANNING_SQL, {"sort": "off", "incremental_sort": "off", "memory": WORK_MEMORY})
+        yield
+        cursor.execute(SET_PLANNING_SQL, before)
 
 
 def _read_group(key: Sequence[Any], sums: Sequence[Any], others: Iterable[Sequence[Any]], *, places: int) -> RowSums:

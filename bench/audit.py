@@ -2,14 +2,14 @@
 
 The yardstick of the rows is PostgreSQL's own `COPY … TO STDOUT` of the same rows, every column as it stands, read by
 the same client in the same run and thrown away; that of the statement one bare sum over them. Each is asked for once
-before it is measured. Alone: `python -m bench.audit [ROWS]`; 5 million take a quarter of an hour.
+before it is measured. Alone: `python -m bench.audit [ROWS [PART …]]`; 5 million take a quarter of an hour.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -68,7 +68,7 @@ PARTS = {
 }
 
 
-def run(rows: int = ROWS) -> list[dict[str, Any]]:
+def run(rows: int = ROWS, parts: Sequence[str] = tuple(PARTS)) -> list[dict[str, Any]]:
     """`rows as CSV`, `statement`, `recomputing` and `FOCUS as CSV` of a month, and the memory of the greatest."""
     results, peaks = [], []
     with run_installation() as installation:
@@ -82,7 +82,7 @@ def run(rows: int = ROWS) -> list[dict[str, Any]]:
             fill_month(url, tenant_id, rows=rows, start=start, end=min(now, start + timedelta(days=27)))
             connection.execute("VACUUM ANALYZE ledger_entry")
         place = {"tenant_id": tenant_id, "period": period.isoformat()}
-        for name, (script, against) in PARTS.items():
+        for name, (script, against) in [(name, PARTS[name]) for name in parts]:
             runs = []
             for _ in range(ROUNDS):
                 yardstick = _copy(url, place) if against == "copy" else _sum(url, place)
@@ -139,5 +139,5 @@ def _sum(url: str, place: Mapping[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    for result in run(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS):
+    for result in run(int((sys.argv[1:] or [ROWS])[0]), sys.argv[2:] or tuple(PARTS)):
         print(result)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from audit.formats.fields import FORMULA_STARTS
 from billing.rollups import apply_batches
 from dashboards import exports
 from tests.dashboards.bookings import book
@@ -60,7 +61,7 @@ def list_rows(sheet):
     """The sheet's cells as a CSV's fields: defused as one does it."""
     rows = [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
     return [
-        [f"'{cell}" if cell.startswith(exports.FORMULA_STARTS) and not is_number(cell) else cell for cell in row]
+        [f"'{cell}" if cell.startswith(FORMULA_STARTS) and not is_number(cell) else cell for cell in row]
         for row in rows
     ]
 
