@@ -256,6 +256,14 @@ const Proof = (() => {
     if (writeCanonical(header) !== decoder.decode(data) || header.v !== "tokenledger/batch/2") {
       throw new Error("its receipt signs no header of tokenledger/batch/2");
     }
+    const isCount = (text) => /^(0|[1-9][0-9]{0,15})$/.test(text);
+    const months = Object.values(header.billing_periods);
+    if (![header.entry_count, header.unpriced_count, ...months].every(isCount) || !/^(0|-?[1-9][0-9]*)$/.test(header.billed_cost)) {
+      throw new Error("its header holds what is no number");
+    }
+    if (months.reduce((sum, count) => sum + Number(count), 0) !== Number(header.entry_count)) {
+      throw new Error("its header’s months hold another number of rows than the batch");
+    }
     return { header, data, keyId: stated.kid, signed: encoder.encode(`${protectedText}.${payload}`), signature: decode64(signature, true) };
   };
 

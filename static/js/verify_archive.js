@@ -29,7 +29,21 @@ class Findings {
     if (expected === found) return;
     this.add(place, `${what} expected ${shorten(expected)}, found ${shorten(found)}`);
   }
+
+  // The same for amounts in 10^-12 units, told as one reads money.
+  expectMoney(place, what, expected, found) {
+    if (expected === found) return;
+    this.add(place, `${what} expected ${writeMoney(expected)}, found ${writeMoney(found)}`);
+  }
 }
+
+// 10^-12 units as a decimal number.
+const writeMoney = (pico) => {
+  if (pico === null) return "none";
+  const digits = String(pico < 0n ? -pico : pico).padStart(13, "0");
+  const cut = `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/\.?0+$/, "");
+  return `${pico < 0n ? "−" : ""}${cut}`;
+};
 
 // --- prices: exact, as fractions of whole numbers ---
 
@@ -74,6 +88,8 @@ const METER_WITHOUT_CACHE = {
 };
 const MODALITIES = ["audio_input_tokens", "image_input_tokens", "video_input_tokens", "audio_cache_read_tokens", "image_cache_read_tokens", "video_cache_read_tokens"];
 
+const STANDARD_TIERS = ["", "standard", "default", "on_demand", "on-demand", "standard_only"];
+
 class PriceList {
   constructor(content) {
     this.content = content;
@@ -94,6 +110,29 @@ class PriceList {
     return reached;
   }
 
+  // Why this list cannot price such a call; '' where it can. Its name and its dates are not looked at.
+  explainRefusal(row, tenant) {
+    const { content } = this;
+    const tier = row.service_tier.trim().toLowerCase();
+    const listTier = content.service_tier ?? "standard";
+    if ((STANDARD_TIERS.includes(tier) ? "standard" : tier) !== listTier) return `the price list is for the service tier ${listTier}, the call had ${tier}`;
+    if (![undefined, "", row.region.trim().toLowerCase()].includes(content.region)) return `the price list is for the region ${content.region}, the call was in ${row.region}`;
+    if ((content.tenant ?? tenant) !== tenant) return `the price list was agreed with ${content.tenant}`;
+    if (content.time_window) {
+      const [start, end] = content.time_window.split("-");
+      const time = row.charge_period_start.slice(11, 16);
+      const isWithin = start < end ? start <= time && time < end : time >= start || time < end;
+      if (!isWithin) return `the price list is for ${content.time_window} UTC`;
+    }
+    return "";
+  }
+
+  // Every [price, list price, per] that the list has for a meter, or for a day.
+  listPrices(meter) {
+    if (meter === "days") return [[this.content.daily_fee ?? "0", this.content.daily_fee ?? "0", 1]];
+    return this.meters.filter((meters) => meter in meters).map((meters) => [meters[meter].price, meters[meter].list_price ?? meters[meter].price, meters[meter].per]);
+  }
+
   // Of one unit, in 10^-12 of the currency, as a fraction.
   findPrice(meter, name) {
     const text = meter[name] ?? meter.price;
@@ -108,6 +147,12 @@ class PriceList {
 
 const multiply = (quantity, price) => ({ top: quantity.top * price.top, bottom: quantity.bottom * price.bottom });
 const addUp = (one, other) => ({ top: one.top * other.bottom + other.top * one.bottom, bottom: one.bottom * other.bottom });
+const reduce = ({ top, bottom }) => {
+  let [one, other] = [top < 0n ? -top : top, bottom];
+  while (other) [one, other] = [other, one % other];
+  return { top: top / one, bottom: bottom / one };
+};
+const isEqual = (one, other) => one.top * other.bottom === other.top * one.bottom;
 const ZERO = { top: 0n, bottom: 1n };
 const ONE = { top: 1n, bottom: 1n };
 
@@ -200,6 +245,16 @@ const turnRound = (row) => {
   return turned;
 };
 
+// What a reversal must take back, as one text.
+const FACTS = [
+  "provider", "model", "feature", "environment", "cost_center", "user_ref", "event_id", "charge_period_start", "billing_period",
+  "currency", "pricing_status", "rate_version_hash", "reported_cost", "calls", ...TOKENS, ...COSTS,
+];
+const writeFacts = (row) => {
+  const used = row.other.map(([usage, { top, bottom }]) => `${usage} ${(top * 10n ** 12n) / bottom}`).sort();
+  return [...FACTS.map((name) => String(row[name])), ...used].join("\0");
+};
+
 const SECTIONS = { rating: "correction", correction: "correction", fee: "fee", credit: "credit" };
 const nameSection = (row) => {
   if (row.pricing_status === "unpriced") return "unpriced";
@@ -222,6 +277,8 @@ class ArchiveCheck {
     this.signatures = 0;
     this.rows = 0;
     this.notPriced = 0;
+    this.takenBack = new Map();
+    this.quantities = new Map();
     this.totals = { entries: 0, acts: 0, calls: 0n, unpriced: 0, unpricedCalls: 0n, billed: new Map(), listed: 0n, saved: 0n, products: new Map() };
   }
 
@@ -420,6 +477,7 @@ class ArchiveCheck {
       this.checkRow(row, open.batch.header);
     }
     for (; at < this.batches.length; at += 1, open = this.openBatch(at, this.rows + 1)) this.closeBatch(open);
+    await this.checkTakenBack();
     const digest = Proof.writeHex(Proof.sha256(...leaves));
     this.findings.expect("entries.jsonl", "its rows are not those that bundle.json names:", this.manifest.leaves, digest);
   }
@@ -447,7 +505,7 @@ class ArchiveCheck {
     }
     if (others.length) return;
     const billed = open.rows.reduce((sum, row) => sum + (row.billed ?? 0n), 0n);
-    this.findings.expect(place, "billed_cost of its rows: its receipt says", header.billed_cost, String(billed));
+    this.findings.expectMoney(place, "billed_cost of its rows: its receipt says", BigInt(header.billed_cost), billed);
     this.findings.expect(place, "rows without a price: its receipt says", Number(header.unpriced_count), open.rows.filter((row) => row.billed === null).length);
   }
 
@@ -457,43 +515,73 @@ class ArchiveCheck {
       if (header) this.findings.expect(place, `${name} is not its batch’s:`, header[name], row[name]);
     }
     this.findings.expect(place, "it is charged in another month:", `${this.manifest.period}-01`, row.billing_period);
-    this.checkCosts(row, place);
-    this.addRow(row);
+    this.addRow(row, this.checkCosts(row, place));
   }
 
+  // What was charged, by usage.
   checkCosts(row, place) {
     const isUnpriced = row.pricing_status === "unpriced";
     const missing = COSTS.filter((name) => row[name] === null).length;
     if (isUnpriced !== (row.billed_cost === null) || (missing && missing !== COSTS.length)) {
       this.findings.add(place, "it has a part of a price: all costs are null exactly where pricing_status is unpriced");
-      return;
+      return [];
     }
-    if (isUnpriced) return;
+    const isCall = CALLS.includes(row.kind);
+    if (isCall) this.takeBack(row);
+    if (isUnpriced) return isCall ? [...TOKENS.slice(0, 5).map((name) => [name, { top: row[name], bottom: 1n }]), ...row.other] : [];
     const sum = COSTS.slice(0, 5).reduce((total, name) => total + row[name], 0n);
-    this.findings.expect(place, "billed_cost is not the sum of the five costs:", sum, row.billed_cost);
-    if (row.kind === "admin_act") {
-      if (COSTS.some((name) => row[name] !== 0n)) this.findings.add(place, "an act of a person costs something");
-    } else if (CALLS.includes(row.kind)) {
-      this.checkCall(row, place);
-    } else {
-      this.notPriced += 1;
-    }
+    this.findings.expectMoney(place, "billed_cost is not the sum of the five costs:", sum, row.billed_cost);
+    if (isCall) return this.checkCall(row, place);
+    if (row.kind !== "admin_act") this.notPriced += 1;
+    else if (COSTS.some((name) => row[name] !== 0n)) this.findings.add(place, "an act of a person costs something");
+    return [];
   }
 
   checkCall(row, place) {
     const isReversed = row.calls < 0n;
+    const call = isReversed ? turnRound(row) : row;
     try {
-      const { costs, tier } = priceCall(isReversed ? turnRound(row) : row, this.rates);
+      const refusal = this.rates.get(row.rate_version_hash)?.explainRefusal(call, this.manifest.tenant.slug);
+      if (refusal) throw new Error(refusal);
+      const { costs, tier, charged } = priceCall(call, this.rates);
       for (const name of COSTS) {
-        this.findings.expect(place, `${name} is not quantity × price:`, isReversed ? -costs[name] : costs[name], row[name]);
+        this.findings.expectMoney(place, `${name} is not quantity × price:`, isReversed ? -costs[name] : costs[name], row[name]);
       }
       this.findings.expect(place, "context_tier is not the one reached:", BigInt(tier), row.context_tier);
+      return charged.map(([usage, { top, bottom }]) => [usage, { top: isReversed ? -top : top, bottom }]);
     } catch (error) {
       this.findings.add(place, error.message);
+      return [];
     }
   }
 
-  addRow(row) {
+  // Remember what a reversal says of the entry that it takes back: the entry may stand anywhere.
+  takeBack(row) {
+    if (row.calls >= 0n || row.kind === "usage") return;
+    const own = `${row.batch_id}.${row.line}`;
+    const entry = row.tags["tokenledger.reverses"] ?? "";
+    if (this.takenBack.has(entry)) this.findings.add(`entry ${own}`, `it takes back ${entry}, which was taken back before`);
+    this.takenBack.set(entry, { own, facts: writeFacts(turnRound(row)) });
+  }
+
+  // A second look at the rows, where some take others back: what was taken back is what was booked.
+  async checkTakenBack() {
+    if (!this.takenBack.size) return;
+    let number = 0;
+    for await (const bytes of listLines(this.archive, "entries.jsonl")) {
+      number += 1;
+      if (number % ROWS_AT_ONCE === 0) await this.tell("rows");
+      const found = /"batch_id":"([0-9a-f-]+)".*?"line":"(\d+)"/.exec(Proof.decoder.decode(bytes));
+      const entry = found && `${found[1]}.${found[2]}`;
+      if (!this.takenBack.has(entry)) continue;
+      const { own, facts } = this.takenBack.get(entry);
+      this.takenBack.delete(entry);
+      if (writeFacts(readRow(bytes)) !== facts) this.findings.add(`entry ${own}`, `it takes back something else than entries.jsonl line ${number}`);
+    }
+    for (const [entry, { own }] of this.takenBack) this.findings.add(`entry ${own}`, `it takes back ${entry || "nothing"}, which is not in this month`);
+  }
+
+  addRow(row, charged) {
     const { totals } = this;
     totals.entries += 1;
     if (row.kind === "admin_act") {
@@ -511,6 +599,17 @@ class ArchiveCheck {
     const product = [nameSection(row), row.feature, row.provider, row.model].join("\0");
     const known = totals.products.get(product) ?? { billed: 0n, listed: 0n };
     totals.products.set(product, { billed: known.billed + (row.billed_cost ?? 0n), listed: known.listed + (row.list_cost ?? 0n) });
+    for (const [usage, quantity] of charged) {
+      this.addQuantity(0, [product, usage, row.rate_version_hash, row.charge_period_start.slice(0, 7)].join("\0"), quantity);
+    }
+  }
+
+  // side 0: of the rows; 1: of the statement's lines.
+  addQuantity(side, key, quantity) {
+    if (!this.quantities.has(key)) this.quantities.set(key, [ZERO, ZERO]);
+    const sums = this.quantities.get(key);
+    sums[side] = addUp(sums[side], quantity);
+    if (sums[side].bottom > 10n ** 40n) sums[side] = reduce(sums[side]);
   }
 
   async checkTree() {
@@ -571,7 +670,10 @@ class ArchiveCheck {
       ["entries", this.totals.entries, counts.entries], ["batches", this.leaves.length, counts.batches],
       ["price lists", this.rates.size, counts.rates], ["unpriced", this.totals.unpriced, totals.unpriced],
     ]) this.findings.expect("bundle.json", `${name} are not what is in the archive:`, String(expected), found);
-    this.findings.expect("bundle.json", "billed_cost is not the sum of the rows:", Proof.writeCanonical(billed), Proof.writeCanonical(totals.billed_cost));
+    if (Proof.writeCanonical(billed) !== Proof.writeCanonical(totals.billed_cost)) {
+      const write = (sums) => Object.entries(sums).map(([currency, amount]) => `${writeMoney(BigInt(amount))} ${currency}`).join(", ") || "nothing";
+      this.findings.add("bundle.json", `billed_cost is not the sum of the rows: expected ${write(billed)}, found ${write(totals.billed_cost)}`);
+    }
   }
 
   // Each feature and model of the statement against its rows, and each total.
@@ -584,46 +686,72 @@ class ArchiveCheck {
         const known = told.get(product) ?? { billed: 0n, listed: 0n };
         told.set(product, { billed: known.billed + readPico(line.billed_cost), listed: known.listed + readPico(line.list_cost) });
         this.checkLine(line);
+        if (["usage", "correction", "unpriced"].includes(line.section) && !NOT_MULTIPLIED.includes(line.usage)) {
+          this.addQuantity(1, [product, line.usage, line.rate_version_hash, line.charge_month.slice(0, 7)].join("\0"), readFraction(line.quantity));
+        }
       }
       for (const product of new Set([...told.keys(), ...this.totals.products.keys()])) {
         const place = `statement.json, lines of ${product.split("\0").map((part) => part || "none").join(", ")}`;
         const none = { billed: 0n, listed: 0n };
         const [rows, lines] = [this.totals.products.get(product) ?? none, told.get(product) ?? none];
-        this.findings.expect(place, "the lines do not add up to the rows:", rows.billed, lines.billed);
-        this.findings.expect(place, "at list prices they do not:", rows.listed, lines.listed);
+        this.findings.expectMoney(place, "the lines do not add up to the rows:", rows.billed, lines.billed);
+        this.findings.expectMoney(place, "at list prices they do not:", rows.listed, lines.listed);
       }
-      this.checkTotals(statement.totals);
+      for (const [key, [rows, lines]] of this.quantities) {
+        if (isEqual(rows, lines)) continue;
+        const place = `statement.json, lines of ${key.split("\0").map((part) => part || "none").join(", ")}`;
+        this.findings.add(place, "the quantities do not add up to the rows’");
+      }
+      this.checkTotals(statement);
     } catch (error) {
       this.findings.add("statement.json", `it cannot be read: ${error.message}`);
     }
   }
 
+  // A line's costs are its quantity times its prices, which are those of the list that it names.
   checkLine(line) {
-    if (line.price === null) return;
     const place = `statement.json line ${line.line} (${line.section}, ${line.feature}, ${line.model}, ${line.meter})`;
-    for (const [amount, price] of [["billed_cost", "price"], ["list_cost", "list_price"]]) {
-      const exact = multiply(readFraction(line.quantity), readFraction(line[price]));
-      const due = round(exact.top * PICO, exact.bottom * BigInt(line.per));
-      this.findings.expect(place, `${amount} is not quantity × ${price}:`, due, readPico(line[amount]));
+    const [billed, listed] = [readPico(line.billed_cost), readPico(line.list_cost)];
+    for (const name of ["contracted_cost", "effective_cost"]) this.findings.expect(place, `${name} is not billed_cost:`, line.billed_cost, line[name]);
+    this.findings.expectMoney(place, "billed_cost_shown is not rounded:", toCent(billed), readPico(line.billed_cost_shown));
+    if (line.price === null) {
+      const most = BigInt(line.ledger_rows) * 10n; // ten meters a row, each rounded by half of the last digit at most
+      const isLarge = [billed, listed].some((amount) => 2n * (amount < 0n ? -amount : amount) > most);
+      if (line.usage === "remainder" && isLarge) this.findings.add(place, "a remainder of more than rounding can leave");
+      return;
     }
+    for (const [name, price, cost] of [["billed_cost", "price", billed], ["list_cost", "list_price", listed]]) {
+      const exact = multiply(readFraction(line.quantity), readFraction(line[price]));
+      this.findings.expectMoney(place, `${name} is not quantity × ${price}:`, round(exact.top * PICO, exact.bottom * BigInt(line.per)), cost);
+    }
+    const isFree = line.cache_hit === "true";
+    const told = [line.price, line.list_price].map(readFraction);
+    const known = this.rates.get(line.rate_version_hash)?.listPrices(line.meter) ?? [];
+    const isKnown = known.some(([price, listPrice, per]) => String(per) === line.per
+      && (isFree ? told.every((each) => !each.top) : isEqual(told[0], readFraction(price)) && isEqual(told[1], readFraction(listPrice))));
+    if (!isKnown) this.findings.add(place, `its price is not in the price list ${line.rate_version_hash.slice(0, 16)} that it names`);
   }
 
-  checkTotals(told) {
-    const billed = this.totals.billed.get("USD") ?? 0n;
-    const cents = PICO / 100n;
-    const expected = {
-      ledger_rows: BigInt(this.totals.entries - this.totals.acts), acts: BigInt(this.totals.acts), calls: this.totals.calls,
-      unpriced_calls: this.totals.unpricedCalls,
-    };
-    for (const [name, value] of Object.entries(expected)) {
+  checkTotals({ totals: told, lines }) {
+    const { totals } = this;
+    const billed = totals.billed.get("USD") ?? 0n;
+    const counts = { lines: lines.length, ledger_rows: totals.entries - totals.acts, acts: totals.acts, calls: totals.calls, unpriced_calls: totals.unpricedCalls };
+    for (const [name, value] of Object.entries(counts)) {
       this.findings.expect("statement.json, totals", `${name} is not what the rows add up to:`, String(value), told[name]);
     }
-    const money = { billed_cost: billed, list_cost: this.totals.listed, saved_cost: this.totals.saved, charged: round(billed, cents) * cents };
+    const money = {
+      billed_cost: billed, contracted_cost: billed, effective_cost: billed, list_cost: totals.listed, saved_cost: totals.saved,
+      lines_shown: lines.reduce((sum, line) => sum + readPico(line.billed_cost_shown), 0n), charged: toCent(billed),
+    };
     for (const [name, value] of Object.entries(money)) {
-      this.findings.expect("statement.json, totals", `${name} is not what the rows add up to:`, value, readPico(told[name]));
+      this.findings.expectMoney("statement.json, totals", `${name} is not what the rows add up to:`, value, readPico(told[name]));
     }
   }
 }
+
+const NOT_MULTIPLIED = ["reported_cost", "no_usage", "remainder"]; // lines that are no quantity of a meter
+const CENT = PICO / 100n;
+const toCent = (pico) => round(pico, CENT) * CENT;
 
 // Money with at most 12 decimals in 10^-12 units; null counts nothing.
 const readPico = (text) => {
@@ -658,12 +786,6 @@ const showProgress = (name) => {
     if (share !== undefined) bar.value = Math.min(1, share);
     await new Promise((resolve) => { setTimeout(resolve); });
   };
-};
-
-const writeMoney = (pico) => {
-  const digits = String(pico < 0n ? -pico : pico).padStart(13, "0");
-  const cut = `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/\.?0+$/, "");
-  return `${pico < 0n ? "−" : ""}${cut}`;
 };
 
 const showResult = (name, check, seconds) => {

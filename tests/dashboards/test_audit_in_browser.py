@@ -82,11 +82,14 @@ def test_an_archive_of_the_product_is_found_right_and_nothing_is_sent(open_page,
 
 
 def change_line(name, number, change):
+    """number: of the line, or a pattern of which the first line that has it is changed."""
+
     def rewritten(each, data):
         if each != name:
             return data
         lines = data.split(b"\n")
-        lines[number] = change(lines[number])
+        at = number if isinstance(number, int) else next(i for i, line in enumerate(lines) if re.search(number, line))
+        lines[at] = change(lines[at])
         return b"\n".join(lines)
 
     return rewritten
@@ -124,10 +127,19 @@ def spoil_signature(line):
 
 
 NEXT_AMOUNT, NEXT_QUANTITY = more(rb'("billed_cost":")(\d+)(")'), more(rb'("output_tokens":")(\d+)(")')
+PLAIN = rb'"kind":"usage".*"model":"plain".*"pricing_status":"priced"'
 # What somebody does to an archive, and the words that say so.
 TAMPERED = {
-    "an amount": (change_line("entries.jsonl", 3, NEXT_AMOUNT), "is not quantity × price"),
-    "a quantity": (change_line("entries.jsonl", 3, NEXT_QUANTITY), "their hashes do not give the root"),
+    "an amount": (change_line("entries.jsonl", PLAIN, NEXT_AMOUNT), "is not quantity × price"),
+    "a quantity": (change_line("entries.jsonl", PLAIN, NEXT_QUANTITY), "their hashes do not give the root"),
+    "a reversal": (
+        change_line("entries.jsonl", rb"tokenledger.reverses", lambda row: row.replace(b'"mill"', b'"null"')),
+        "it takes back something else than entries.jsonl line",
+    ),
+    "a line's price": (
+        change_file("statement.json", lambda data: re.sub(rb'("price":")[1-9]', rb"\g<1>7", data, count=1)),
+        "that it names",
+    ),
     "a row dropped": (forget_line("entries.jsonl", 5), "rows in all: its receipt says"),
     "a batch dropped": (forget_line("batches.jsonl", 0), "it has not the batches that bundle.json names"),
     "a receipt": (change_line("batches.jsonl", 0, spoil_signature), "batches.jsonl line 1"),
