@@ -13,8 +13,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from billing.selectors.jobs import list_jobs, name_overdue
-from ledger.append import SEAL
 from ledger.selectors import measure_outbox
+from ledger.topics import SEAL
 
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
 LAG_SECONDS_MAX = 300

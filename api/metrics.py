@@ -14,10 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from api.buckets import UNCHECKED, get_buckets
 from api.health import connect_redis
 from billing.selectors import TenantCosts, TenantIntake, sum_costs_by_tenant, sum_intake_by_tenant
-from ledger.append import SEAL
 from ledger.sealing.alarms import list_alarms
 from ledger.sealing.proofs import count_sealed_batches
 from ledger.selectors import WaitingWork, measure_outbox
+from ledger.topics import SEAL
 
 KEPT_SECONDS = 15
 COST_LABELS = ("feature", "model", "environment")

@@ -20,12 +20,13 @@ from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
 from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
-from ledger.append import TOPICS, AppendResult, Kept, append_batches
+from ledger.append import AppendResult, Kept, append_batches
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
 from ledger.core.rows import first_of_month, pico
 from ledger.partitions import ensure_partition
 from ledger.people import refer_to_people
+from ledger.topics import TOPICS
 from tenants.prepared import prepared_cursor
 from tenants.scope import tenant_scope
 

@@ -25,12 +25,13 @@ from billing.models import RateJob, RateVersion
 from billing.rates.book import IMPORTED, list_aliases
 from billing.reratings.jobs import hold_corrections
 from billing.reratings.pages import Subject, list_rates_by_month, list_targets
-from ledger.append import TOPICS, append_batches
+from ledger.append import append_batches
 from ledger.core.entries import PICO, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking, make_uuid7
 from ledger.core.no_calls import make_no_call
 from ledger.core.rows import pico
 from ledger.partitions import ensure_partition
+from ledger.topics import TOPICS
 from tenants.scope import tenant_scope
 
 MONTHS_BACK = 2  # that late events are still looked for in

@@ -21,10 +21,10 @@ from finops.defences import (
     list_unprotected_tables,
 )
 from finops.environment import environment_file
-from ledger.append import SEAL
 from ledger.sealing.alarms import list_alarms
 from ledger.sealing.proofs import count_sealed_batches
 from ledger.selectors import measure_outbox
+from ledger.topics import SEAL
 
 OUTBOX_AGE_MAX = timedelta(minutes=5)
 SEAL_AGE_MAX = timedelta(minutes=1)

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from django.db import connection
 
-from ledger.append import ACT_TOPICS, append_batches
+from ledger.append import append_batches
 from ledger.core.acts import Act, make_act_entry
 from ledger.core.entries import NewBatch
 from ledger.core.identity import make_uuid7
+from ledger.topics import ACT_TOPICS
 
 READ_CLOCK_SQL = "SELECT clock_timestamp()"
 

@@ -21,11 +21,6 @@ from ledger.core.rows import encode_row, format_time, pico, write_place
 from ledger.receipts import sign_receipt
 from tenants.prepared import prepared_cursor
 
-# What a batch leaves in the outbox to do: an act costs nothing, so it is sealed and in no rollup.
-ROLLUP, SEAL = "rollup", "seal"
-TOPICS = (ROLLUP, SEAL)
-ACT_TOPICS = (SEAL,)
-
 # What a fingerprint covers, in the words of the ledger's columns: what a conflict may differ in.
 FINGERPRINTED = (
     "kind", "provider", "model", "operation", "service_tier", "region", "status", "cache_hit", "input_tokens",

@@ -6,9 +6,9 @@ from alerts.anomalies.telling import Told, tell_findings
 from alerts.core.anomalies import Anomaly, find_unsealed
 from alerts.core.facts import Figure
 from alerts.core.findings import Finding
-from ledger.append import SEAL
 from ledger.sealing.alarms import NOBODY, Alarm, list_alarms
 from ledger.selectors import measure_outbox
+from ledger.topics import SEAL
 from tenants.models import OPERATOR_SLUG
 from tenants.selectors import get_tenant, get_tenant_by_id
 

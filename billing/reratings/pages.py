@@ -20,16 +20,16 @@ from billing.core.reratings import BookedCall, Correction, correct_entry, repric
 from billing.core.usage import Usage, UsageEvent
 from billing.models import RateVersion
 from billing.rates.book import list_published_rates
-from ledger.append import TOPICS, append_batches
+from ledger.append import append_batches
 from ledger.calls import CallPlace, CallsOf, find_restatements, list_called_models, list_calls, list_entry_ids
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import EPOCH, make_uuid7
 from ledger.core.rows import rebuild_entry
 from ledger.selectors import get_entries
+from ledger.topics import TOPICS
 from tenants.models import OPERATOR_SLUG
 from tenants.scope import tenant_scope
 from tenants.selectors import get_tenant, list_tenants
-
 
 
 class CorrectionConflict(RuntimeError):

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from ledger.acts import book_act
-from ledger.append import SEAL
 from ledger.core.acts import Act
 from ledger.core.announcements import AnnouncementInvalid, check_announcement, read_announcement
 from ledger.core.merkle import LeafRange, hash_range, list_subtrees
@@ -29,6 +28,7 @@ from ledger.sealing.keys import SEAL as SEAL_PURPOSE
 from ledger.sealing.memory import LOG, LOG_HEAD, NOTHING, Memory, Remembered, name_tree
 from ledger.sealing.proofs import TreeTorn, get_head, get_log_head, hash_tree, read_log_subtrees
 from ledger.sealing.tenant_trees import TreeRefused, check_checkpoint
+from ledger.topics import SEAL
 from tenants.scope import tenant_scope
 
 

@@ -13,13 +13,14 @@ from django.conf import settings
 from msgspec import structs
 from psycopg.conninfo import make_conninfo
 
-from ledger.append import TOPICS, append_batches
+from ledger.append import append_batches
 from ledger.core.entries import NewBatch
 from ledger.core.identity import make_uuid7
 from ledger.core.rows import first_of_month
 from ledger.partitions import ensure_partition
 from ledger.sealing.proofs import SealedBatch, get_head, list_sealed_batches
 from ledger.sealing.rounds import Round, seal_round
+from ledger.topics import TOPICS
 from tenants.scope import tenant_scope
 from tests.conftest import DATABASE
 from tests.ledger.core.strategies import make_plain_entry
