@@ -88,6 +88,12 @@ def test_entries_stand_newest_first_with_disjoint_buckets_and_the_sum_of_the_pag
         ("?environment=all&feature=dev", ["dev"]),
         ("?from=2026-11-02&to=2026-11-02", ["a"]),
         ("?feature=nothing", []),
+        ("?billing_period=2026-11&context_tier=0&cache_hit=no&usage=output_tokens", ["no feature", "c", "b", "a"]),
+        ("?rate_version=", ["c"]),
+        ("?billing_period=2026-10", []),
+        ("?cache_hit=yes", []),
+        ("?usage=images", []),
+        ("?rate_version=9&context_tier=1", []),
         ("?period=any", ["no feature", "c", "b", "a"]),
     ],
 )
@@ -169,8 +175,12 @@ def test_the_page_hears_of_newer_entries(acme):
 
 
 @pytest.mark.parametrize(
-    "query", ["feature=a%00b", "cursor=yesterday", "batch_id=1", "environment=a%00b", "cursor=%00"]
-)
+    "query",
+    [
+        "feature=a%00b", "cursor=yesterday", "batch_id=1", "environment=a%00b", "cursor=%00", "billing_period=2026-13",
+        "billing_period=2026", "rate_version=x", "rate_version=-1", "context_tier=-1", "cache_hit=maybe",
+    ],
+)  # fmt: skip
 def test_what_no_filter_can_be_is_a_400(acme, query):
     assert sign_in(acme).get(f"/ledger?{query}").status_code == 400
 
