@@ -220,6 +220,81 @@ const splitByTier = (quantity, name, rate) => {
   return parts;
 };
 
+// --- fees: what a month's quantity makes of a price, and what is owed by the day ---
+
+const subtract = (one, other) => addUp(one, { top: -other.top, bottom: other.bottom });
+const isAbove = (one, other) => one.top * other.bottom > other.top * one.bottom;
+
+// What a month's quantity costs by a meter's quantity tiers, less what its calls were booked at.
+const findDue = (meter, quantity) => {
+  if (quantity.top <= 0n) return 0n;
+  const entered = meter.quantity_tiers.filter((tier) => isAbove(quantity, readFraction(tier.above)));
+  const perUnit = multiply(readFraction(meter.price), { top: 1n, bottom: BigInt(meter.per) });
+  const booked = multiply(quantity, perUnit);
+  let cost = booked;
+  if (entered.length && meter.quantity_tiers[0].scope === "volume") {
+    cost = costUnits(quantity, entered.at(-1), meter);
+  } else if (entered.length) {
+    const starts = entered.map((tier) => readFraction(tier.above));
+    cost = multiply(starts[0], perUnit);
+    entered.forEach((tier, place) => { cost = addUp(cost, costUnits(subtract(starts[place + 1] ?? quantity, starts[place]), tier, meter)); });
+  }
+  return round(cost.top * PICO, cost.bottom) - round(booked.top * PICO, booked.bottom);
+};
+
+// Units at a tier's price, of packages each one that was begun, and what it costs to enter the tier.
+const costUnits = (units, tier, meter) => {
+  const [price, flat] = [readFraction(tier.price), readFraction(tier.flat ?? "0")];
+  if (tier.size === undefined) return addUp(multiply(units, { top: price.top, bottom: price.bottom * BigInt(meter.per) }), flat);
+  const size = units.bottom * BigInt(tier.size);
+  const packages = (units.top + size - 1n) / size;
+  return addUp({ top: packages * price.top, bottom: price.bottom }, flat);
+};
+
+// What is due for what a fee is for, after it. Throws where the fee does not say.
+const findDueOf = (fee, rates) => {
+  const { tags } = fee;
+  if ("tokenledger.day" in tags) {
+    return (tags["tokenledger.rates"] ?? fee.rate_version_hash).split(" ").reduce((sum, hash) => {
+      const daily = readFraction(rates.get(hash).content.daily_fee);
+      return sum + (daily.top * PICO) / daily.bottom;
+    }, 0n);
+  }
+  return findDue(rates.get(fee.rate_version_hash).content.meters[tags["tokenledger.meter"]], readFraction(tags["tokenledger.quantity"]));
+};
+
+// Fees are booked as differences: those for one thing add up to what is due for it, of which the last one tells.
+const checkFees = (fees, rates, findings) => {
+  const groups = new Map();
+  for (const fee of fees) {
+    const { tags, provider, model } = fee.row;
+    const about = "tokenledger.day" in tags
+      ? ["", tags["tokenledger.day"]]
+      : [fee.row.rate_version_id, tags["tokenledger.month"], tags["tokenledger.meter"]];
+    const key = JSON.stringify([provider, model, ...about]);
+    groups.set(key, [...(groups.get(key) ?? []), fee]);
+  }
+  for (const group of groups.values()) {
+    group.sort((one, other) => countFee(one.row) - countFee(other.row));
+    const { place, row } = group.at(-1);
+    try {
+      const booked = group.reduce((sum, fee) => sum + fee.row.billed_cost, 0n);
+      findings.expectMoney(place, `${group.length} fees for this do not add up to what is due:`, findDueOf(row, rates), booked);
+    } catch {
+      findings.add(place, "a fee that says not what for: its tags and its price list do not tell what is due");
+    }
+  }
+};
+
+// How many fees were booked for the same before: the last member of its event_id.
+const countFee = (row) => {
+  try {
+    return Number(JSON.parse(row.event_id).at(-1));
+  } catch {
+    return -1;
+  }
+};
+
 // --- rows ---
 
 const WHOLE = /^(0|-?[1-9][0-9]*)$/;
@@ -276,7 +351,7 @@ class ArchiveCheck {
     this.unchecked = 0;
     this.signatures = 0;
     this.rows = 0;
-    this.notPriced = 0;
+    this.fees = [];
     this.takenBack = new Map();
     this.quantities = new Map();
     this.totals = { entries: 0, acts: 0, calls: 0n, unpriced: 0, unpricedCalls: 0n, billed: new Map(), listed: 0n, saved: 0n, products: new Map() };
@@ -477,6 +552,7 @@ class ArchiveCheck {
       this.checkRow(row, open.batch.header);
     }
     for (; at < this.batches.length; at += 1, open = this.openBatch(at, this.rows + 1)) this.closeBatch(open);
+    checkFees(this.fees, this.rates, this.findings);
     await this.checkTakenBack();
     const digest = Proof.writeHex(Proof.sha256(...leaves));
     this.findings.expect("entries.jsonl", "its rows are not those that bundle.json names:", this.manifest.leaves, digest);
@@ -532,8 +608,8 @@ class ArchiveCheck {
     const sum = COSTS.slice(0, 5).reduce((total, name) => total + row[name], 0n);
     this.findings.expectMoney(place, "billed_cost is not the sum of the five costs:", sum, row.billed_cost);
     if (isCall) return this.checkCall(row, place);
-    if (row.kind !== "admin_act") this.notPriced += 1;
-    else if (COSTS.some((name) => row[name] !== 0n)) this.findings.add(place, "an act of a person costs something");
+    if (row.kind === "fee") this.fees.push({ place, row });
+    if (row.kind === "admin_act" && COSTS.some((name) => row[name] !== 0n)) this.findings.add(place, "an act of a person costs something");
     return [];
   }
 
@@ -824,10 +900,8 @@ const showResult = (name, check, seconds) => {
     parts.splice(1, 0, list);
     if (findings.count > findings.texts.length) parts.splice(2, 0, make("p", `The first ${findings.texts.length} of ${number(findings.count)}.`, "quiet"));
   }
-  const notes = [...check.notes];
-  if (check.notPriced) notes.push(`${number(check.notPriced)} fees and credits were added up and not derived from their quantities: the script does that`);
   const told = make("ul", "", "sentences");
-  for (const note of notes) told.append(make("li", `${note}.`, "quiet"));
+  for (const note of check.notes) told.append(make("li", `${note}.`, "quiet"));
   parts.push(told);
   found.replaceChildren(...parts);
 };

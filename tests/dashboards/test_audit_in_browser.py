@@ -131,6 +131,7 @@ PLAIN = rb'"kind":"usage".*"model":"plain".*"pricing_status":"priced"'
 # What somebody does to an archive, and the words that say so.
 TAMPERED = {
     "an amount": (change_line("entries.jsonl", PLAIN, NEXT_AMOUNT), "is not quantity × price"),
+    "a fee": (change_line("entries.jsonl", rb'"kind":"fee"', NEXT_AMOUNT), "do not add up to what is due"),
     "a quantity": (change_line("entries.jsonl", PLAIN, NEXT_QUANTITY), "their hashes do not give the root"),
     "a reversal": (
         change_line("entries.jsonl", rb"tokenledger.reverses", lambda row: row.replace(b'"mill"', b'"null"')),
