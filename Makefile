@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help up test fast lint fix doctor seed bench shots lock
+.PHONY: help up test fast lint fix doctor seed bench shots tamper lock
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -47,6 +47,9 @@ seed: $(VENV)/installed  ## put the demo into the running instance; a second tim
 
 bench: $(VENV)/installed-dev  ## measure the figures of docs/benchmarks.md beside their yardsticks
 	@$(BIN)/python -m bench
+
+tamper: $(VENV)/installed-dev  ## try 2,000 changes that a database's superuser could make: each is found
+	@TOKENLEDGER_TAMPER_TRIALS=$${TOKENLEDGER_TAMPER_TRIALS:-2000} $(BIN)/python -m pytest -q tests/audit/test_tampering.py
 
 shots: $(VENV)/installed-dev  ## take the screenshots of docs/screens with Chromium
 	@$(BIN)/python -m tests.dashboards.shots

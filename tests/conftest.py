@@ -88,6 +88,7 @@ FIRST_FILES = (
     "flows/test_chaos.py", "dashboards/test_explore.py", "flows/test_bad_days.py", "flows/test_memory.py",
     "dashboards/test_browser.py", "finops/test_up.py", "flows/test_rates_change.py", "api/test_contract.py",
     "flows/test_opentelemetry.py", "dashboards/test_rate_drafts_in_browser.py", "docs/test_snippets.py",
+    "audit/test_tampering.py", "audit/test_verifier.py", "flows/test_evidence.py",
     "flows/test_watch_on_bad_days.py", "finops/test_compose.py", "alerts/test_quota.py", "api/test_quota.py",
 )  # fmt: skip
 

@@ -43,7 +43,7 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import itemgetter
+from operator import itemgetter, mul
 
 BUNDLE_VERSION = "tokenledger/bundle/1"
 BATCH_VERSION = "tokenledger/batch/2"
@@ -498,23 +498,25 @@ class PriceList:
         return reached
 
     def read_plain(self, tier):
-        """What makes five products of a call: the shortest and the longest prompt of this context tier, and six prices;
-        None where more is to it. A price that is missing is NO_PRICE, by which nothing that was used comes out right.
+        """What makes five products of a call in this context tier: the shortest and the longest prompt, six prices and
+        six list prices in the order of TOKENS; None where more is to it. A price that is missing is NO_PRICE, by which
+        nothing that was used comes out right.
         """
         if self.by_report or self.in_parts or tier >= len(self.meters) or "request" in self.meters[tier]:
             return None
-        prices = []
-        for name in map(METER_OF_USAGE.get, TOKENS):
-            meter = self.meters[tier].get(name)
-            price = find_price(meter, "price") if meter else NO_PRICE
-            if price.denominator != 1 or (meter and (meter.get("minimum_per_call") or "list_price" in meter)):
-                return None
-            prices.append(int(price))
+        meters = [self.meters[tier].get(METER_OF_USAGE[usage]) for usage in TOKENS]
+        if any(meter and meter.get("minimum_per_call") for meter in meters):
+            return None
         if "reasoning" not in self.meters[tier]:
-            prices[-1] = prices[-2]  # it stands inside the output, and costs what that costs
+            meters[-1] = meters[-2]  # it stands inside the output, and costs what that costs
+        exact = [
+            [find_price(meter, name) if meter else NO_PRICE for meter in meters] for name in ("price", "list_price")
+        ]
+        if any(price.denominator != 1 for prices in exact for price in prices):
+            return None
         least = self.above[tier] + (not self.above_or_at[tier]) if tier else 0
         most = self.above[tier + 1] - self.above_or_at[tier + 1] if tier + 1 < len(self.above) else NO_LIMIT
-        return (least, most, *prices)
+        return (least, most, *([int(price) for price in prices] for prices in exact))
 
     def explain_refusal(self, row, *, tenant):
         """Why this list cannot price such a call; '' where it can. Its name and its dates are not looked at."""
@@ -631,8 +633,6 @@ def _price_without_list(row):
 
 def find_due(meter, quantity):
     """What a month's quantity costs by a meter's quantity tiers, less what its calls were booked at."""
-    if quantity <= 0:
-        return 0
     tiers = meter["quantity_tiers"]
     entered = [tier for tier in tiers if quantity > Fraction(str(tier["above"]))]
     per_unit = Fraction(meter["price"]) / meter["per"]
@@ -812,12 +812,17 @@ class RowReader:
             return ""
 
     def _read_chunk(self):
-        chunk = self._file.read(CHUNK_BYTES)
-        text = self._rest + chunk
-        end = text.rfind(b"\n") + 1 if chunk else len(text)
+        """Read on, by a line at least. False at the end."""
+        text = self._rest
+        while b"\n" not in text:
+            chunk = self._file.read(CHUNK_BYTES)
+            text += chunk
+            if not chunk:
+                break
+        end = text.rfind(b"\n") + 1 or len(text)
         text, self._rest = text[:end], text[end:]
         if not text:
-            return bool(chunk)
+            return False
         lines = text.split(b"\n")
         if not lines[-1]:
             lines.pop()
@@ -909,8 +914,8 @@ class Totals:
         """Add plain rows: their sums times their prices."""
         rate_hash, _, _, feature, provider, model, month = account.key
         product = ("usage" if month == period else "correction", feature, provider, model)
-        billed, saved = account.multiply()
-        self.add_rows(product, rows=account.rows, calls=account.rows, billed=billed, listed=billed, saved=saved)
+        billed, listed, saved = account.multiply()
+        self.add_rows(product, rows=account.rows, calls=account.rows, billed=billed, listed=listed, saved=saved)
         for usage, quantity in account.list_charged():
             self.quantities[(*product, usage, rate_hash, month)] += quantity
 
@@ -928,24 +933,28 @@ def name_section(row, month):
 
 
 class Account:
-    """Plain rows that are alike in PLAIN_KEY: their prices, and what they used together, in the order of TOKENS."""
+    """Plain rows that are alike in PLAIN_KEY: their prices, and what they used together, in the order of TOKENS.
 
-    __slots__ = ("has_own_reasoning", "key", "least", "most", "prices", "rows", "used")
+    list_prices: None where they are the prices.
+    """
+
+    __slots__ = ("has_own_reasoning", "key", "least", "list_prices", "most", "prices", "rows", "used")
 
     def __init__(self, key, plain, *, has_own_reasoning):
         self.key = key
-        self.least, self.most, *self.prices = plain
+        self.least, self.most, self.prices, list_prices = plain
+        self.list_prices = list_prices if list_prices != self.prices else None
         self.has_own_reasoning = has_own_reasoning
         self.used = [0] * len(TOKENS)
         self.rows = 0
 
     def multiply(self):
-        """What its rows cost, and what caches saved."""
-        of_input, read, write, write_1h, of_output, reasoning = self.used
-        price, of_read, of_write, of_write_1h, of_out, of_reasoning = self.prices
-        cached = read * of_read + write * of_write + write_1h * of_write_1h
-        billed = of_input * price + cached + of_output * of_out + reasoning * (of_reasoning - of_out)
-        return billed, (read + write + write_1h) * price - cached
+        """What its rows cost, what they list, and what caches saved."""
+        billed = multiply(self.used, self.prices)
+        listed = multiply(self.used, self.list_prices or self.prices)
+        cached = self.used[1:4]
+        saved = sum(cached) * self.prices[0] - sum(map(mul, cached, self.prices[1:4]))
+        return billed, listed, saved
 
     def list_charged(self):
         *used, reasoning = self.used
@@ -953,6 +962,12 @@ class Account:
             used[-1] -= reasoning
             used.append(reasoning)
         return zip(TOKENS, used)
+
+
+def multiply(used, prices):
+    """Quantities times prices; reasoning stands inside the output, so only what it costs more is added."""
+    *prices, of_reasoning = prices
+    return sum(map(mul, used, prices)) + used[-1] * (of_reasoning - prices[-1])
 
 
 # --- Rows against their prices and their batch ---------------------------------------------------------------------
@@ -1039,7 +1054,10 @@ class RowChecker:
             output_cost = output * of_output + reasoning * (of_reasoning - of_output)
             cost = input_cost + read_cost + write_cost + output_cost
             saved = cached * price - read_cost - write_cost
-            if said == [input_cost, read_cost, write_cost, output_cost, 0, cost, cost, saved] and (
+            listed = cost
+            if account.list_prices:
+                listed = multiply((fresh, read, write, write_1h, output, reasoning), account.list_prices)
+            if said == [input_cost, read_cost, write_cost, output_cost, 0, cost, listed, saved] and (
                 account.least <= fresh + cached <= account.most
             ):
                 numbers[place] = number
@@ -1141,10 +1159,13 @@ def digest_facts(row):
 
 
 def read_counts(column):
-    """Texts of digits as numbers; None where one is none. Most columns are all zeros in most batches."""
+    """Texts of whole numbers as such; None where one is none. Most columns are all zeros in most batches."""
     if column.count(b"0") == len(column):
         return [0] * len(column)
-    return list(map(int, column)) if b"".join(column).isdigit() and b"" not in column else None
+    try:
+        return list(map(int, column)) if b"".join(column).replace(b"-", b"").isdigit() else None
+    except ValueError:
+        return None
 
 
 # --- Fees: what a month's quantity makes of a price, and what is owed by the day -----------------------------------

@@ -137,8 +137,10 @@ def _list_row_cases() -> Iterator[tuple[str, Make]]:
         is_memo = "good: " if name == "reasoning_tokens" else ""  # inside the output, without a price of its own
         yield f"{is_memo}plain row, {name}", insider(row(0, 2, **{name: "+1"}))
         yield f"slow row, {name}", insider(row(0, 3, **{name: "+1"}))
-    for line in range(19):
+    for line in range(20):
         yield f"special row {line}, a cost", insider(row(1, line, input_cost="+1", billed_cost="+1", list_cost="+1"))
+    for name in ("list_cost", "input_tokens", "output_tokens", "reasoning_tokens", "saved_cost"):
+        yield f"row of a contract, {name}", insider(row(1, 19, **{name: "+1"}))
     yield "context tier of a plain row", insider(row(0, 0, context_tier=1))
     yield "context tier of one above", insider(row(0, 1, context_tier=0))
     yield "context tier that the list has not", insider(row(0, 0, context_tier=7))
@@ -270,7 +272,7 @@ def _list_batch_cases() -> Iterator[tuple[str, Make]]:
         "a batch is gone": lambda batches: batches.pop(1),
         "a batch stands twice": lambda batches: batches.insert(1, batches[1]),
         "two batches change places": lambda batches: batches.insert(0, batches.pop(1)),
-        "a header of more rows": forge(entry_count="20", billing_periods={f"{PERIOD}-01": "20"}),
+        "a header of more rows": forge(entry_count="21", billing_periods={f"{PERIOD}-01": "21"}),
         "a header of a greater cost": forge(billed_cost="1"),
         "a header with something unpriced": forge(unpriced_count="1"),
         "a header of another root": forge(root="0" * 64),

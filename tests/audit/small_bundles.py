@@ -82,6 +82,15 @@ DAYTIME = write_list("daytime", {"input": "1", "output": "1"}, time_window="09:0
 AGREED = write_list("agreed", {"input": "1", "output": "1"}, tenant="acme")
 CLUSTER = write_list("cluster", {"input": "1"}, tenant="acme", daily_fee="240")
 
+CONTRACT = write_list(
+    "contract",
+    {
+        "input": {"price": "0.8", "list_price": "1", "per": MILLION},
+        "output": {"price": "3", "list_price": "4", "per": MILLION},
+        "reasoning": {"price": "5", "list_price": "6", "per": MILLION},
+    },
+)
+
 
 def _tiered(scope: str, **tier) -> dict:
     steps = [{"above": 10, "scope": scope, **tier}]
@@ -92,7 +101,8 @@ GRADUATED = _tiered("graduated", price="8")
 VOLUME = _tiered("volume", price="8", flat="1")
 PACKAGE = _tiered("package", price="5", size=4, flat="2")
 SPECIAL = (
-    MARGINAL, REACHED, EAR, GPU, VOICE, ROUTER, FLEX, EU, NIGHT, DAYTIME, AGREED, CLUSTER, GRADUATED, VOLUME, PACKAGE,
+    MARGINAL, REACHED, EAR, GPU, VOICE, ROUTER, FLEX, EU, NIGHT, DAYTIME, AGREED, CLUSTER, CONTRACT, GRADUATED,
+    VOLUME, PACKAGE,
 )  # fmt: skip
 METERS = {
     "input_tokens": "input", "cache_read_tokens": "cache_read", "cache_write_tokens": "cache_write",
@@ -486,6 +496,9 @@ def write_cents(pico: int) -> str:
 def _tell_special(row, content, product, month, lines, left) -> None:
     """Lines without a price, of what was charged; the first of them has all of the row's cost."""
     used = {name: row[name] for name in TOKENS[:5]} | row["other_usage"]
+    if "reasoning" in content["meters"]:
+        used["output_tokens"] -= row["reasoning_tokens"]
+        used["reasoning_tokens"] = row["reasoning_tokens"]
     if "request" in content["meters"] and row["status"] == "ok":
         used["requests"] = 1
     if "audio_seconds" in used:
@@ -638,6 +651,9 @@ def make_rich_ledger(**fields) -> SmallLedger:
         make_row(**cost(DAYTIME, "daytime", input_cost=1_000_000, input_tokens=1),
                  charge_period_start="2026-10-05T09:00:00.000000Z"),
         make_row(**cost(AGREED, "agreed", input_cost=1_000_000, input_tokens=1), service_tier="default"),
+        # 1,000 x 0.8, and 10 of which 4 are reasoning: 6 x 3 + 4 x 5; at list prices 1,000 and 6 x 4 + 4 x 6.
+        make_row(**cost(CONTRACT, "contract", input_cost=800_000_000, output_cost=38_000_000, list_cost=1_048_000_000,
+                        input_tokens=1000, output_tokens=10, reasoning_tokens=4)),
     ]  # fmt: skip
     fees = [
         # 12 units: 10 x 10 + 2 x 8 = 116 in tiers, 120 at once: 4 too much. First 11 were counted: 118 of 110: -2.
