@@ -20,7 +20,7 @@ from ledger.sealing import SEALER
 from ledger.sealing.keys import KeyRing
 from ledger.sealing.memory import Memory
 from ledger.sealing.proofs import SignedCheckpoint, Subtrees
-from ledger.sealing.tenant_trees import STORED, TreeRefused, check_checkpoint, examine_batch, examine_tree
+from ledger.sealing.tenant_trees import STORED, TreeRefused, check_checkpoint, examine_batch, examine_tree, hold_tree
 from tenants.scope import tenant_scope
 
 HISTORY = "history"
@@ -60,6 +60,7 @@ def check_tree(
     """
     faults: list[Fault] = []
     with tenant_scope(tenant_id, using=SEALER):
+        hold_tree(tenant_id)
         origin = ring.name_origin(tenant_id)
         try:
             _, size = examine_tree(tenant_id, origin=origin, memory=memory, ring=ring)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connections
 
 from ledger.acts import book_act
 from ledger.core.acts import Act
@@ -25,9 +25,10 @@ from ledger.sealing.keys import (
     list_announced_keys,
 )
 from ledger.sealing.keys import SEAL as SEAL_PURPOSE
+from ledger.sealing.log import hold_log
 from ledger.sealing.memory import LOG, LOG_HEAD, NOTHING, Memory, Remembered, name_tree
 from ledger.sealing.proofs import TreeTorn, get_head, get_log_head, hash_tree, read_log_subtrees
-from ledger.sealing.tenant_trees import TreeRefused, check_checkpoint
+from ledger.sealing.tenant_trees import TreeRefused, check_checkpoint, hold_tree
 from ledger.topics import SEAL
 from tenants.scope import tenant_scope
 
@@ -68,6 +69,7 @@ COUNT_LEAVES_SQL = "SELECT coalesce(max(leaf_index) + 1, 0) FROM seal_leaf WHERE
 
 def _read_tree(tenant_id: int, *, ring: KeyRing) -> Remembered:
     with tenant_scope(tenant_id, using=SEALER), connections[SEALER].cursor() as cursor:
+        hold_tree(tenant_id)
         head = get_head(tenant_id=tenant_id, using=SEALER)
         cursor.execute(COUNT_LEAVES_SQL, {"tenant_id": tenant_id})
         (leaf_count,) = cursor.fetchone()
@@ -104,7 +106,7 @@ def accept_log(*, memory: Memory, operator_id: int, reason: str, actor: str, now
 
 def _read_log() -> Remembered:
     """The log as it is stored. Raises NotAcceptable where it does not give the root of its own newest head."""
-    with transaction.atomic(using=SEALER), connections[SEALER].cursor() as cursor:
+    with hold_log(), connections[SEALER].cursor() as cursor:
         cursor.execute(COUNT_LOG_LEAVES_SQL)
         (size,) = cursor.fetchone()
         head = get_log_head(using=SEALER)

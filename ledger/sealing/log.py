@@ -42,7 +42,7 @@ LOCK_LOG_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('seal log', 0))"
 
 
 @contextmanager
-def _hold_log() -> Iterator[None]:
+def hold_log() -> Iterator[None]:
     """A transaction that alone adds to the log."""
     with transaction.atomic(using=SEALER):
         with connections[SEALER].cursor() as cursor:
@@ -143,7 +143,7 @@ def log_tree(tree: SealedTree, *, last: Remembered, ring: KeyRing) -> Remembered
     """Add those of a tenant's checkpoints that are not in the log yet, in the transaction that signed the last of them;
     the log as it is then. Raises TreeRefused.
     """
-    with tenant_scope(tree.tenant_id, using=SEALER), _hold_log(), connections[SEALER].cursor() as cursor:
+    with tenant_scope(tree.tenant_id, using=SEALER), hold_log(), connections[SEALER].cursor() as cursor:
         cursor.execute(LIST_UNLOGGED_SQL, {"tenant_id": tree.tenant_id})
         new = [
             NewLeaf(
@@ -163,7 +163,7 @@ LIST_LOGGED_KEYS_SQL = "SELECT key_id FROM log_leaf WHERE key_id IS NOT NULL"
 
 def log_keys(*, last: Remembered, ring: KeyRing) -> Remembered:
     """Add the announcements of keys that are believed and not in the log yet. Raises TreeRefused."""
-    with _hold_log(), connections[SEALER].cursor() as cursor:
+    with hold_log(), connections[SEALER].cursor() as cursor:
         cursor.execute(LIST_LOGGED_KEYS_SQL)
         logged = {key_id for (key_id,) in cursor.fetchall()}
         believed = {**ring.receipt_keys, **ring.seal_keys}
@@ -210,7 +210,7 @@ def publish_head(memory: Memory, *, last: Remembered, ring: KeyRing, now: dateti
 
     last: the log as it is. Raises TreeRefused when a head that was published is gone.
     """
-    with _hold_log():
+    with hold_log():
         head = get_log_head(using=SEALER)
         published = memory.recall(LOG_HEAD)
         if (head.size if head else 0) < published.size:

@@ -72,7 +72,9 @@ class _Waiting:
     stored: Mapping[str, Any] | None
 
 
-LOCK_TREE_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended('seal ' || %(tenant_id)s::bigint, 0))"
+TRY_TREE_LOCK_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended('seal ' || %(tenant_id)s::bigint, 0))"
+
+HOLD_TREE_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('seal ' || %(tenant_id)s::bigint, 0))"
 
 
 def seal_tenant(
@@ -83,7 +85,7 @@ def seal_tenant(
     Raises TreeRefused when the stored tree is not the one that was signed: then nothing changes.
     """
     with tenant_scope(tenant_id, using=SEALER):
-        if not _take_lock(tenant_id):
+        if not _try_lock(tenant_id):
             return None
         origin = ring.name_origin(tenant_id)
         frontier, size = examine_tree(tenant_id, origin=origin, memory=memory, ring=ring)
@@ -107,10 +109,16 @@ def seal_tenant(
         )
 
 
-def _take_lock(tenant_id: int) -> bool:
+def _try_lock(tenant_id: int) -> bool:
     with connections[SEALER].cursor() as cursor:
-        cursor.execute(LOCK_TREE_SQL, {"tenant_id": tenant_id})
+        cursor.execute(TRY_TREE_LOCK_SQL, {"tenant_id": tenant_id})
         return bool(cursor.fetchone()[0])
+
+
+def hold_tree(tenant_id: int) -> None:
+    """Let nobody add to the tree until this transaction ends: for whoever compares several statements' answers."""
+    with connections[SEALER].cursor() as cursor:
+        cursor.execute(HOLD_TREE_SQL, {"tenant_id": tenant_id})
 
 
 # --- the tree as it is stored ---

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -314,6 +315,22 @@ def test_a_batch_whose_outbox_row_was_deleted_is_missed_and_can_be_queued_again(
     seal()
     assert {leaf.batch_id for leaf in list_leaves(acme)} >= {other}
     assert check(acme).faults == ()
+
+
+def test_a_comparison_beside_a_sealer_at_work_finds_no_fault(acme):
+    def work():
+        for _ in range(8):
+            book_batches(acme, 1)
+            seal()
+        connections.close_all()
+
+    sealer = threading.Thread(target=work)
+    sealer.start()
+    found = []
+    while sealer.is_alive():
+        found += check(acme).faults
+    sealer.join()
+    assert found == []
 
 
 def test_a_batch_from_before_there_were_seals_is_counted_and_no_fault(acme, tamperer):
