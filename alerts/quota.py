@@ -4,6 +4,7 @@ Redis decides, by standings that are a second old at most, and holds; PostgreSQL
 """
 
 import logging
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,10 @@ from decimal import Decimal
 from functools import cache
 from threading import Lock
 from time import monotonic
-from uuid import uuid4
 
 import django.db
 import msgspec
-from django.db import connection
+from django.db import close_old_connections, connection
 
 from alerts.budgets import list_budgets
 from alerts.core.quota import (
@@ -136,7 +136,7 @@ class _Question:
 
 def _name_reservation(question: _Question, request_id: str) -> str:
     if not request_id:
-        return uuid4().hex
+        return secrets.token_hex(16)
     return identify_reservation(
         tenant_id=question.tenant_id, request_id=request_id, question=msgspec.json.encode(question.call)
     )
@@ -181,11 +181,9 @@ def _decide_in_redis(question: _Question, reservation_id: str) -> _Decided:
         if known is None or not known.holds_at(question.now):
             known = _renew(tenant_id, known, question.now) or counters.fetch(tenant_id)
             continue
-        gates = find_gates(known.gates, question.call, question.estimate)
+        passage = known.find_passage(question.call, question.estimate)
         taken = counters.check(
-            tenant_id=tenant_id,
-            known=known,
-            gates=gates,
+            passage,
             cost=question.cost,
             reservation_id=reservation_id,
             hold_seconds=question.hold_seconds,
@@ -194,7 +192,7 @@ def _decide_in_redis(question: _Question, reservation_id: str) -> _Decided:
         if taken.state == DONE:
             if taken.age_seconds > RENEWED_SECONDS:
                 _renew_soon(tenant_id, question.now)
-            return _Decided(gates, taken.held, taken.choice, reservation_id, taken.held_until, REDIS)
+            return _Decided(passage.gates, taken.held, taken.choice, reservation_id, taken.held_until, REDIS)
         if taken.state == STALE:
             known = counters.fetch(tenant_id)
             continue
@@ -216,6 +214,7 @@ def _renew(tenant_id: int, seen: Known | None, now: datetime) -> Known | None:
     None where another process stored later ones. Raises CountersAway, and Django's OperationalError.
     """
     counters = get_counters()
+    close_old_connections()  # a check may come without a request of Django's around it
     with _renewing[tenant_id]:
         known = counters.recall(tenant_id)
         if known is not None and known is not seen and known.holds_at(now):
@@ -247,7 +246,6 @@ def _renew_aside(tenant_id: int, now: datetime) -> None:
             _renew(tenant_id, counters.recall(tenant_id), now)
     except (CountersAway, django.db.Error) as error:  # whoever finds them too old meets it again, and answers it
         logger.warning("the standings of tenant %d were not read: %s", tenant_id, error)
-        connection.close_if_unusable_or_obsolete()
     finally:
         _asked_for.discard(tenant_id)
 
@@ -317,6 +315,7 @@ _reads: dict[int, _Read] = {}  # by tenant
 def _decide_in_database(question: _Question, reservation_id: str) -> _Decided:
     """Raises Django's OperationalError."""
     tenant_id = question.tenant_id
+    close_old_connections()
     reservation_id = DATABASE_MARK + reservation_id if reservation_id else ""
     with tenant_scope(tenant_id):
         read = _recall_read(tenant_id, question.now, locked_at=lock_holds(tenant_id=tenant_id))

@@ -60,7 +60,7 @@ def find_access(
     if holder is None:
         raise refuse_key()
     named = request.META.get("HTTP_X_TENANT")
-    return _act_for(holder, slug=holder.slug if named is None else named.strip())
+    return act_for(holder, slug=holder.slug if named is None else named.strip())
 
 
 def refuse_key() -> Problem:
@@ -68,7 +68,7 @@ def refuse_key() -> Problem:
     return Problem("key_invalid", headers={"WWW-Authenticate": f'{REALM}, error="invalid_token"'})
 
 
-def _act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
+def act_for(holder: ApiKeyHolder, *, slug: str) -> Access:
     """The access of a key that acts for the tenant `slug`. A header that is sent and empty names nobody."""
     tenant_id, timezone, limits = holder.tenant_id, holder.timezone, holder.limits
     if slug != holder.slug:

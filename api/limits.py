@@ -12,7 +12,7 @@ from rest_framework.throttling import BaseThrottle
 from api.auth import Access
 from api.buckets import BURST_SECONDS, Bucket, Shortage, Want, get_buckets
 from api.problems import Problem
-from tenants.limits import RESOURCES, Limits, fill_limits
+from tenants.limits import RESOURCES, Limits, fill_limit
 
 
 class Payer(NamedTuple):
@@ -32,14 +32,17 @@ class DoorLimit(BaseThrottle):
     """Takes the request and the bytes that it announces, before any of them is read. Raises Problem."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        access: Access | None = request.auth
-        if access is not None:
-            length = int(request.META.get("CONTENT_LENGTH") or 0)
-            wants = [*_want(access, "requests", [(find_payer(access), 1)])]
-            if length:
-                wants += _want(access, "bytes", [(find_payer(access), length)])
-            _take(wants)
+        if request.auth is not None:
+            take_request(request.auth, length=int(request.META.get("CONTENT_LENGTH") or 0))
         return True
+
+
+def take_request(access: Access, *, length: int) -> None:
+    """Take one request of so many bytes. Raises Problem `rate_limited`."""
+    wants = [*_want(access, "requests", [(find_payer(access), 1)])]
+    if length:
+        wants += _want(access, "bytes", [(find_payer(access), length)])
+    _take(wants)
 
 
 LARGE_BODY_BYTES = 50_000
@@ -77,7 +80,7 @@ def _want(access: Access, resource: str, shares: Sequence[tuple[Payer, int]]) ->
     """A key without a limit of its own has no bucket: its tenant's runs dry first."""
     place = RESOURCES.index(resource)
     for payer, amount in shares:
-        rate = fill_limits(payer.limits)[place]
+        rate = fill_limit(payer.limits, place)
         yield Want(Bucket(str(payer.tenant_id), resource, rate, f"{payer.slug} tenant {resource}"), amount)
     rate = access.key_limits[place]
     if rate and shares:

@@ -1,9 +1,9 @@
 """The machines' door: its paths are answered here, so that no request of theirs pays for sessions and forms."""
 
 import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -33,7 +33,7 @@ class MachineDoorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_machine_path(request.path_info) and not sends_api_key(request):
             return self.get_response(request)
-        request.request_id = find_request_id(request)
+        request.request_id = find_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
         try:
             response = call_view(request)
         except Exception as error:
@@ -58,10 +58,9 @@ def sends_api_key(request: HttpRequest) -> bool:
     return request.META.get("HTTP_AUTHORIZATION", "")[:10].lower() == "bearer tl_"
 
 
-def find_request_id(request: HttpRequest) -> str:
+def find_request_id(sent: str) -> str:
     """The client's X-Request-Id where it is fit to be repeated, else a new one."""
-    sent = request.META.get("HTTP_X_REQUEST_ID", "")
-    return sent if REQUEST_ID_PATTERN.fullmatch(sent) else uuid4().hex
+    return sent if REQUEST_ID_PATTERN.fullmatch(sent) else secrets.token_hex(16)
 
 
 def call_view(request: HttpRequest) -> HttpResponse:

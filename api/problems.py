@@ -157,18 +157,28 @@ def answer_error(error: Exception, *, request: HttpRequest) -> HttpResponse:
     """The problem document of any error, whoever raised it."""
     problem = find_problem(error)
     request_id = getattr(request, "request_id", "")
-    if problem.code == "internal":
-        logger.error("%s %s failed, request %s", request.method, request.path, request_id, exc_info=error)
-    elif problem.code == "database_away":
-        logger.warning("database away during request %s: %s", request_id, error)
+    report_error(error, problem, what=f"{request.method} {request.path}", request_id=request_id)
     if request.content_type == PROTOBUF:
         return _answer_in_protobuf(problem, request_id)
     return HttpResponse(
-        encode_json(build_document(problem, request_id=request_id)) + b"\n",
+        write_problem(problem, request_id=request_id),
         status=problem.type.status,
         content_type=CONTENT_TYPE,
         headers=problem.headers,
     )
+
+
+def report_error(error: Exception, problem: Problem, *, what: str, request_id: str) -> None:
+    """Log what is not the sender's fault. what: the request's method and path."""
+    if problem.code == "internal":
+        logger.error("%s failed, request %s", what, request_id, exc_info=error)
+    elif problem.code == "database_away":
+        logger.warning("database away during request %s: %s", request_id, error)
+
+
+def write_problem(problem: Problem, *, request_id: str = "") -> bytes:
+    """The problem document."""
+    return encode_json(build_document(problem, request_id=request_id)) + b"\n"
 
 
 def _answer_in_protobuf(problem: Problem, request_id: str) -> HttpResponse:

@@ -9,10 +9,13 @@ from django.core.wsgi import get_wsgi_application
 from finops.environment import load_environment
 
 load_environment()
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 
+from api.quota_door import QuotaDoor  # noqa: E402 - needs the apps
 from finops.checks import refuse_strong_role  # noqa: E402 - needs the settings
 from finops.keys import announce_own_key  # noqa: E402
+
+application = QuotaDoor(django_application)
 
 refuse_strong_role()
 announce_own_key()

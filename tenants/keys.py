@@ -136,15 +136,15 @@ def recall_api_key(token: str, *, seconds: float = REMEMBERED_SECONDS) -> ApiKey
     For longer than a moment only for who confirms it later, in the transaction that acts on it: see `list_live_keys`,
     a function in SQL. While the database is away a key is believed for REMEMBERED_SECONDS in any case.
     """
-    found = _remembered.get(token)
-    age = monotonic() - found[0] if found else 0
-    if found and age < seconds:
-        return found[1]
+    holder = get_remembered_key(token, seconds=seconds)
+    if holder:
+        return holder
     try:
         holder = find_api_key(token)
     except OperationalError:
-        if found and age < REMEMBERED_SECONDS:
-            return found[1]
+        holder = get_remembered_key(token, seconds=REMEMBERED_SECONDS)
+        if holder:
+            return holder
         raise
     if holder:
         if len(_remembered) >= REMEMBERED_MAX:
@@ -153,6 +153,12 @@ def recall_api_key(token: str, *, seconds: float = REMEMBERED_SECONDS) -> ApiKey
     else:
         _remembered.pop(token, None)
     return holder
+
+
+def get_remembered_key(token: str, *, seconds: float) -> ApiKeyHolder | None:
+    """Whom this key was found to speak for within the last `seconds`; None where the database has to be asked."""
+    found = _remembered.get(token)
+    return found[1] if found and monotonic() - found[0] < seconds else None
 
 
 def revoke_api_key(*, tenant_id: int, key_id: str, now: datetime, ends_at: datetime | None = None) -> bool:

@@ -49,7 +49,10 @@ def set_limits(*, tenant_id: int, key_id: str | None = None, changes: Mapping[st
 
 def fill_limits(limits: Limits) -> Limits:
     """A tenant's limits, with the installation's where the tenant has none of its own."""
-    return Limits(*(
-        settings.LIMITS_PER_SECOND[resource] if number is None else number
-        for resource, number in zip(RESOURCES, limits, strict=True)
-    ))  # fmt: skip
+    return Limits(*(fill_limit(limits, place) for place in range(len(RESOURCES))))
+
+
+def fill_limit(limits: Limits, place: int) -> int:
+    """One of them, by its place in RESOURCES."""
+    number = limits[place]
+    return settings.LIMITS_PER_SECOND[RESOURCES[place]] if number is None else number

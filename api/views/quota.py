@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,14 +13,14 @@ from rest_framework.views import APIView
 
 from alerts.budgets import list_budgets
 from alerts.core.budgets import write_amount
-from alerts.core.quota import DECISIONS, DENY, Standing
+from alerts.core.quota import DECISIONS, DENY
 from alerts.decisions import DecisionHour, read_decisions
 from alerts.quota import QuotaAnswer, check_quota
 from api.auth import Access, BrieflyRememberedKeyAuthentication, find_access, require_scope
 from api.limits import DoorLimit
 from api.parameters import TIME_SCHEMA, Parameter, read_query, read_time, read_whole
 from api.parsing.bodies import JSON, read_body, read_content_type
-from api.parsing.quota import read_quota_question
+from api.parsing.quota import QuotaQuestion, read_quota_question
 from api.problems import Problem
 from api.renderers import encode_json, write_money, write_time
 from api.schema import describe_call
@@ -80,17 +81,22 @@ class QuotaCheck(APIView):
         if read_content_type(request) != JSON:
             raise Problem("content_type_unknown", f"Send {JSON}.")
         asked = read_quota_question(body, key_id=access.key_id)
-        answer = check_quota(
-            asked.call,
-            tenant_id=access.tenant_id,
-            now=timezone.now(),
-            reserves=asked.reserves,
-            request_id=asked.request_id,
-            hold_seconds=asked.hold_seconds,
-        )
-        if answer.decision == DENY:
-            raise _deny(answer)
-        return HttpResponse(encode_json(write_answer(answer)) + b"\n", content_type=JSON)
+        return HttpResponse(answer_question(asked, access), content_type=JSON)
+
+
+def answer_question(asked: QuotaQuestion, access: Access) -> bytes:
+    """The answer's document. Raises Problem: quota_denied."""
+    answer = check_quota(
+        asked.call,
+        tenant_id=access.tenant_id,
+        now=timezone.now(),
+        reserves=asked.reserves,
+        request_id=asked.request_id,
+        hold_seconds=asked.hold_seconds,
+    )
+    if answer.decision == DENY:
+        raise _deny(answer)
+    return encode_json(write_answer(answer)) + b"\n"
 
 
 class QuotaDecisions(APIView):
@@ -150,7 +156,11 @@ def write_answer(answer: QuotaAnswer) -> dict[str, Any]:
     standing, estimate = answer.standing, answer.estimate
     return {
         "decision": answer.decision,
-        "budget": _write_budget(standing) if standing else None,
+        "budget": _write_budget(
+            standing.budget.id, standing.budget.name, standing.budget.window, standing.window_start, standing.window_end
+        )
+        if standing
+        else None,
         "limit": write_money(standing.limit) if standing else None,
         "spent": write_money(standing.spent) if standing else None,
         "held": write_money(answer.held) if standing else None,
@@ -167,13 +177,15 @@ def write_answer(answer: QuotaAnswer) -> dict[str, Any]:
     }
 
 
-def _write_budget(standing: Standing) -> dict[str, Any]:
+@lru_cache(1_000)
+def _write_budget(budget_id: int, name: str, window: str, start: datetime, end: datetime) -> dict[str, Any]:
+    """Not to be changed: many answers have it."""
     return {
-        "id": standing.budget.id,
-        "name": standing.budget.name,
-        "window": standing.budget.window,
-        "window_start": write_time(standing.window_start),
-        "window_end": write_time(standing.window_end),
+        "id": budget_id,
+        "name": name,
+        "window": window,
+        "window_start": write_time(start),
+        "window_end": write_time(end),
     }
 
 

@@ -319,8 +319,7 @@ def test_the_script_decides_as_the_pure_function_does(acme):
             gates.append(Gate(told, chance.randrange(-20, 400), steps))
         cost = chance.randrange(30)
         taken = counters.check(
-            tenant_id=acme.id, known=known, gates=gates, cost=cost, reservation_id=f"r{number}", hold_seconds=600,
-            age_seconds_max=3600,
+            known.make_passage(gates), cost=cost, reservation_id=f"r{number}", hold_seconds=600, age_seconds_max=3600,
         )  # fmt: skip
         ids = [gate.standing.budget.id for gate in gates]
         assert taken.state == DONE
