@@ -756,8 +756,14 @@ class ArchiveCheck {
   async checkStatement() {
     try {
       const statement = await this.readJson("statement.json");
+      const of = [statement.v, statement.tenant, statement.period].join(" ");
+      this.findings.expect("statement.json", "it is of another month:", ["tokenledger/statement/1", this.manifest.tenant.slug, this.manifest.period].join(" "), of);
+      if (statement.checkpoint && this.checkpoint) {
+        this.findings.expect("statement.json", "it names another checkpoint:", Proof.writeHex(this.checkpoint.root), statement.checkpoint.root);
+      }
       const told = new Map();
-      for (const line of statement.lines) {
+      for (const [place, line] of statement.lines.entries()) {
+        this.findings.expect(`statement.json line ${place + 1}`, "its number is not its place:", String(place + 1), line.line);
         const product = [line.section, line.feature, line.provider, line.model].join("\0");
         const known = told.get(product) ?? { billed: 0n, listed: 0n };
         told.set(product, { billed: known.billed + readPico(line.billed_cost), listed: known.listed + readPico(line.list_cost) });

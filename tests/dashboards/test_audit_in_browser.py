@@ -14,6 +14,7 @@ from audit.exports import open_bundle
 from audit.sealed_months import find_sealed_month
 from billing.rates import forget_rate_book
 from ledger.selectors import EntryFilters, list_entries
+from tests.audit.cases import ANSWERS, list_cases
 from tests.audit.months import OCTOBER, book_october
 from tests.browsing import PHONE, WIDE, list_too_wide, list_violations
 from tests.dashboards.pages import sign_in
@@ -167,6 +168,30 @@ def test_an_archive_that_was_changed_is_found_out_and_told_where(open_page, acme
     expect(found).to_contain_text("wrong.")
     expect(found).to_contain_text(said)
     assert list_violations(page) == []
+
+
+CHECK_ARCHIVE = """async (bytes) => {
+    const file = new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]);
+    try {
+        const { findings, unchecked } = await new ArchiveCheck(await openArchive(file), async () => {}).run();
+        return findings.count + unchecked;
+    } catch {
+        return 1;
+    }
+}"""
+
+
+def test_the_page_finds_wrong_what_the_script_does_and_nothing_else(open_page, acme):
+    page = open_page("/audit", client=sign_in(acme))
+    answers = json.loads(ANSWERS.read_text())
+    found, expected = {}, {}
+    for name, make in list_cases().items():
+        bundles, options = make()
+        if list(bundles) == ["a.zip"] and not options:  # the page compares no two, and knows no kept receipts
+            expected[name] = bool(answers[name])
+            found[name] = bool(page.evaluate(CHECK_ARCHIVE, base64.b64encode(bundles["a.zip"]).decode()))
+    assert len(found) > 250
+    assert [name for name in found if found[name] != expected[name]] == []
 
 
 def test_what_is_no_archive_is_refused_in_words(open_page, acme, bundle):
