@@ -262,7 +262,10 @@ def edit_a_header(world, lot):
     protected, payload, signature = receipt.split(".")
     header = json.loads(unpad(payload))
     name = lot.choice(["billed_cost", "entry_count", "kind", "unpriced_count"])
-    header[name] = str(int(header[name]) + 1) if name != "kind" else "fee"
+    if name == "kind":
+        header[name] = "usage" if header[name] == "fee" else "fee"
+    else:
+        header[name] = str(int(header[name]) + 1)
     if name == "entry_count":
         header["billing_periods"]["2026-10-01"] = str(int(header["billing_periods"]["2026-10-01"]) + 1)
     payload = pad(canonical_json(header).encode())
