@@ -186,6 +186,10 @@ DOORS_WITHOUT_ACTS = {
     "POST /views/<uuid:view_id>/discard": "a person's own bookmark",
 }
 COMMANDS_WITHOUT_ACTS = {
+    "bundle": READS,
+    "check_focus": READS,
+    "bundle": READS,
+    "check_focus": READS,
     "doctor": READS,
     "list_api_keys": READS,
     "load_log": USAGE,

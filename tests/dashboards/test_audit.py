@@ -106,6 +106,14 @@ def test_what_the_sealer_refuses_is_told_to_its_tenant_and_to_no_other(committed
     seal(at_once=True)
 
 
+def test_a_tree_of_more_batches_than_a_page_goes_through_is_left_to_the_sealer(acme, monkeypatch):
+    monkeypatch.setattr("dashboards.views.audit.BATCHES_MAX", 1)
+    client = sign_in(acme)
+    assert "The sealer compares all of them" in read_words(get_page(client, "/audit"))
+    answer = client.post("/audit", {"act": "verify"})
+    assert answer.status_code == 400 and "1 batches at most" in answer.content.decode()
+
+
 def test_before_the_first_checkpoint_the_page_says_so(db):
     html = get_page(sign_in(make_tenant("acme")), "/audit")
     assert "Nothing is sealed yet" in html and "<form" in html  # the one to sign out
