@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerts.anomalies import seals
 from alerts.anomalies.seals import watch_seals
 from alerts.core.anomalies import describe_anomaly, find_unsealed
 from alerts.inbox import list_alerts
-from ledger.sealing.alarms import end_alarm, raise_alarm
+from ledger.sealing.alarms import end_alarm, list_alarms, raise_alarm
 from tenants.selectors import get_tenant
 from tests.factories import make_tenant
 
@@ -19,8 +20,11 @@ def list_told():
     return [alert for alert in list_alerts(tenant_id=operator.id) if alert.rule == "reconciliation"]
 
 
-def test_a_refused_tree_is_told_to_the_operator_until_it_is_put_right():
+def test_a_refused_tree_is_told_to_the_operator_until_it_is_put_right(monkeypatch):
     acme = make_tenant("acme")
+    # What other tests have left standing is not told here.
+    monkeypatch.setattr(seals, "measure_outbox", list)
+    monkeypatch.setattr(seals, "list_alarms", lambda: [one for one in list_alarms() if one.tenant_id == acme.id])
     raise_alarm(tenant_id=acme.id, subject="tree", kind="shrank", detail="the tree has 4 batches, and 7 were signed")
     now = datetime.now(UTC)
     watch_seals(now=now)
