@@ -188,8 +188,6 @@ DOORS_WITHOUT_ACTS = {
 COMMANDS_WITHOUT_ACTS = {
     "bundle": READS,
     "check_focus": READS,
-    "bundle": READS,
-    "check_focus": READS,
     "doctor": READS,
     "list_api_keys": READS,
     "load_log": USAGE,
