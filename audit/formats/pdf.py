@@ -114,7 +114,7 @@ def _describe(statement: Statement, *, ledger_address: str) -> dict[str, Any]:
         "unpriced_note": "Listed and not charged: no published price says what these cost.",
         "control": _write_control(statement),
         "proof": _list_proof(statement),
-        "command": f"python3 verify_tokenledger.py {statement.tenant_slug}-{statement.period:%Y-%m}.bundle.zip",
+        "command": f"python3 verify_tokenledger.py evidence-{statement.tenant_slug}-{statement.period:%Y-%m}.zip",
         "closing": "Not a tax invoice. Each amount is exact in the ledger, shown here rounded once, half-even, and "
         "leads to its rows.",
     }
