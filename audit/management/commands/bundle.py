@@ -14,6 +14,7 @@ from tenants.selectors import get_tenant
 
 class Command(BaseCommand):
     help = "Write a tenant's evidence archive of a month, which verify_tokenledger.py checks (docs/proof.md)."
+    requires_system_checks = ("role",)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, metavar="SLUG")
