@@ -54,6 +54,11 @@ def rewrite(bundle, change):
     return out.getvalue()
 
 
+def read_files(bundle):
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def drop(page, data, name="evidence.zip"):
     """Drop a file on the page, as one does with a mouse, and wait for the verdict."""
     transfer = page.evaluate_handle(
@@ -127,7 +132,7 @@ def spoil_signature(line):
     return line[:-8] + (b"AAAA" if line[-8:-4] != b"AAAA" else b"BBBB") + line[-4:]
 
 
-NEXT_AMOUNT, NEXT_QUANTITY = more(rb'("billed_cost":")(\d+)(")'), more(rb'("output_tokens":")(\d+)(")')
+NEXT_AMOUNT, NEXT_QUANTITY = more(rb'("billed_cost":")(-?\d+)(")'), more(rb'("output_tokens":")(\d+)(")')
 PLAIN = rb'"kind":"usage".*"model":"plain".*"pricing_status":"priced"'
 # What somebody does to an archive, and the words that say so.
 TAMPERED = {
@@ -162,7 +167,7 @@ TAMPERED = {
 def test_an_archive_that_was_changed_is_found_out_and_told_where(open_page, acme, bundle, what):
     change, said = TAMPERED[what]
     changed = rewrite(bundle, change)
-    assert changed != rewrite(bundle, lambda name, data: data)
+    assert read_files(changed) != read_files(bundle)
     page = open_page("/audit", client=sign_in(acme))
     found = drop(page, changed)
     expect(found).to_contain_text("wrong.")
@@ -206,12 +211,14 @@ def test_what_is_no_archive_is_refused_in_words(open_page, acme, bundle):
 
 @pytest.mark.parametrize(("size", "theme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide", "phone"])
 def test_the_pages_of_audit_fit_and_are_accessible(open_page, acme, size, theme):
-    page = open_page("/audit", client=sign_in(acme), size=size, theme=theme)
-    for path in ("/audit", "/audit/statement?period=2026-10&recompute=yes", "/audit/log"):
-        page.goto(path)
-        assert list_too_wide(page) == [], path
-        assert list_violations(page) == [], path
-    assert page.complaints == []
+    """Full, and of a tenant of whom nothing is booked."""
+    for tenant in (acme, make_tenant("acme")):
+        page = open_page("/audit", client=sign_in(tenant), size=size, theme=theme)
+        for path in ("/audit", "/audit/statement?period=2026-10&recompute=yes", "/audit/log"):
+            page.goto(path)
+            assert list_too_wide(page) == [], path
+            assert list_violations(page) == [], path
+        assert page.complaints == []
 
 
 def test_an_entrys_proof_is_recomputed_on_the_page(open_page, acme):
