@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 APPS = ("finops", "api", "dashboards", "alerts", "audit", "billing", "content", "ledger", "tenants")
 READS = re.compile(
-    r"""(?:\b(?:env\.\w+|environ\.get|environment\.get|chosen\.get)\(\s*|\w+_VARIABLE = )["']([A-Z][A-Z_]+)["']"""
+    r"""(?:\b(?:env\.\w+|os\.environ\.get|environment\.get|chosen\.get)\(\s*|\w+_VARIABLE = )["']([A-Z][A-Z_]+)["']"""
 )
 
 
