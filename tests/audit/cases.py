@@ -144,6 +144,7 @@ def _list_row_cases() -> Iterator[tuple[str, Make]]:
     yield "context tier of a plain row", insider(row(0, 0, context_tier=1))
     yield "context tier of one above", insider(row(0, 1, context_tier=0))
     yield "context tier that the list has not", insider(row(0, 0, context_tier=7))
+    yield "context tier after the last", insider(row(0, 0, context_tier=2))
     yield "context tier in parts", insider(row(1, 0, context_tier=0))
     yield "price list of another model", insider(row(0, 2, rate_version_hash=hash_list(SOL)))
     yield "price list that is not there", insider(row(0, 0, rate_version_hash="0" * 64))
