@@ -84,6 +84,7 @@ def test_the_exit_code_says_whether_all_agrees(tmp_path):
     good, bad, none = (run(f"{name}.zip", folder=tmp_path) for name in ("good", "bad", "none"))
     assert (good.returncode, bad.returncode, none.returncode) == (0, 1, 2)
     assert good.stdout.splitlines()[-1].startswith("All agrees")
+    assert "note: no --keys: judged by the receipt key" in good.stdout
     assert "input_cost is not quantity x price" in bad.stdout
     assert none.stderr.startswith("none.zip: it is no whole ZIP archive")
 
