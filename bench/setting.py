@@ -41,9 +41,9 @@ class Setting:
         return self.installation.port
 
     def count_entries(self) -> int:
-        """By the administrator, past the product."""
+        """Of usage, by the administrator, past the product."""
         with self.installation.connect() as connection:
-            statement = "SELECT count(*) FROM ledger_entry WHERE tenant_id = %s"
+            statement = "SELECT count(*) FROM ledger_entry WHERE tenant_id = %s AND kind = 'usage'"
             return connection.execute(statement, [self.tenant_id]).fetchone()[0]
 
 

@@ -65,9 +65,9 @@ def at(day, hour=12):
     return datetime(2026, 10, day, hour, 0, tzinfo=UTC)
 
 
-def list_events():
+def list_events(provider):
     """Two calls of each at least; the days are those of October in UTC."""
-    call = {"provider": "mill", "time": at(5), "feature": "summarizer", "cost_center": "retail"}
+    call = {"provider": provider, "time": at(5), "feature": "summarizer", "cost_center": "retail"}
     used = {"input_tokens": 1200, "cache_read_tokens": 1000, "output_tokens": 300}
     texts = {"input_tokens": 400, "output_tokens": 200}
     variants = [
@@ -111,18 +111,21 @@ def book(tenant, events, now=NOW):
     return receipt
 
 
-def book_october(tenant):
-    """The month, booked and then corrected: the fees of tiers and days, and a price that was published late."""
-    publish(*list_rates(tenant))
-    book(tenant, list_events())
+def book_october(tenant, *, provider="mill"):
+    """The month, booked and then corrected: the fees of tiers and days, and a price that was published late.
+
+    provider: one of the tenant's own where rates stay, for what came late to one would be in time for the next.
+    """
+    publish(*(rate | {"provider": provider} for rate in list_rates(tenant)))
+    book(tenant, list_events(provider))
     book_month_fees(now=NOW)
     book_daily_fees(now=NOW)
     for model, meters in (
         ("tiered", {"input": "0.5", "output": "2"}),
         ("unheard-of", {"input": "0.3", "output": "0.7"}),
     ):
-        publish(write_rate(model, meters, start="2026-10-02T00:00:00Z"))
-        version = RateVersion.objects.filter(provider="mill", model=model, state="published").order_by("-effective")[0]
+        publish(write_rate(model, meters, start="2026-10-02T00:00:00Z", provider=provider))
+        version = RateVersion.objects.filter(provider=provider, model=model, state="published").latest("effective")
         job_id = start_rerating(version.pk, reason=f"the price of {model} came late", requested_by="bob", now=NOW)
         while work_job(job_id, now=NOW, using="default"):
             pass

@@ -12,22 +12,25 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from finops.roles import LIBRARY_APPS, ROLE_OF_VARIABLE, RolesRefused, derive_urls, ensure_roles
 from tests.conftest import ROOT, URLS
 
-OURS = {"tenants", "ledger", "content", "billing", "alerts", "api", "dashboards", "finops"}
+OURS = {"tenants", "ledger", "content", "billing", "audit", "alerts", "api", "dashboards", "finops"}
 
 READ_ROLES_SQL = """
     SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication
     FROM pg_roles WHERE rolname LIKE 'tokenledger%'"""
 COUNT_OWNED_SQL = """
     SELECT count(*) FROM pg_class
-    WHERE pg_get_userbyid(relowner) IN ('tokenledger_app', 'tokenledger_reader') AND relpersistence <> 't'"""
+    WHERE pg_get_userbyid(relowner) IN ('tokenledger_app', 'tokenledger_reader', 'tokenledger_sealer')
+      AND relpersistence <> 't'"""
 
 
 def test_no_role_may_do_more_than_its_own_work(owner_connection):
     roles = dict(owner_connection.execute(READ_ROLES_SQL).fetchall())
-    assert roles == {"tokenledger_owner": False, "tokenledger_app": False, "tokenledger_reader": False}
+    assert roles == {
+        "tokenledger_owner": False, "tokenledger_app": False, "tokenledger_reader": False, "tokenledger_sealer": False,
+    }  # fmt: skip
 
 
-def test_the_application_role_and_the_reader_own_nothing(owner_connection):
+def test_the_application_role_the_reader_and_the_sealer_own_nothing(owner_connection):
     assert owner_connection.execute(COUNT_OWNED_SQL).fetchone() == (0,)
 
 

@@ -219,7 +219,7 @@ EVENT_KEY_DIFFERENCES_SQL = """
          USING (tenant_id, batch_id, line, recorded_at)
     WHERE event_key.key IS NULL OR entry.event_id IS NULL"""
 
-WAITING_SQL = "SELECT tenant_id, batch_id, tries, last_error FROM outbox"
+WAITING_SQL = "SELECT tenant_id, batch_id, tries, last_error FROM outbox WHERE topic = 'rollup'"
 
 _CALLS = "(SELECT * FROM ledger_entry WHERE kind <> 'admin_act') AS entry"  # who changed what is no call
 _DIMENSIONS = """billing_period, environment, feature, cost_center, provider, model, operation, service_tier,
