@@ -29,7 +29,7 @@ def no_remembered_rate_book():
 @pytest.fixture
 def acme(committed_db):
     tenant = make_tenant("acme")
-    book_october(tenant)
+    book_october(tenant, provider=f"mill-{tenant.slug}")
     seal(at_once=True)
     return tenant
 

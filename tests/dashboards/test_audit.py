@@ -43,7 +43,7 @@ def october(django_db_setup, django_db_blocker):
     """*acme*'s October with rows of every kind, committed and sealed."""
     with django_db_blocker.unblock():
         tenant = make_tenant("acme")
-        book_october(tenant)
+        book_october(tenant, provider=f"mill-{tenant.slug}")
         seal(at_once=True)
         yield tenant
 
