@@ -13,7 +13,7 @@ from audit import exports
 from billing.rates import forget_rate_book
 from tests.audit.months import book_october
 from tests.audit.verifying import VERIFIER, find_faults
-from tests.factories import make_key, make_tenant
+from tests.factories import make_key, make_tenant, name_maker
 from tests.ledger.sealing import book_batches, seal
 
 BUNDLE, ENTRIES = "/v1/audit/bundle", "/v1/audit/entries"
@@ -29,7 +29,7 @@ def no_remembered_rate_book():
 @pytest.fixture
 def acme(committed_db):
     tenant = make_tenant("acme")
-    book_october(tenant, provider=f"mill-{tenant.slug}")
+    book_october(tenant, provider=name_maker(tenant))
     seal(at_once=True)
     return tenant
 

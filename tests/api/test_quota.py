@@ -299,7 +299,8 @@ def test_two_processes_let_through_no_more_than_fit_and_see_what_was_spent(acme,
 
     with ThreadPoolExecutor(32) as pool:
         passed = list(pool.map(call, range(100))).count(200)
-    assert passed * Decimal("0.02") <= 1 and passed >= 33  # more than 33 where holds were let go of meanwhile
+    # 33 fit as held and 50 as spent; for a moment a call counts as both, and then 20 fit.
+    assert 20 <= passed <= 50
     time.sleep(2.5)  # until both processes have read what was spent and let go of what was held
     call(0)
     time.sleep(2.5)

@@ -9,7 +9,7 @@ from audit.sealed_months import find_sealed_month
 from billing.rates import forget_rate_book
 from tests.audit.months import OCTOBER, book_october
 from tests.audit.verifying import find_faults
-from tests.factories import make_tenant
+from tests.factories import make_tenant, name_maker
 from tests.ledger.sealing import seal
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -29,6 +29,6 @@ def read_bundle(tenant, period=OCTOBER):
 
 def test_a_month_of_every_kind_of_row_is_verified_to_the_last_digit(tmp_path):
     acme = make_tenant("acme")
-    book_october(acme, provider=f"mill-{acme.slug}")
+    book_october(acme, provider=name_maker(acme))
     seal(at_once=True)
     assert find_faults(tmp_path, read_bundle(acme)) == []

@@ -12,7 +12,7 @@ from billing.rates import forget_rate_book
 from tests.audit.months import OCTOBER, book_october
 from tests.audit.verifying import find_faults
 from tests.dashboards.pages import get_page, sign_in
-from tests.factories import make_tenant
+from tests.factories import make_tenant, name_maker
 from tests.ledger.sealing import seal
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -28,7 +28,7 @@ def no_remembered_rate_book():
 @pytest.fixture
 def acme(committed_db):
     tenant = make_tenant("acme")
-    book_october(tenant, provider=f"mill-{tenant.slug}")
+    book_october(tenant, provider=name_maker(tenant))
     seal(at_once=True)
     return tenant
 

@@ -25,7 +25,7 @@ from tests.audit.months import OCTOBER, book_october
 from tests.audit.verifying import find_faults
 from tests.dashboards.bookings import book, on
 from tests.dashboards.pages import get_page, read_tables, sign_in
-from tests.factories import make_tenant, publish_test_rates
+from tests.factories import make_tenant, name_maker, publish_test_rates
 from tests.ledger.sealing import seal, tampering
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -43,7 +43,7 @@ def october(django_db_setup, django_db_blocker):
     """*acme*'s October with rows of every kind, committed and sealed."""
     with django_db_blocker.unblock():
         tenant = make_tenant("acme")
-        book_october(tenant, provider=f"mill-{tenant.slug}")
+        book_october(tenant, provider=name_maker(tenant))
         seal(at_once=True)
         yield tenant
 

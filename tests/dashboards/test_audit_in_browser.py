@@ -18,7 +18,7 @@ from tests.audit.cases import ANSWERS, list_cases
 from tests.audit.months import OCTOBER, book_october
 from tests.browsing import PHONE, WIDE, list_too_wide, list_violations
 from tests.dashboards.pages import sign_in
-from tests.factories import make_tenant
+from tests.factories import make_tenant, name_maker
 from tests.ledger.sealing import seal
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(300)
 def acme(chromium, django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
         tenant = make_tenant("acme")
-        book_october(tenant, provider=f"mill-{tenant.slug}")
+        book_october(tenant, provider=name_maker(tenant))
         seal(at_once=True)
         yield tenant
         forget_rate_book()
@@ -140,7 +140,7 @@ TAMPERED = {
     "a fee": (change_line("entries.jsonl", rb'"kind":"fee"', NEXT_AMOUNT), "do not add up to what is due"),
     "a quantity": (change_line("entries.jsonl", PLAIN, NEXT_QUANTITY), "their hashes do not give the root"),
     "a reversal": (
-        change_line("entries.jsonl", rb"tokenledger.reverses", lambda row: row.replace(b'"mill-', b'"null-')),
+        change_line("entries.jsonl", rb"tokenledger.reverses", lambda row: row.replace(b'"maker-', b'"taker-')),
         "it takes back something else than entries.jsonl line",
     ),
     "a line's price": (
