@@ -166,7 +166,7 @@ def _list_tenant_ids(installation: Installation) -> list[int]:
 
 def _count_entries(installation: Installation) -> int:
     with installation.connect() as connection:
-        return connection.execute("SELECT count(*) FROM ledger_entry").fetchone()[0]
+        return connection.execute("SELECT count(*) FROM ledger_entry WHERE kind = 'usage'").fetchone()[0]
 
 
 def _make_rollups(installation: Installation) -> None:
@@ -224,10 +224,10 @@ def _change_days(installation: Installation, statement: str) -> None:
 
 
 def _check_rollups(installation: Installation) -> None:
-    """The hours, which nothing was added to by hand, hold exactly the ledger. Raises RowsMissing."""
+    """The hours, which nothing was added to by hand, hold exactly the ledger's calls. Raises RowsMissing."""
     with installation.connect() as connection:
         ledger, rollups, waiting = connection.execute("""
-            SELECT (SELECT (count(*), sum(billed_cost))::text FROM ledger_entry),
+            SELECT (SELECT (count(*), sum(billed_cost))::text FROM ledger_entry WHERE kind = 'usage'),
                    (SELECT (sum(calls), sum(billed_cost))::text FROM cost_hour),
                    (SELECT count(*) FROM outbox WHERE topic = 'rollup')
             """).fetchone()

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "billing",
     "alerts",
     "audit",
+    "chargeback",
     "api",
     "dashboards",
     "finops",

@@ -10,8 +10,19 @@ from django.apps import apps
 from django.db.models import ForeignKey
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS_FROM_THE_TOP = ("finops", "api", "dashboards", "alerts", "audit", "billing", "content", "ledger", "tenants")
-OURS = ("tenants", "ledger", "content", "billing", "audit", "alerts", "api", "dashboards", "finops")
+APPS_FROM_THE_TOP = (
+    "finops",
+    "api",
+    "dashboards",
+    "chargeback",
+    "alerts",
+    "audit",
+    "billing",
+    "content",
+    "ledger",
+    "tenants",
+)
+OURS = ("tenants", "ledger", "content", "billing", "audit", "alerts", "chargeback", "api", "dashboards", "finops")
 CORES = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("*/core/__init__.py"))
 NOT_IN_A_CORE = ("django", "rest_framework", "celery", "psycopg", "redis")
 

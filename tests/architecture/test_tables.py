@@ -5,7 +5,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import models
 
-OURS = ("tenants", "ledger", "content", "billing", "alerts")
+OURS = ("tenants", "ledger", "content", "billing", "alerts", "chargeback")
 MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
 
 LIST_COLUMNS_SQL = """

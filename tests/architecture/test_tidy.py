@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("finops", "api", "dashboards", "alerts", "audit", "billing", "content", "ledger", "tenants")
-BELOW_DOORS = ("alerts", "audit", "billing", "content", "ledger", "tenants")
+APPS = ("finops", "api", "dashboards", "chargeback", "alerts", "audit", "billing", "content", "ledger", "tenants")
+BELOW_DOORS = ("alerts", "audit", "billing", "chargeback", "content", "ledger", "tenants")
 DOORS = ("views", "management", "middleware.py", "tasks.py", "apps.py")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from psycopg.sql import Composable
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("finops", "api", "dashboards", "alerts", "audit", "billing", "content", "ledger", "tenants")
+APPS = ("finops", "api", "dashboards", "chargeback", "alerts", "audit", "billing", "content", "ledger", "tenants")
 DOORS = re.compile(r"\b(views|management|tasks|middleware|consumers)\b")
 BOOK_ACT = "ledger.acts.book_act"
 WRITING_SQL = re.compile(r"\b(INSERT\s+INTO|UPDATE\s+[a-z_{]+\s|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|COPY\s+[a-z_]+)\b")
