@@ -20,6 +20,7 @@ from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
 from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
+from billing.tenant_rules import TenantRules, load_tenant_rules
 from ledger.append import AppendResult, Kept, append_batches
 from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
@@ -189,7 +190,11 @@ def _book_once(intakes: Sequence[Intake], progress: _Progress, *, rates_are_lock
             with tenant_scope(tenant_id) if tenant_id != first_tenant_id else nullcontext():
                 positions = by_tenant[tenant_id]
                 booked = _book_tenant(
-                    tenant_id, [intakes[p] for p in positions], [prices[p] for p in positions], recorded_at
+                    tenant_id,
+                    [intakes[p] for p in positions],
+                    [prices[p] for p in positions],
+                    load_tenant_rules(tenant_id, version=version),
+                    recorded_at,
                 )
                 receipts.update(zip(positions, booked, strict=True))
         progress.sent_commit = True
@@ -222,7 +227,11 @@ def _price_all(intakes: Sequence[Intake], rate_book: RateBook) -> list[list[Pric
 
 
 def _book_tenant(
-    tenant_id: int, intakes: Sequence[Intake], prices: Sequence[Sequence[Price]], recorded_at: datetime
+    tenant_id: int,
+    intakes: Sequence[Intake],
+    prices: Sequence[Sequence[Price]],
+    rules: TenantRules,
+    recorded_at: datetime,
 ) -> list[Receipt]:
     """Book one tenant's requests, inside its scope."""
     users = refer_to_people(
@@ -237,7 +246,7 @@ def _book_tenant(
             api_key_id=intake.api_key_id,
             kind="usage",
             entries=[
-                make_entry(line, event, price, user_ref=users[event.user] if event.user else "")
+                make_entry(line, event, price, rules=rules, user_ref=users[event.user] if event.user else "")
                 for (line, event), price in zip(intake.events, intake_prices, strict=True)
             ],
         )
@@ -254,8 +263,8 @@ def _book_tenant(
     return receipts
 
 
-def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str) -> NewEntry:
-    """The ledger's line for a priced event, charged in the month of its use: no month is closed yet."""
+def make_entry(line: int, event: UsageEvent, price: Price, *, rules: TenantRules, user_ref: str) -> NewEntry:
+    """The ledger's line for a priced event, charged in the month of its use or, that closed, the next that is open."""
     usage = event.usage
     reported_cost = pico(event.reported_cost)
     provider = canonical_provider(event.provider)  # two doors may spell one provider differently
@@ -266,7 +275,7 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, user_ref: str) -> 
         fingerprint=_fingerprint(event, provider, reported_cost),
         line=line,
         charge_period_start=event.time,
-        billing_period=first_of_month(event.time),
+        billing_period=rules.find_open_month(first_of_month(event.time)),
         event_source=event.source,
         event_id=event.event_id,
         response_id=event.response_id,

@@ -439,6 +439,39 @@ class BusinessDriver(models.Model):
         db_table = "business_driver"
 
 
+class BillingPeriod(models.Model):
+    """A tenant's month that something was done to; one without a row is open. See `billing.periods`."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "period")
+    tenant_id = models.BigIntegerField()
+    period = models.DateField()  # its first day
+    state = models.TextField()  # open, in_review, closed
+    changed_by = models.TextField()
+    changed_at = models.DateTimeField()
+    reopen_asked_by = models.TextField(blank=True, default="")  # of a closed one, until another person answers
+
+    class Meta:
+        db_table = "billing_period"
+
+
+class BillingPeriodStep(models.Model):
+    """A step of a month, never changed, and what stood in it when it was closed. See `billing.periods`."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "period", "id")
+    tenant_id = models.BigIntegerField()
+    period = models.DateField()
+    id = models.BigIntegerField()  # rising
+    step = models.TextField()
+    actor = models.TextField()
+    taken_at = models.DateTimeField()
+    reason = models.TextField(blank=True)
+    totals = models.TextField(blank=True, default="")  # canonical JSON
+    totals_hash = models.BinaryField(default=b"")  # SHA-256 over `totals`
+
+    class Meta:
+        db_table = "billing_period_step"
+
+
 class JobRun(models.Model):
     """A scheduled job's slot: taken once, however many beats run."""
 

@@ -15,6 +15,7 @@ from billing.core.usage import UsageEvent
 from billing.explanations import COSTS, Explanation, explain_entry
 from billing.ingestion import make_entry
 from billing.rates import load_rate_book
+from billing.tenant_rules import TenantRules
 
 PICO_DIGITS = 12
 
@@ -32,7 +33,7 @@ class Trial:
 def try_usage(*, event: UsageEvent, tenant_id: int) -> Trial:
     """Price `event` as a call of the tenant at its own time, with three queries at most."""
     price = price_event(event, rate_book=load_rate_book(), tenant_id=tenant_id)
-    booked = msgspec.structs.asdict(make_entry(0, event, price, user_ref=""))
+    booked = msgspec.structs.asdict(make_entry(0, event, price, rules=TenantRules(), user_ref=""))
     money = {name: _read_money(booked[name]) for name in (*COSTS, "reported_cost")}
     entry: dict[str, Any] = booked | money
     return Trial(

@@ -62,6 +62,17 @@ def read_version() -> int:
     return version
 
 
+HOLD_RATE_BOOK_SQL = "SELECT hold_rate_book(%(lock)s)"
+
+
+def hold_rate_book() -> int:
+    """Keep publications, and changes of tenants' rules, out until the commit; the version that holds until then."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD_RATE_BOOK_SQL, {"lock": RATE_BOOK_LOCK})
+        (version,) = cursor.fetchone()
+    return version
+
+
 def _read_rate_book() -> RateBook:
     # The version first: a book that holds more than its version says is read once more, never too seldom.
     version = read_version()

@@ -4,8 +4,9 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "budget", "budget_window",
-    "business_driver", "calls_minute", "checkpoint", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
+    "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "billing_period",
+    "billing_period_step", "budget", "budget_window", "business_driver",
+    "calls_minute", "checkpoint", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "forecast_event", "forecast_run", "histogram", "cost_histogram_week", "intake_hour",
     "intake_tally", "ledger_batch", "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event",
     "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
@@ -79,6 +80,8 @@ APP_GRANTS = {
     "content_act": ADD,
     "saved_view": WORK,
     "business_driver": ADD,
+    "billing_period": ADD,
+    "billing_period_step": ADD,
     "alert": ADD | {"UPDATE"},
     "alert_attempt": ADD | {"UPDATE"},
     "alert_channel": ADD | {"UPDATE"},
@@ -129,6 +132,7 @@ APP_COLUMN_GRANTS = {
     ("forecast_event", "removed_by", "UPDATE"),
     ("forecast_event", "removed_at", "UPDATE"),
     ("forecast_run", "actual", "UPDATE"),
+    *(("billing_period", column, "UPDATE") for column in ("state", "changed_by", "changed_at", "reopen_asked_by")),
     *(
         ("budget", column, "UPDATE")
         for column in (
@@ -180,6 +184,7 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
+    "billing_period", "billing_period_step",
     "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",
     "outbox", "cost_hour", "cost_day", "cost_slice", "forecast_event", "forecast_run", "quota_decision_hour",
     "quota_hold",
