@@ -22,14 +22,15 @@ from billing.core.rate_documents import METER_BY_USAGE, canonical_json
 from billing.core.rates import RateBook
 from billing.core.reratings import OWN_TAGS
 from billing.models import RateJob, RateVersion
-from billing.rates.book import IMPORTED, list_aliases
+from billing.rates.book import IMPORTED, hold_rate_book, list_aliases
 from billing.reratings.jobs import hold_corrections
 from billing.reratings.pages import Subject, list_rates_by_month, list_targets
+from billing.tenant_rules import TenantRules, load_tenant_rules
 from ledger.append import append_batches
 from ledger.core.entries import PICO, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking, make_uuid7
 from ledger.core.no_calls import make_no_call
-from ledger.core.rows import pico
+from ledger.core.rows import first_of_month, pico
 from ledger.partitions import ensure_partition
 from ledger.topics import TOPICS
 from tenants.scope import tenant_scope
@@ -165,6 +166,7 @@ def _book_tier_fees(
     tiered = {name: meter for name, meter in rate.document["meters"].items() if "quantity_tiers" in meter}
     fees = []
     with tenant_scope(tenant_id):
+        version = hold_rate_book()
         hold_corrections(tenant_id)
         for start, end in months:
             for name, meter in tiered.items():
@@ -192,7 +194,7 @@ def _book_tier_fees(
                         tags={"meter": name, "month": f"{start:%Y-%m}", "quantity": format(quantity.normalize(), "f")},
                     )
                 )
-        _book_fees(fees, now=now)
+        _book_fees(fees, version=version, now=now)
     return len(fees)
 
 
@@ -262,6 +264,7 @@ def _book_days(place: tuple[int, str, str], *, since: datetime, now: datetime) -
     )
     fees = []
     with tenant_scope(tenant_id):
+        version = hold_rate_book()
         hold_corrections(tenant_id)
         booked = _sum_daily_fees(place, since=since)
         day = since
@@ -286,7 +289,7 @@ def _book_days(place: tuple[int, str, str], *, since: datetime, now: datetime) -
                     )
                 )
             day += timedelta(days=1)
-        _book_fees(fees, now=now)
+        _book_fees(fees, version=version, now=now)
     return len(fees)
 
 
@@ -315,24 +318,26 @@ def _sum_daily_fees(place: tuple[int, str, str], *, since: datetime) -> dict[str
 # --- their entries ---
 
 
-def _book_fees(fees: Sequence[Fee], *, now: datetime) -> None:
-    """One batch, inside the tenant's scope and the caller's transaction."""
+def _book_fees(fees: Sequence[Fee], *, version: int, now: datetime) -> None:
+    """One batch, inside the tenant's scope and the caller's transaction. version: the rate book's, which is held."""
     if not fees:
         return
-    entries = [_make_entry(fee, line=line) for line, fee in enumerate(fees)]
+    rules = load_tenant_rules(fees[0].tenant_id, version=version)
+    entries = [_make_entry(fee, rules=rules, line=line) for line, fee in enumerate(fees)]
     batch = NewBatch(make_uuid7(now, os.urandom(8)), now, "", "fee", entries)
     (result,) = append_batches(tenant_id=fees[0].tenant_id, batches=[batch], topics=TOPICS)
     if result.kept:
         raise RuntimeError(f"a fee of tenant {fees[0].tenant_id} was booked by somebody else meanwhile")
 
 
-def _make_entry(fee: Fee, *, line: int) -> NewEntry:
+def _make_entry(fee: Fee, *, rules: TenantRules, line: int) -> NewEntry:
     """A fee as a row: no call and no usage, charged to production and to nobody in it."""
     return make_no_call(
         key=identify_booking("fee", *fee.name, str(fee.number)),
         fingerprint=fingerprint_facts((*fee.name, fee.number, fee.pico)),
         line=line,
         time=fee.time,
+        billing_period=rules.find_open_month(first_of_month(fee.time)),
         event_id=json.dumps([*fee.name, fee.number], separators=(",", ":")),
         environment="production",
         tags={f"{OWN_TAGS}{name}": value for name, value in fee.tags.items()},

@@ -85,12 +85,20 @@ def list_costs(price: Price) -> Costs:
 
 
 def correct_entry(
-    entry: NewEntry, *, entry_id: str, root_id: str, price: Price, correction: Correction, line: int
+    entry: NewEntry,
+    *,
+    entry_id: str,
+    root_id: str,
+    price: Price,
+    correction: Correction,
+    billing_period: date,
+    line: int,
 ) -> tuple[NewEntry, NewEntry]:
     """The pair that takes `entry` back and states it anew; on lines `line` and `line` + 1.
 
-    Both name the call's first entry (`root_id`) and are charged where the entry that they take back was. A key is made
-    of the entry that is taken back and the side, so no entry is ever taken back twice, whatever the price.
+    Both name the call's first entry (`root_id`) and are charged in `billing_period`: where the entry that they take
+    back was, or, that month closed, in the next that is open. A key is made of the entry that is taken back and the
+    side, so no entry is ever taken back twice, whatever the price.
     """
     kind = "rating" if entry.billed_cost is None and entry.kind in ("usage", "rating") else "correction"
     tags = {name: value for name, value in entry.tags.items() if not name.startswith(OWN_TAGS)} | {
@@ -107,6 +115,7 @@ def correct_entry(
         key=identify_booking("correction", entry_id, "reversal"),
         fingerprint=fingerprint_facts(("reversal", entry_id, *stated.values())),
         line=line,
+        billing_period=billing_period,
         kind=kind,
         corrects=root_id,
         tags=tags,
@@ -118,6 +127,7 @@ def correct_entry(
         key=identify_booking("correction", entry_id, "restatement"),
         fingerprint=fingerprint_facts(("restatement", entry_id, price.rate_version_id, *restated.values())),
         line=line + 1,
+        billing_period=billing_period,
         kind=kind,
         corrects=root_id,
         tags=tags,

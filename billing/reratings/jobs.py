@@ -15,9 +15,10 @@ from billing.core.reratings import Correction
 from billing.models import RateAct, RateJob, RateVersion
 from billing.rates.acts import record_act
 from billing.rates.approval import RateUnknown
-from billing.rates.book import RATE_BOOK_LOCK, list_aliases, read_version
+from billing.rates.book import hold_rate_book, list_aliases, read_version
 from billing.reratings.pages import Subject, book_page, find_subject, list_targets, measure_page, read_page
 from billing.reratings.preview import CALLS_PER_PAGE, count_targets, imagine_rate, project_rate
+from billing.tenant_rules import load_tenant_rules
 from ledger.calls import CallPlace
 from ledger.partitions import ensure_partition
 from tenants.scope import tenant_scope
@@ -147,16 +148,16 @@ def work_job(job_id: int, *, now: datetime, using: str = "reader") -> bool:
         if job is None:
             return False
         if job.kind != "rerating":
-            subject = _recall_preview(job, now=now)
+            subject, version = _recall_preview(job, now=now), 0
         else:
             using = "default"
-            _hold_rate_book()
+            version = hold_rate_book()
             subject = find_subject(job.rate_version_id, aliases=list_aliases())
         if job.state == "waiting" and job.started_at is None:
             _begin(job, subject, now=now, using=using)
         job.state = "running"
         if subject is not None and job.target_number < len(job.targets):
-            _work_page(job, subject, now=now, using=using)
+            _work_page(job, subject, now=now, using=using, version=version)
         if subject is None or job.target_number >= len(job.targets):
             _finish(job, now=now)
         job.save()
@@ -170,8 +171,8 @@ def _begin(job: RateJob, subject: Subject | None, *, now: datetime, using: str) 
         job.entries_expected = count_targets(subject, [tuple(target) for target in job.targets], using=using)
 
 
-def _work_page(job: RateJob, subject: Subject, *, now: datetime, using: str) -> None:
-    """Read a page, book it where that is asked for, and move the job on."""
+def _work_page(job: RateJob, subject: Subject, *, now: datetime, using: str, version: int) -> None:
+    """Read a page, book it where that is asked for, and move the job on. version: the rate book's, where it is held."""
     tenant_id, provider, model = job.targets[job.target_number]
     after = None
     if job.after_time is not None:
@@ -183,7 +184,8 @@ def _work_page(job: RateJob, subject: Subject, *, now: datetime, using: str) -> 
     page = read_page(subject, (tenant_id, provider, model), after=after, limit=limit, using=using)
     if is_booking:
         with tenant_scope(tenant_id):
-            book_page(page, tenant_id=tenant_id, correction=_describe_correction(job), recorded_at=now)
+            rules = load_tenant_rules(tenant_id, version=version)
+            book_page(page, tenant_id=tenant_id, rules=rules, correction=_describe_correction(job), recorded_at=now)
     impact = Impact.read(job.impact)
     impact.merge(measure_page(page, tenant_id=tenant_id))
     job.impact = impact.write()
@@ -223,15 +225,6 @@ def _recall_preview(job: RateJob, *, now: datetime) -> Subject | None:
             subject = imagine_rate(job.rate_version_id, now=now)
         kept = _imagined[job.pk] = (said, subject)
     return kept[1]
-
-
-HOLD_RATE_BOOK_SQL = "SELECT hold_rate_book(%(lock)s)"
-
-
-def _hold_rate_book() -> None:
-    """Keep publications out until the commit: the rate goes on being what prices the page."""
-    with connection.cursor() as cursor:
-        cursor.execute(HOLD_RATE_BOOK_SQL, {"lock": RATE_BOOK_LOCK})
 
 
 HOLD_CORRECTIONS_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('corrections ' || %(tenant_id)s::bigint, 0))"

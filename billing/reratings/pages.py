@@ -20,6 +20,7 @@ from billing.core.reratings import BookedCall, Correction, correct_entry, repric
 from billing.core.usage import Usage, UsageEvent
 from billing.models import RateVersion
 from billing.rates.book import list_published_rates
+from billing.tenant_rules import TenantRules
 from ledger.append import append_batches
 from ledger.calls import CallPlace, CallsOf, find_restatements, list_called_models, list_calls, list_entry_ids
 from ledger.core.entries import NewBatch, NewEntry
@@ -149,7 +150,7 @@ def measure_page(page: Page, *, tenant_id: int) -> Impact:
     return impact
 
 
-def book_page(page: Page, *, tenant_id: int, correction: Correction, recorded_at: datetime) -> None:
+def book_page(page: Page, *, tenant_id: int, rules: TenantRules, correction: Correction, recorded_at: datetime) -> None:
     """Book the page's changes as pairs of entries, inside the caller's transaction and the tenant's scope.
 
     A batch for each key of the calls: what takes an entry back stands in the same row of every rollup. Raises
@@ -169,6 +170,7 @@ def book_page(page: Page, *, tenant_id: int, correction: Correction, recorded_at
             root_id=call.entry_id,
             price=price,
             correction=correction,
+            billing_period=rules.find_open_month(row["billing_period"]),
             line=len(entries),
         )
     batches = [

@@ -1,6 +1,6 @@
 """An entry that is no call: an act of a person, or a fee."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from ledger.core.entries import NewEntry
@@ -30,11 +30,14 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def make_no_call(*, time: datetime, **stated: Any) -> NewEntry:
-    """Its money is zero and not unknown, its calls and usage are none and its texts empty, but for what is stated."""
+def make_no_call(*, time: datetime, billing_period: date | None = None, **stated: Any) -> NewEntry:
+    """Its money is zero and not unknown, its calls and usage are none and its texts empty, but for what is stated.
+
+    billing_period: where it is charged in another month than that of its time.
+    """
     return NewEntry(
         charge_period_start=time,
-        billing_period=first_of_month(time),
+        billing_period=billing_period or first_of_month(time),
         event_source=OWN_SOURCE,
         **(NOTHING | stated),
     )
