@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -85,10 +86,18 @@ def read_log_question(query: QueryDict) -> LogQuestion:
     check_texts(query)
     try:
         before = UUID(query["cursor"]) if query.get("cursor") else None
-        first, last = (date.fromisoformat(query[name]) if query.get(name) else None for name in ("from", "to"))
+        first, last = (_read_day(query[name]) if query.get(name) else None for name in ("from", "to"))
     except ValueError:
         raise BadRequest("from and to are days, as 2026-11-03; cursor is what the page before gave") from None
     return LogQuestion(query.get("name", ""), query.get("actor", "").strip(), first, last, before)
+
+
+def _read_day(text: str) -> date:
+    """Raises ValueError, also for a day on which no ledger was kept."""
+    day = date.fromisoformat(text)
+    if not 2000 <= day.year < 2200:
+        raise ValueError
+    return day
 
 
 def read_log_page(seat: Seat, question: LogQuestion, *, query: QueryDict) -> LogPage:
@@ -124,11 +133,31 @@ def show_acts(seat: Seat, acts: Sequence[LoggedAct]) -> list[ShownAct]:
             name_subject(act.name),
             act.name.partition(".")[2].replace("_", " "),
             names[act.actor],
-            _list_facts(act.facts),
+            _list_facts(act.facts)[:FACTS_SHOWN],
             "" if act.is_operators and not seat.is_operator else _link_entry(seat, act),
         )
         for act in acts
     ]
+
+
+def show_entry_act(seat: Seat, entry: Mapping[str, Any]) -> ShownAct:
+    """The act that an entry of the tenant's own ledger is, with all that it says."""
+    facts = {name: text for name, text in entry["tags"].items() if name != "actor"}
+    [shown] = show_acts(
+        seat,
+        [
+            LoggedAct(
+                entry_id=entry["id"],
+                recorded_at=entry["recorded_at"],
+                acted_at=entry["charge_period_start"],
+                name=entry["operation"],
+                actor=entry["tags"]["actor"],
+                facts=facts,
+                is_operators=False,
+            )
+        ],
+    )
+    return replace(shown, facts=_list_facts(facts))
 
 
 def _link_entry(seat: Seat, act: LoggedAct) -> str:
@@ -172,7 +201,7 @@ def _list_facts(facts: Mapping[str, str]) -> list[Fact]:
             continue
         before = facts.get(f"{name}{BEFORE}")
         shown += _compare(name, text, before)
-    return [fact for fact in shown if fact.text or fact.before][:FACTS_SHOWN]
+    return [fact for fact in shown if fact.text or fact.before]
 
 
 def _compare(name: str, text: str, before: str | None) -> list[Fact]:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from billing.explanations import explain_entry
 from dashboards.access import Seat, member_required
+from dashboards.audit.acts import show_entry_act
 from dashboards.audit.proof import read_entry_seal
 from dashboards.bookings import read_story
 from dashboards.contents import ContentSection, describe_content, read_entry_content
@@ -62,6 +63,7 @@ def _render_entry(
         {
             "frame": make_frame(seat, current="ledger"),
             "entry": entry,
+            "act": show_entry_act(seat, entry) if entry["kind"] == "admin_act" else None,
             "batch": batch,
             "delay": entry["recorded_at"] - entry["charge_period_start"],
             "explanation": explanation,

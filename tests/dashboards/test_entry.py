@@ -6,8 +6,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from ledger.acts import book_act
+from ledger.core.acts import Act
 from ledger.proofs import check_leaf, check_receipt
 from ledger.selectors import EntryFilters, get_batch, list_entries
+from tenants.scope import tenant_scope
 from tests.dashboards.bookings import book, on
 from tests.dashboards.pages import get_page, read_figures, read_tables, sign_in
 from tests.factories import make_tenant, publish_test_rates
@@ -152,3 +155,23 @@ def test_the_number_of_queries_does_not_grow_with_the_batch(acme):
         return len(queries)
 
     assert count_queries(1) == count_queries(50)
+
+
+def test_an_act_says_what_was_done_and_nothing_of_a_call(acme):
+    act = Act(
+        name="budget.created", actor="command", facts={"terms": '{"name": "Retail", "amount": "26"}', "budget": "7"}
+    )
+    with tenant_scope(acme.id):
+        entry_id = book_act(tenant_id=acme.id, act=act, now=on(4))
+    client = sign_in(acme)
+    html = " ".join(get_page(client, f"/ledger/{entry_id}").split())
+    for said in (
+        "<b>budget created</b>",
+        "<dt>Name</dt><dd>Retail</dd>",
+        "<dt>Amount</dt><dd>26</dd>",
+        "<dd>command</dd>",
+    ):
+        assert said in html
+    for unsaid in ("unallocated", "Billed cost", "Explanation", "Service tier"):
+        assert unsaid not in html
+    assert "unallocated" not in get_page(client, "/ledger?kind=admin_act&environment=all")
