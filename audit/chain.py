@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import connections
 
@@ -135,27 +136,37 @@ def verify_chain(*, tenant_id: int, now: datetime, using: str = "default") -> Ch
     if head is None:
         return None
     keys = list_announced_keys(using=using)
-    receipt_keys = list_keys(keys, RECEIPT)
-    leaves, faults = [], []
-    for index, batch_id, leaf, receipt, root in _list_sealed(tenant_id, head.size, using):
-        leaves.append(leaf)
-        if index != len(leaves) - 1:
-            faults.append(f"batch {len(leaves) - 1} of the tree is missing")
-        if fault := _find_fault(leaf, receipt, root, receipt_keys):
-            faults.append(f"batch {index} of the tree, {batch_id}: {fault}")
-    if len(leaves) != head.size or hash_root(leaves) != head.root:
-        faults.append(f"the root over {len(leaves):,} batches is not the one that was signed for {head.size:,}")
-    if not _is_signed(head, keys):
-        faults.append("the checkpoint is not signed by a key that was announced")
-    check = ChainCheck(now, len(leaves), head.size, len(faults), tuple(faults[:FAULTS_MAX]))
+    leaves: list[bytes] = []
+    wrong, faults = 0, []
+    for fault in _list_faults(tenant_id, head, keys, leaves, using):
+        wrong += 1
+        faults += [fault] if wrong <= FAULTS_MAX else []
+    check = ChainCheck(now, len(leaves), head.size, wrong, tuple(faults))
     facts = asdict(check) | {"checked_at": now.isoformat()}
     record_run(job=CHAIN_JOB.format(tenant_id=tenant_id), slot=now, result=json.dumps(facts))
     return check
 
 
-def _list_sealed(
-    tenant_id: int, size: int, using: str
-) -> Iterator[tuple[int, object, bytes, str | None, bytes | None]]:
+def _list_faults(
+    tenant_id: int, head: SignedCheckpoint, keys: list[AnnouncedKey], leaves: list[bytes], using: str
+) -> Iterator[str]:
+    """What is wrong with each batch and with the whole, in words; every leaf that is there is added to `leaves`."""
+    receipt_keys = list_keys(keys, RECEIPT)
+    expected = 0
+    for index, batch_id, leaf, receipt, root in _list_sealed(tenant_id, head.size, using):
+        yield from (f"batch {missing} of the tree is missing" for missing in range(expected, index))
+        expected = index + 1
+        leaves.append(leaf)
+        if fault := _find_fault(leaf, receipt, root, receipt_keys):
+            yield f"batch {index} of the tree, {batch_id}: {fault}"
+    yield from (f"batch {missing} of the tree is missing" for missing in range(expected, head.size))
+    if len(leaves) != head.size or hash_root(leaves) != head.root:
+        yield f"the root over {len(leaves):,} batches is not the one that was signed for {head.size:,}"
+    if not _is_signed(head, keys):
+        yield "the checkpoint is not signed by a key that was announced"
+
+
+def _list_sealed(tenant_id: int, size: int, using: str) -> Iterator[tuple[int, UUID, bytes, str | None, bytes | None]]:
     with reading_scope(tenant_id, using=using), connections[using].chunked_cursor() as cursor:
         cursor.execute(LIST_SEALED_RECEIPTS_SQL, {"tenant_id": tenant_id, "size": size})
         while rows := cursor.fetchmany(ROWS_PER_FETCH):
