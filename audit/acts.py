@@ -56,6 +56,7 @@ def read_act_log(
     operator = get_tenant(OPERATOR_SLUG)
     own = list_acts(tenant_id=tenant_id, filters=filters, before=before, limit=limit + 1, using=using)
     acts = [_write_act(act, is_operators=tenant_id == operator.id) for act in own]
+    shared: list[KeptAct] = []
     if tenant_id != operator.id:
         shared = list_acts(
             tenant_id=operator.id,
@@ -67,9 +68,18 @@ def read_act_log(
             using=using,
         )
         acts += [_share_act(act) for act in _drop_copied(shared, tenant_id=tenant_id, using=using)]
-        acts.sort(key=lambda act: act.entry_id, reverse=True)
-    page = acts[:limit]
-    return ActPage(page, UUID(page[-1].entry_id.removesuffix(".0")) if len(acts) > limit else None)
+    return _cut_page(acts, limit=limit, last_shared=shared[limit].entry_id if len(shared) > limit else "")
+
+
+def _cut_page(acts: Sequence[LoggedAct], *, limit: int, last_shared: str) -> ActPage:
+    """The latest acts. last_shared: the last of the operator's that was read, where others may follow it, else ''.
+
+    What is older than that one waits for the next page: the operator's acts beside it are not known yet.
+    """
+    found = sorted((act for act in acts if act.entry_id >= last_shared), key=lambda act: act.entry_id, reverse=True)
+    page = found[:limit]
+    end = page[-1].entry_id if len(found) > limit else last_shared
+    return ActPage(page, UUID(end.removesuffix(".0")) if end else None)
 
 
 def _drop_copied(shared: Sequence[KeptAct], *, tenant_id: int, using: str) -> list[KeptAct]:

@@ -129,6 +129,20 @@ def test_a_price_agreed_with_one_tenant_is_told_to_it_once_and_to_no_other(acme,
     assert "agreed" not in json.dumps([each["facts"] for each in read_log(stranger)["acts"]])
 
 
+def test_a_price_of_ones_own_among_many_hides_nothing_that_was_done_before(acme, machine):
+    for number in range(3):
+        publish_one(write_rate(f"everybodys-{number}"))
+    rates = [write_rate("all"), write_rate("agreed", tenant=acme.slug)]
+    publish_rates(read_rates({"rates": rates}), origin="file", created_by="person 1", approved_by="person 2", now=NOW)
+    expected = [each["id"] for each in read_log(machine, limit=500)["acts"]][:4]
+    found, cursor = [], {}
+    while len(found) < 4 and cursor.get("cursor", "") is not None:
+        page = read_log(machine, limit=1, **cursor)
+        found += [each["id"] for each in page["acts"]]
+        cursor = {"cursor": page["next"]}
+    assert found == expected
+
+
 def test_what_somebody_named_something_begins_no_line_and_turns_nothing_round(acme, machine):
     forged = "orders\n2026-11-22 person 1 key.made \u202egpj.exe\x1b[2K\u2028\x00".replace("\x00", "")
     act(acme, "drivers.taken_back", names=forged)
