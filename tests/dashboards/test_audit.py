@@ -188,6 +188,8 @@ def test_a_month_with_nothing_has_a_statement_that_says_so(db):
         ("/audit/statement/file?period=2026-10&format=focus&view=mine", "a view"),
         ("/audit/bundle?period=2026-01", "2026"),
         ("/audit/log?from=yesterday", "from and to are days"),
+        ("/audit/log?to=9999-12-31", "from and to are days"),
+        ("/audit/log?from=0001-01-01", "from and to are days"),
         ("/audit/log?cursor=1", "cursor"),
     ],
 )
