@@ -69,7 +69,7 @@ def reconcile_rollups(*, hour: int, minute: int) -> None:
 
 def _reconcile_every_tenant() -> str:
     results = [rollups.reconcile_rollups(tenant_id=tenant.id, now=timezone.now()) for tenant in _list_all_tenants()]
-    return f"{len(results)} tenants, {sum(len(result.differences) for result in results)} differences"
+    return f"{len(results)} tenants, {sum(result.count for result in results)} differences"
 
 
 @shared_task(name="billing.prune_calls_minute")

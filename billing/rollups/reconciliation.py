@@ -8,7 +8,9 @@ from decimal import Decimal
 
 from django.db import connection
 
+from billing.core.month_totals import MonthDifference
 from billing.job_runs import record_run
+from billing.periods.totals import compare_closed_periods
 from billing.rollups.batches import SET_WORK_MEMORY_SQL
 from billing.rollups.retention import first_minute_kept
 from billing.rollups.tables import (
@@ -56,13 +58,18 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """A tenant's rollups compared with all of its entries that are not waiting in the outbox."""
+    """A tenant's rollups compared with all of its entries that are not waiting in the outbox; its closed months too."""
 
     tenant_id: int
     checked_at: datetime
     entries: int  # that the ledger holds
     waiting_entries: int  # of them not in the rollups yet
     differences: tuple[Difference, ...]
+    month_differences: tuple[MonthDifference, ...] = ()  # of closed months, from what was kept at their close
+
+    @property
+    def count(self) -> int:
+        return len(self.differences) + len(self.month_differences)
 
     @property
     def cost_difference(self) -> Decimal:
@@ -107,7 +114,7 @@ COMPARISONS = (
 
 
 def reconcile_rollups(*, tenant_id: int, now: datetime) -> Reconciliation:
-    """Compare the tenant's rollups with the ledger, all of it, and keep the result for the pages.
+    """Compare the tenant's rollups, and its closed months, with the ledger, and keep the result for the pages.
 
     Booking and rolling up go on meanwhile: each comparison is one statement, so one snapshot of ledger, outbox and
     rollup together.
@@ -121,7 +128,8 @@ def reconcile_rollups(*, tenant_id: int, now: datetime) -> Reconciliation:
         differences = [
             difference for table, statement in COMPARISONS for difference in _compare(cursor, table, statement, values)
         ]
-    reconciliation = Reconciliation(tenant_id, now, entries, waiting_entries, tuple(differences))
+        months = compare_closed_periods(tenant_id=tenant_id)
+    reconciliation = Reconciliation(tenant_id, now, entries, waiting_entries, tuple(differences), tuple(months))
     record_run(job=RECONCILE_JOB.format(tenant_id=tenant_id), slot=now, result=_write_result(reconciliation))
     return reconciliation
 
@@ -143,7 +151,7 @@ def _write_result(reconciliation: Reconciliation) -> str:
         {
             "entries": int(reconciliation.entries),
             "waiting_entries": int(reconciliation.waiting_entries),
-            "differences": len(reconciliation.differences),
+            "differences": reconciliation.count,
             "cost_difference": format(reconciliation.cost_difference, "f"),
         }
     )
