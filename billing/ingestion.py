@@ -22,7 +22,7 @@ from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
 from billing.tenant_rules import TenantRules, load_tenant_rules
 from ledger.append import AppendResult, Kept, append_batches
-from ledger.core.entries import NewBatch, NewEntry
+from ledger.core.entries import RULE_TAG, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
 from ledger.core.rows import first_of_month, pico
 from ledger.partitions import ensure_partition
@@ -246,7 +246,14 @@ def _book_tenant(
             api_key_id=intake.api_key_id,
             kind="usage",
             entries=[
-                make_entry(line, event, price, rules=rules, user_ref=users[event.user] if event.user else "")
+                make_entry(
+                    line,
+                    event,
+                    price,
+                    rules=rules,
+                    api_key_id=intake.api_key_id,
+                    user_ref=users[event.user] if event.user else "",
+                )
                 for (line, event), price in zip(intake.events, intake_prices, strict=True)
             ],
         )
@@ -263,9 +270,19 @@ def _book_tenant(
     return receipts
 
 
-def make_entry(line: int, event: UsageEvent, price: Price, *, rules: TenantRules, user_ref: str) -> NewEntry:
-    """The ledger's line for a priced event, charged in the month of its use or, that closed, the next that is open."""
+def make_entry(
+    line: int, event: UsageEvent, price: Price, *, rules: TenantRules, api_key_id: str, user_ref: str
+) -> NewEntry:
+    """The ledger's line for a priced event, charged in the month of its use or, that closed, the next that is open.
+
+    An event that names no cost centre has that of the first mapping rule that matches, and a tag that says which.
+    """
     usage = event.usage
+    cost_center, tags = event.cost_center, event.tags
+    if rules.mapping is not None and not cost_center:
+        rule = rules.mapping.find(time=event.time, key=api_key_id, feature=event.feature, user_ref=user_ref, tags=tags)
+        if rule is not None:
+            cost_center, tags = rule.cost_center, {**tags, RULE_TAG: str(rule.id)}
     reported_cost = pico(event.reported_cost)
     provider = canonical_provider(event.provider)  # two doors may spell one provider differently
     return NewEntry(
@@ -282,13 +299,13 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, rules: TenantRules
         environment=event.environment,
         feature=event.feature,
         user_ref=user_ref,
-        cost_center=event.cost_center,
+        cost_center=cost_center,
         customer_tier=event.customer_tier,
         session_id=event.session_id,
         trace_id=event.trace_id,
         span_id=event.span_id,
         parent_span_id=event.parent_span_id,
-        tags=event.tags,
+        tags=tags,
         operation=event.operation,
         provider=event.provider,
         model=event.model,
@@ -326,7 +343,7 @@ def make_entry(line: int, event: UsageEvent, price: Price, *, rules: TenantRules
 
 
 def _fingerprint(event: UsageEvent, provider: str, reported_cost: int | None) -> bytes:
-    """Over what the event is billed by and charged to; `ledger.append.FINGERPRINTED` names the columns.
+    """Over what the event is billed by and charged to as it was sent; `ledger.append.FINGERPRINTED` names the columns.
 
     Without the time where the provider's response id identifies the event: two doors that report one response
     read two clocks.

@@ -60,10 +60,15 @@ class RateJob(models.Model):
 
     `targets` are [tenant, provider, model] one after another, `target_number` the one at work, and `after_*` the last
     call of it that was read. `impact` is `billing.core.impacts.Impact`, written.
+
+    A re-allocation is of no rate: it gives a tenant's calls of [`used_from`, `used_to`) cost centres.
     """
 
-    kind = models.TextField()  # preview, projection, rerating
-    rate_version_id = models.BigIntegerField()
+    kind = models.TextField()  # preview, projection, rerating, reallocation
+    rate_version_id = models.BigIntegerField(null=True)
+    tenant_id = models.BigIntegerField(default=0)  # 0: the job is of a rate
+    used_from = models.DateTimeField(null=True)
+    used_to = models.DateTimeField(null=True)
     state = models.TextField()  # waiting, running, paused, cancelled, done, failed
     reason = models.TextField(blank=True, default="")
     requested_by = models.TextField()
@@ -470,6 +475,44 @@ class BillingPeriodStep(models.Model):
 
     class Meta:
         db_table = "billing_period_step"
+
+
+class CostCenter(models.Model):
+    """Who is charged: `code` is what an entry's `cost_center` holds. See `billing.cost_centers`."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()  # rising
+    code = models.TextField()
+    name = models.TextField()
+    owner = models.TextField()
+    gl_account = models.TextField()
+    parent_id = models.BigIntegerField(null=True)
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "cost_center"
+
+
+class MappingRule(models.Model):
+    """Which calls without a cost centre are charged to one, the first by `position` that matches: `billing.mapping`."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()  # rising
+    position = models.IntegerField()
+    terms = models.JSONField()  # a list of `billing.core.mapping.Term`, users by their reference
+    cost_center = models.TextField()
+    valid_from = models.DateField(null=True)  # days of UTC, half-open; null: without a bound
+    valid_to = models.DateField(null=True)
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "mapping_rule"
 
 
 class JobRun(models.Model):

@@ -7,14 +7,21 @@ from threading import Lock
 
 from django.db import connection
 
+from billing.core.mapping import MappingBook
+from billing.mapping import read_mapping_book
+
 TENANTS_REMEMBERED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRules:
-    """closed: the first days of the months in which nothing is charged any more."""
+    """closed: the first days of the months in which nothing is charged any more.
+
+    mapping: the rules that give a cost centre to calls that name none; None where there are none.
+    """
 
     closed: frozenset[date] = frozenset()
+    mapping: MappingBook | None = None
 
     def find_open_month(self, month: date) -> date:
         """The first month from `month` on, a first day itself, that is not closed."""
@@ -53,4 +60,5 @@ LIST_CLOSED_MONTHS_SQL = """
 def _read_rules(tenant_id: int) -> TenantRules:
     with connection.cursor() as cursor:
         cursor.execute(LIST_CLOSED_MONTHS_SQL, {"tenant_id": tenant_id})
-        return TenantRules(closed=frozenset(period for (period,) in cursor.fetchall()))
+        closed = frozenset(period for (period,) in cursor.fetchall())
+    return TenantRules(closed=closed, mapping=read_mapping_book(tenant_id=tenant_id) or None)

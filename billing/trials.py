@@ -33,7 +33,7 @@ class Trial:
 def try_usage(*, event: UsageEvent, tenant_id: int) -> Trial:
     """Price `event` as a call of the tenant at its own time, with three queries at most."""
     price = price_event(event, rate_book=load_rate_book(), tenant_id=tenant_id)
-    booked = msgspec.structs.asdict(make_entry(0, event, price, rules=TenantRules(), user_ref=""))
+    booked = msgspec.structs.asdict(make_entry(0, event, price, rules=TenantRules(), api_key_id="", user_ref=""))
     money = {name: _read_money(booked[name]) for name in (*COSTS, "reported_cost")}
     entry: dict[str, Any] = booked | money
     return Trial(

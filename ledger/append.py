@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
-from ledger.core.entries import NewBatch, NewEntry
+from ledger.core.entries import RULE_TAG, NewBatch, NewEntry
 from ledger.core.headers import write_header
 from ledger.core.merkle import hash_leaf, hash_root
 from ledger.core.records import COLUMNS, encode_place, encode_record, encode_records
@@ -318,11 +318,11 @@ def _find_event_keys(tenant_id: int, keys: Sequence[bytes]) -> dict[bytes, tuple
 
 FIND_ENTRIES_SQL = sql.SQL(
     """
-    SELECT batch_id, line, {columns} FROM ledger_entry
+    SELECT batch_id, line, tags ? {rule_tag}, {columns} FROM ledger_entry
     WHERE tenant_id = %(tenant_id)s
       AND (batch_id, line, recorded_at) IN (
           SELECT * FROM unnest(%(batch_ids)s::uuid[], %(lines)s::int[], %(recorded_ats)s::timestamptz[]))"""
-).format(columns=sql.SQL(", ").join(map(sql.Identifier, FINGERPRINTED)))
+).format(rule_tag=RULE_TAG, columns=sql.SQL(", ").join(map(sql.Identifier, FINGERPRINTED)))
 
 
 def _find_conflicting_entries(
@@ -349,19 +349,26 @@ def _find_conflicting_entries(
             },
         )
         return {
-            (batch_id, line): _read_facts(dict(zip(FINGERPRINTED, facts, strict=True)))
-            for batch_id, line, *facts in cursor.fetchall()
+            (batch_id, line): _read_facts(dict(zip(FINGERPRINTED, facts, strict=True)), is_mapped=is_mapped)
+            for batch_id, line, is_mapped, *facts in cursor.fetchall()
         }
 
 
-def _read_facts(stored: dict[str, object]) -> dict[str, object]:
+def _read_facts(stored: dict[str, object], *, is_mapped: bool) -> dict[str, object]:
     """Stored columns as an entry has them: money in pico-units, a jsonb's fractions exact."""
     other_usage = json.loads(stored["other_usage"], parse_float=Decimal)
-    return stored | {"other_usage": other_usage, "reported_cost": pico(stored["reported_cost"])}
+    facts = stored | {"other_usage": other_usage, "reported_cost": pico(stored["reported_cost"])}
+    return _take_as_sent(facts, is_mapped=is_mapped)
 
 
 def _facts(entry: NewEntry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in FINGERPRINTED}
+    facts = {name: getattr(entry, name) for name in FINGERPRINTED}
+    return _take_as_sent(facts, is_mapped=RULE_TAG in entry.tags)
+
+
+def _take_as_sent(facts: dict[str, object], *, is_mapped: bool) -> dict[str, object]:
+    """Without the cost centre that a rule gave: the event named none."""
+    return facts | {"cost_center": ""} if is_mapped else facts
 
 
 def _differing(entry: NewEntry, stored: Mapping[str, object]) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, time
 import msgspec
 
 DIMENSIONS = ("key", "feature", "user", "tag")
-RULE_TAG = "tokenledger.mapping_rule"  # on an entry: the rule that gave it its cost centre
 FACTS_MAX = 8_192  # kinds of calls whose rules are remembered
 TAG_NAMES_MAX = 10_000
 

@@ -112,9 +112,8 @@ def test_every_deed_has_a_scenario():
 # Every table that a deed may write, but for the ledger's own.
 TABLES = (
     "alert_channel", "alert_delivery", "api_key", "billing_period", "billing_period_step", "budget", "business_driver",
-    "content", "content_act",
-    "forecast_event", "model_alias", "person", "rate_act", "rate_book", "rate_ending", "rate_job", "rate_version",
-    "rejected_event", "tenant", "tenants_user", "watch_setting",
+    "content", "content_act", "cost_center", "forecast_event", "mapping_rule", "model_alias", "person", "rate_act",
+    "rate_book", "rate_ending", "rate_job", "rate_version", "rejected_event", "tenant", "tenants_user", "watch_setting",
 )  # fmt: skip
 LEDGER = ("event_key", "ledger_batch", "ledger_entry", "outbox")
 

@@ -6,16 +6,17 @@ import pytest
 TENANT_TABLES = {
     "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "billing_period",
     "billing_period_step", "budget", "budget_window", "business_driver",
-    "calls_minute", "checkpoint", "content", "content_act", "cost_day", "cost_hour", "cost_slice",
+    "calls_minute", "checkpoint", "content", "content_act", "cost_center", "cost_day", "cost_hour", "cost_slice",
     "cost_user_hour", "event_key", "forecast_event", "forecast_run", "histogram", "cost_histogram_week", "intake_hour",
-    "intake_tally", "ledger_batch", "ledger_entry", "person", "quota_decision_hour", "quota_hold", "rejected_event",
-    "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
+    "intake_tally", "ledger_batch", "ledger_entry", "mapping_rule", "person", "quota_decision_hour", "quota_hold",
+    "rejected_event", "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
     "log_leaf": "the log of all trees; ids and hashes only",
     "outbox": "a worker must see whose turn it is; ids and counts only",
+    "rate_job": "the worker takes them all in turn; tenant_id is 0 where a job is of a rate",
     "rate_version": "prices are the operator's; tenant_id is 0 for everybody's",
     "tenants_user": "a person signs in before the tenant is known",
 }
@@ -80,6 +81,8 @@ APP_GRANTS = {
     "content_act": ADD,
     "saved_view": WORK,
     "business_driver": ADD,
+    "cost_center": ADD,
+    "mapping_rule": ADD,
     "billing_period": ADD,
     "billing_period_step": ADD,
     "alert": ADD | {"UPDATE"},
@@ -132,6 +135,12 @@ APP_COLUMN_GRANTS = {
     ("forecast_event", "removed_by", "UPDATE"),
     ("forecast_event", "removed_at", "UPDATE"),
     ("forecast_run", "actual", "UPDATE"),
+    ("mapping_rule", "position", "UPDATE"),
+    ("mapping_rule", "valid_to", "UPDATE"),
+    *(
+        ("cost_center", column, "UPDATE")
+        for column in ("name", "owner", "gl_account", "parent_id", "changed_at", "retired_at")
+    ),
     *(("billing_period", column, "UPDATE") for column in ("state", "changed_by", "changed_at", "reopen_asked_by")),
     *(
         ("budget", column, "UPDATE")
@@ -184,7 +193,7 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
-    "billing_period", "billing_period_step",
+    "billing_period", "billing_period_step", "cost_center", "mapping_rule",
     "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",
     "outbox", "cost_hour", "cost_day", "cost_slice", "forecast_event", "forecast_run", "quota_decision_hour",
     "quota_hold",
