@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf
 
 from api.renderers import encode_json
 from billing.selectors import QueryRefused
+from ledger.sealing.proofs import TreeTorn
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "quota_invalid": ProblemType(422, "The check cannot be made as it stands"),
     "quota_denied": ProblemType(429, "A budget has no room for this call"),
     "rate_limited": ProblemType(429, "More than the tenant or the key may send at this moment"),
+    "tree_torn": ProblemType(500, "Of the sealed tree something is missing from the database"),
     "internal": ProblemType(500, "Something of ours went wrong"),
     "too_slow": ProblemType(503, "The database took too long and was stopped"),
     "database_away": ProblemType(503, "The database is away; the same request may be sent again"),
@@ -170,7 +172,7 @@ def answer_error(error: Exception, *, request: HttpRequest) -> HttpResponse:
 
 def report_error(error: Exception, problem: Problem, *, what: str, request_id: str) -> None:
     """Log what is not the sender's fault. what: the request's method and path."""
-    if problem.code == "internal":
+    if problem.type.status == 500:
         logger.error("%s failed, request %s", what, request_id, exc_info=error)
     elif problem.code == "database_away":
         logger.warning("database away during request %s: %s", request_id, error)
@@ -223,6 +225,8 @@ def find_problem(error: Exception) -> Problem:
             return Problem("query_refused", f"{str(error)[:1].upper()}{str(error)[1:]}.")
         case Http404() | drf.NotFound():
             return Problem("path_unknown")
+        case TreeTorn():
+            return Problem("tree_torn", f"{str(error)[:1].upper()}{str(error)[1:]}: nothing can be proved from it.")
         case RequestDataTooBig():
             return Problem("body_too_large")
         case UnreadablePostError():

@@ -1,7 +1,6 @@
 """GET /v1/audit/bundle, /v1/audit/entries, /v1/audit/verifier: a month's evidence, to be checked without us."""
 
 from collections.abc import Iterator
-from datetime import date
 
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -10,26 +9,18 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.downloads import answer_download
-from api.parameters import Parameter, read_query, read_text
+from api.parameters import read_query
+from api.periods import PERIOD, require_period
 from api.problems import Problem
 from api.schema import describe_call
 from audit.bundles import VERIFIER, locate_verifier
-from audit.core.statement import PeriodRefused, read_period
 from audit.entries import list_leaves
 from audit.exports import open_bundle
 from audit.sealed_months import PeriodEmpty, PeriodUnsealed, SealedMonth, find_sealed_month
 from tenants.selectors import get_tenant_by_id
 
 PIECE_BYTES = 1 << 18
-PARAMETERS = (
-    Parameter(
-        "period",
-        read_text,
-        "A calendar month in UTC, as 2026-10, that has begun.",
-        {"type": "string", "pattern": r"^\d{4}-\d\d$"},
-        is_required=True,
-    ),
-)
+PARAMETERS = (PERIOD,)
 FILE = {"type": "string", "format": "binary"}
 
 
@@ -46,7 +37,7 @@ class AuditBundle(APIView):
         scope=required_scope,
         parameters=PARAMETERS,
         answers={(200, "application/zip"): FILE},
-        problems=["period_empty", "period_unsealed"],
+        problems=["period_empty", "period_unsealed", "tree_torn"],
     )
     def get(self, request: Request) -> HttpResponseBase:
         values = read_query(request.query_params, PARAMETERS)
@@ -74,7 +65,7 @@ class AuditEntries(APIView):
         scope=required_scope,
         parameters=PARAMETERS,
         answers={(200, "application/jsonl"): FILE},
-        problems=["period_empty", "period_unsealed"],
+        problems=["period_empty", "period_unsealed", "tree_torn"],
     )
     def get(self, request: Request) -> HttpResponseBase:
         values = read_query(request.query_params, PARAMETERS)
@@ -124,18 +115,8 @@ def require_month(*, tenant_id: int, period: str) -> SealedMonth:
     tenant = get_tenant_by_id(tenant_id)
     assert tenant is not None  # it has a key
     try:
-        return find_sealed_month(tenant=tenant, period=_read_period(period), now=now)
+        return find_sealed_month(tenant=tenant, period=require_period(period, now=now), now=now)
     except PeriodEmpty as error:
         raise Problem("period_empty", f"{error}.") from error
     except PeriodUnsealed as error:
         raise Problem("period_unsealed", f"{error}. Ask again in a few seconds.", waiting=error.waiting) from error
-
-
-def _read_period(text: str) -> date:
-    try:
-        return read_period(text, now=timezone.now())
-    except PeriodRefused as refusal:
-        detail = f"{refusal}."
-        raise Problem(
-            "query_invalid", f"period: {detail}", problems=[{"field": "period", "detail": detail}]
-        ) from refusal

@@ -25,7 +25,7 @@ from ledger.sealing.proofs import (
     prove_logged,
 )
 
-SIZE_MAX = 2**62
+SIZE_MAX = 10**12 - 1
 SIZE_SCHEMA = {"type": "integer", "minimum": 1, "maximum": SIZE_MAX}
 CONSISTENCY_PARAMETERS = (
     Parameter("from", read_whole(1, SIZE_MAX), "A size of the tree.", SIZE_SCHEMA, is_required=True),
@@ -45,7 +45,7 @@ class NewestCheckpoint(APIView):
         tag="proof",
         scope=required_scope,
         answers={200: "Checkpoint"},
-        problems=["checkpoint_unknown", "query_invalid"],
+        problems=["checkpoint_unknown", "query_invalid", "tree_torn"],
     )
     def get(self, request: Request) -> Response:
         read_query(request.query_params, ())
@@ -61,7 +61,7 @@ class CheckpointOfSize(APIView):
         tag="proof",
         scope=required_scope,
         answers={200: "Checkpoint"},
-        problems=["checkpoint_unknown", "query_invalid"],
+        problems=["checkpoint_unknown", "query_invalid", "tree_torn"],
     )
     def get(self, request: Request, size: int) -> Response:
         read_query(request.query_params, ())
@@ -83,7 +83,7 @@ class Consistency(APIView):
         scope=required_scope,
         parameters=CONSISTENCY_PARAMETERS,
         answers={200: "Consistency"},
-        problems=["checkpoint_unknown"],
+        problems=["checkpoint_unknown", "tree_torn"],
     )
     def get(self, request: Request) -> Response:
         values = read_query(request.query_params, CONSISTENCY_PARAMETERS)
@@ -134,7 +134,7 @@ class LogConsistency(APIView):
         needs_key=False,
         parameters=CONSISTENCY_PARAMETERS,
         answers={200: "Consistency"},
-        problems=["checkpoint_unknown"],
+        problems=["checkpoint_unknown", "tree_torn"],
     )
     def get(self, request: Request) -> Response:
         values = read_query(request.query_params, CONSISTENCY_PARAMETERS)

@@ -12,7 +12,7 @@ from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
 from api.views.audit_checkpoints import NOT_SIGNED, SIZE_MAX, SIZE_SCHEMA, write_checkpoint
-from ledger.sealing.proofs import get_checkpoint, prove_batch
+from ledger.sealing.proofs import get_checkpoint, get_sealed_batch, prove_batch
 from ledger.selectors import get_batch, get_entry, prove_entry
 
 PROOF_PARAMETERS = (
@@ -32,7 +32,7 @@ class EntryProofs(APIView):
         scope=required_scope,
         parameters=PROOF_PARAMETERS,
         answers={200: "EntryProof"},
-        problems=["entry_unknown", "checkpoint_unknown"],
+        problems=["entry_unknown", "checkpoint_unknown", "tree_torn"],
     )
     def get(self, request: Request, entry_id: str) -> Response:
         values = read_query(request.query_params, PROOF_PARAMETERS)
@@ -66,7 +66,7 @@ class BatchReceipt(APIView):
         scope=required_scope,
         parameters=PROOF_PARAMETERS,
         answers={200: "BatchReceipt"},
-        problems=["batch_unknown", "checkpoint_unknown"],
+        problems=["batch_unknown", "checkpoint_unknown", "tree_torn"],
     )
     def get(self, request: Request, batch_id: UUID) -> Response:
         values = read_query(request.query_params, PROOF_PARAMETERS)
@@ -87,11 +87,17 @@ class BatchReceipt(APIView):
 
 
 def write_seal(tenant_id: int, batch_id: UUID, *, size: int) -> dict[str, Any]:
-    """A batch's place under the checkpoint of this size, 0: the newest. Raises Problem `checkpoint_unknown`."""
+    """A batch's place under the checkpoint of this size, 0: the newest.
+
+    Raises Problem: `checkpoint_unknown`, and `query_invalid` where the batch was sealed after that checkpoint.
+    """
     if size and get_checkpoint(tenant_id=tenant_id, size=size) is None:
         raise Problem("checkpoint_unknown", NOT_SIGNED)
     proof = prove_batch(tenant_id=tenant_id, batch_id=batch_id, size=size)
     if proof is None:
+        if size and (batch := get_sealed_batch(tenant_id=tenant_id, batch_id=batch_id)):
+            detail = f"The batch is none of the first {size:,}: it is sealed as leaf {batch.leaf_index:,}."
+            raise Problem("query_invalid", f"size: {detail}", problems=[{"field": "size", "detail": detail}])
         return {"status": "waiting", "leaf": None, "leaf_index": None, "path": [], "checkpoint": None}
     return {
         "status": "sealed",

@@ -9,24 +9,18 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.downloads import answer_download
-from api.parameters import Parameter, read_choice, read_query, read_text
+from api.parameters import Parameter, read_choice, read_query
+from api.periods import PERIOD, require_period
 from api.problems import Problem
 from api.schema import describe_call
 from audit.core.focus import CHARGEBACK, VIEWS
-from audit.core.statement import PeriodRefused, read_period
 from audit.files import FORMATS, FileRefused, make_statement_file
 from audit.rows import stream_rows
 from tenants.selectors import TenantInfo, get_tenant_by_id
 
 ROWS = "rows"
 PARAMETERS = (
-    Parameter(
-        "period",
-        read_text,
-        "A calendar month in UTC, as 2026-10, that has begun.",
-        {"type": "string", "pattern": r"^\d{4}-\d\d$"},
-        is_required=True,
-    ),
+    PERIOD,
     Parameter(
         "format",
         read_choice(*FORMATS, ROWS),
@@ -65,10 +59,10 @@ class AuditStatement(APIView):
         now = timezone.now()
         tenant = get_tenant_by_id(request.auth.tenant_id)
         assert tenant is not None  # it has a key
+        period = require_period(values["period"], now=now)
+        if values["format"] == ROWS:
+            return _answer_rows(tenant, period)
         try:
-            period = read_period(values["period"], now=now)
-            if values["format"] == ROWS:
-                return _answer_rows(tenant, period)
             file = make_statement_file(
                 tenant=tenant,
                 period=period,
@@ -76,10 +70,6 @@ class AuditStatement(APIView):
                 view=values["view"],
                 now=now,
             )
-        except PeriodRefused as refusal:
-            detail = f"{refusal}."
-            problems = [{"field": "period", "detail": detail}]
-            raise Problem("query_invalid", f"period: {detail}", problems=problems) from refusal
         except FileRefused as refusal:
             raise Problem("query_refused", f"{refusal}.") from refusal
         return answer_download(

@@ -17,6 +17,7 @@ from dashboards.audit.downloads import name_bundle
 from dashboards.audit.files import send_file
 from dashboards.audit.periods import read_month
 from dashboards.frame import make_frame, make_link
+from ledger.sealing.proofs import TreeTorn
 
 ENTRIES_AT_ONCE = 50_000  # whose archive a page waits for
 
@@ -69,3 +70,5 @@ def _find_sealed(seat: Seat, month: date, *, now: datetime) -> SealedMonth:
         return find_sealed_month(tenant=seat.tenant, period=month, now=now)
     except (PeriodEmpty, PeriodUnsealed) as refused:
         raise BadRequest(str(refused)) from None
+    except TreeTorn as torn:
+        raise BadRequest(f"no archive can be made of this month: {torn}") from None

@@ -16,6 +16,7 @@ from ledger.sealing.proofs import get_salt
 from ledger.sealing.rounds import seal_round
 from tests.api.conftest import Machine
 from tests.factories import make_key, make_tenant, make_wire_event, publish_test_rates
+from tests.ledger.sealing import TREE_TABLES, tampering
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -126,6 +127,37 @@ def test_a_proof_can_be_asked_for_under_a_checkpoint_that_was_kept(machine):
     proof = machine.get(f"/v1/audit/receipt/{first}", {"size": 1}).json()["seal"]
     assert (proof["leaf_index"], proof["path"], proof["checkpoint"]["size"]) == (0, [], 1)
     assert machine.get(f"/v1/audit/receipt/{first}").json()["seal"]["checkpoint"]["size"] == 2
+
+
+def test_a_batch_that_was_sealed_after_the_named_checkpoint_does_not_pass_for_one_that_waits(machine):
+    post(machine)
+    seal()
+    second = post(machine)
+    waiting = machine.get(f"/v1/audit/receipt/{second}", {"size": 1}).json()["seal"]
+    assert waiting["status"] == "waiting"
+    seal()
+    for path in (f"/v1/audit/receipt/{second}", f"/v1/audit/proof/{second}.0"):
+        answer = machine.get(path, {"size": 1})
+        assert (answer.status_code, answer.json()["code"]) == (422, "query_invalid")
+        assert answer.json()["detail"] == "size: The batch is none of the first 1: it is sealed as leaf 1."
+
+
+def test_a_tree_that_something_was_taken_out_of_is_named_as_such(acme, machine, administrator_url, caplog):
+    batch_ids = [post(machine), post(machine)]
+    seal()
+    with tampering(administrator_url) as administrator, administrator.keep(*TREE_TABLES):
+        administrator.change("seal_leaf", "DELETE FROM seal_leaf WHERE tenant_id = %s AND leaf_index = 0", [acme.id])
+        month = datetime.now(UTC).strftime("%Y-%m")
+        for path, query in (
+            (f"/v1/audit/receipt/{batch_ids[1]}", {}),
+            (f"/v1/audit/proof/{batch_ids[1]}.0", {}),
+            ("/v1/audit/consistency", {"from": 1}),
+        ):
+            answer = machine.get(path, query)
+            assert (answer.status_code, answer.json()["code"]) == (500, "tree_torn"), path
+            assert answer.json()["detail"] == ("The subtree 0 of level 0 is missing: nothing can be proved from it.")
+        assert machine.get("/v1/audit/bundle", {"period": month}).json()["code"] in ("tree_torn", "period_unsealed")
+    assert "failed, request" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tests.audit.verifying import find_faults
 from tests.dashboards.bookings import book, on
 from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_tenant, name_maker, publish_test_rates
-from tests.ledger.sealing import seal, tampering
+from tests.ledger.sealing import LOG_TABLES, seal, tampering
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -208,6 +208,19 @@ def test_the_archive_of_a_month_is_verified_by_the_file_alone(acme, tmp_path):
     assert find_faults(tmp_path, data) == []
     script = client.get("/audit/verifier").content
     assert zipfile.ZipFile(io.BytesIO(data)).read("verify_tokenledger.py") == script
+
+
+def test_where_the_log_was_cut_into_no_archive_is_made_and_the_page_says_why(acme, administrator_url):
+    with tampering(administrator_url) as administrator, administrator.keep(*LOG_TABLES):
+        administrator.change("log_node", "DELETE FROM log_node")
+        client = sign_in(acme)
+        for path in ("/audit/bundle", "/audit/export"):
+            answer = client.get(f"{path}?period=2026-10")
+            assert (answer.status_code, "no archive can be made of this month" in answer.content.decode()) == (
+                400,
+                True,
+            )
+        assert "its path does not lead to the head" in get_page(client, "/audit")
 
 
 def test_rows_and_focus_are_files_of_the_month(acme):
