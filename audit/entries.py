@@ -15,7 +15,8 @@ from uuid import UUID
 from django.db import connections
 from psycopg import sql
 
-from audit.sealed_months import SealedMonth, name_period
+from audit.sealed_months import SealedMonth
+from audit.statements import name_period
 from billing.selectors.rate_versions import list_content_hashes
 from ledger.core.merkle import hash_leaf
 from ledger.core.rows import encode_row, rebuild_entry, write_place

@@ -6,14 +6,13 @@ transaction open meanwhile.
 
 import base64
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date, datetime
 
 from django.db import connections
 
 from audit.core.statement import Checkpoint as StatementCheckpoint
-from audit.core.statement import Statement, find_bounds
-from audit.statements import get_statement, snapshot_scope
+from audit.core.statement import Statement
+from audit.statements import get_statement, name_period, snapshot_scope
 from ledger.sealing.proofs import (
     LogHead,
     LogLeaf,
@@ -27,8 +26,6 @@ from ledger.sealing.proofs import (
     prove_log_inclusion,
 )
 from tenants.selectors import TenantInfo
-
-BOOKED_BEFORE = timedelta(minutes=10)  # by a clock that is behind
 
 
 class PeriodEmpty(LookupError):
@@ -162,12 +159,6 @@ def spell_in_base64(text: bytes) -> tuple[str, str, str]:
         whole = (shift + len(text)) * 8 // 6  # letters that no byte after the text has a part in
         spelt.append(encoded[(shift * 8 + 5) // 6 : whole])
     return spelt[0], spelt[1], spelt[2]
-
-
-def name_period(tenant_id: int, period: date) -> dict[str, Any]:
-    """The values of statements about a tenant's month: nothing of it was booked long before it began."""
-    start, _ = find_bounds(period)
-    return {"tenant_id": tenant_id, "period": period, "booked_from": start.astimezone(UTC) - BOOKED_BEFORE}
 
 
 COUNT_UNPRICED_SQL = """
