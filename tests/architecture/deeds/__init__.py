@@ -1,6 +1,6 @@
 """Every deed that comes with an act, in modules by what they are about: one that is not named here is not walked."""
 
-from tests.architecture.deeds import bookings, mapping, rates, tenants, watching
+from tests.architecture.deeds import bookings, mapping, periods, rates, tenants, watching
 from tests.architecture.deeds.scenario import ME, NOW, PASSWORD, SCENARIOS
 
-__all__ = ["ME", "NOW", "PASSWORD", "SCENARIOS", "bookings", "mapping", "rates", "tenants", "watching"]
+__all__ = ["ME", "NOW", "PASSWORD", "SCENARIOS", "bookings", "mapping", "periods", "rates", "tenants", "watching"]
