@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db import connection
+from django.db import connection, connections
 
 from alerts.counters import CountersAway, Tally, get_counters
 from tenants.scope import reading_scope, tenant_scope
@@ -49,7 +49,7 @@ def read_decisions(
     Each check stands at the budget that decided it, one that was allowed at the budget with least left.
     """
     values = {"tenant_id": tenant_id, "budget_ids": list(budget_ids), "start": start, "end": end}
-    with reading_scope(tenant_id, using=using), connection.cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(READ_DECISIONS_SQL, values)
         return [DecisionHour(*row) for row in cursor.fetchall()]
 
@@ -72,7 +72,7 @@ def count_decisions(
         "starts": [start.replace(minute=0, second=0, microsecond=0) for start in starts.values()],
     }
     found: dict[int, dict[str, int]] = {}
-    with reading_scope(tenant_id, using=using), connection.cursor() as cursor:
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
         cursor.execute(COUNT_DECISIONS_SQL, values)
         for budget_id, decision, checks in cursor.fetchall():
             found.setdefault(budget_id, {})[decision] = checks

@@ -112,7 +112,7 @@ def export_overview(request: HttpRequest, seat: Seat) -> HttpResponse:
     overview = _read_overview(request, seat, period, environment)
     name = request.GET.get("table", "")
     month_end = _read_month_end(seat, period, environment, now=now) if name == "ahead" else None
-    heading, rows = _list_days_ahead(month_end) if month_end else _list_table(overview, name)
+    heading, rows = _list_days_ahead(month_end) if month_end and month_end.days else _list_table(overview, name)
     facts = make_facts(
         tenant=seat.tenant.slug, timezone=seat.tenant.timezone, environment=environment, period=period
     ) | {

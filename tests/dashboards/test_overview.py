@@ -358,6 +358,9 @@ def test_the_month_that_goes_on_tells_what_it_is_expected_to_end_at(acme, monkey
     assert data["forecast"]["expected"][17:19] == [None, "0.00475"]
     rows = sign_in(acme).get("/overview/file?table=ahead").content.decode().splitlines()
     assert rows[0] == "day,low,expected,high" and rows[1].startswith("2026-11-19,") and len(rows) == 14
+    newcomer = make_tenant("acme")
+    book(newcomer, {"time": on(19)})  # too little to expect anything by: no file says that it is nothing
+    assert sign_in(newcomer).get("/overview/file?table=ahead").status_code == 400
     earlier = get_page(sign_in(acme), f"/?{NOVEMBER.replace('19', '18')}")
     assert "Expected by" not in earlier and "From today on" not in earlier
     assert sign_in(acme).get(f"/overview/file?table=ahead&{NOVEMBER.replace('19', '18')}").status_code == 400
