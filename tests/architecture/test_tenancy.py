@@ -4,9 +4,10 @@ import psycopg
 import pytest
 
 TENANT_TABLES = {
-    "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "api_key", "billing_period",
-    "billing_period_step", "budget", "budget_window", "business_driver",
-    "calls_minute", "checkpoint", "content", "content_act", "cost_center", "cost_day", "cost_hour", "cost_slice",
+    "alert", "alert_attempt", "alert_channel", "alert_delivery", "alert_event", "allocation_rule", "api_key",
+    "billing_period", "billing_period_step", "billing_setting", "budget", "budget_window", "business_driver",
+    "calls_minute", "charge_rule", "checkpoint", "content", "content_act", "cost_center", "cost_day", "cost_hour",
+    "cost_slice",
     "cost_user_hour", "event_key", "forecast_event", "forecast_run", "histogram", "cost_histogram_week", "intake_hour",
     "intake_tally", "ledger_batch", "ledger_entry", "mapping_rule", "person", "quota_decision_hour", "quota_hold",
     "rejected_event", "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
@@ -86,6 +87,7 @@ APP_GRANTS = {
     "billing_period": ADD,
     "billing_period_step": ADD,
     "alert": ADD | {"UPDATE"},
+    **dict.fromkeys(("allocation_rule", "charge_rule", "billing_setting", "fx_rate"), ADD),
     "alert_attempt": ADD | {"UPDATE"},
     "alert_channel": ADD | {"UPDATE"},
     "alert_delivery": ADD | {"UPDATE"},
@@ -193,6 +195,7 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
+    "allocation_rule", "charge_rule", "billing_setting", "fx_rate",
     "billing_period", "billing_period_step", "cost_center", "mapping_rule",
     "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",
     "outbox", "cost_hour", "cost_day", "cost_slice", "forecast_event", "forecast_run", "quota_decision_hour",

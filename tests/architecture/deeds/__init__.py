@@ -1,6 +1,18 @@
 """Every deed that comes with an act, in modules by what they are about: one that is not named here is not walked."""
 
-from tests.architecture.deeds import bookings, mapping, periods, rates, tenants, watching
+from tests.architecture.deeds import bookings, chargeback, mapping, periods, rates, tenants, watching
 from tests.architecture.deeds.scenario import ME, NOW, PASSWORD, SCENARIOS
 
-__all__ = ["ME", "NOW", "PASSWORD", "SCENARIOS", "bookings", "mapping", "periods", "rates", "tenants", "watching"]
+__all__ = [
+    "ME",
+    "NOW",
+    "PASSWORD",
+    "SCENARIOS",
+    "bookings",
+    "chargeback",
+    "mapping",
+    "periods",
+    "rates",
+    "tenants",
+    "watching",
+]

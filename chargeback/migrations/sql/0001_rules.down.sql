@@ -1,0 +1,1 @@
+DROP TABLE allocation_rule, charge_rule, billing_setting, fx_rate;
