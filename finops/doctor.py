@@ -149,7 +149,7 @@ def _state_jobs(now: datetime) -> tuple[str, str]:
 
 
 def _state_outbox(now: datetime) -> tuple[str, str]:
-    oldest = min((work.oldest_at for work in measure_outbox()), default=None)
+    oldest = min((work.oldest_at for work in measure_outbox() if work.topic != SEAL), default=None)
     if oldest is None:
         return "nothing waits", ""
     said = f"the oldest work waits for {(now - oldest).total_seconds():.0f} s"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from finops.doctor import CHECKS, examine
 from finops.environment import environment_file, write_environment
 from finops.roles import derive_urls, ensure_roles
 from finops.schedule import TIMETABLE
+from ledger.models import Outbox
 from tests.conftest import ROOT, URLS
 from tests.factories import publish_test_rates
 
@@ -88,6 +90,21 @@ def test_a_job_that_stopped_is_named_with_the_cure(db):
     never = examine_one("jobs", now=timezone.now() + timedelta(seconds=481))  # 3 times 60 s, and 300 s
     assert "look at every budget (never)" in never.detail
     assert never.cure == "see that worker and beat run, and the worker's log for the job that fails"
+
+
+def test_a_sealer_that_stands_still_is_told_apart_from_a_worker_that_does(db, monkeypatch):
+    monkeypatch.setattr(doctor, "list_alarms", list)
+    now = timezone.now()
+    Outbox.objects.all().delete()  # rolled back with the test
+    for topic, minutes in (("rollup", 1), ("seal", 10)):
+        booked_at = now - timedelta(minutes=minutes)
+        Outbox.objects.create(
+            topic=topic, tenant_id=1, batch_id=uuid4(), recorded_at=booked_at, not_before=booked_at, entry_count=1
+        )
+    outbox, seals = examine_one("outbox", now=now), examine_one("seals", now=now)
+    assert (outbox.detail, outbox.cure) == ("the oldest work waits for 60 s", "")
+    assert seals.detail == "the oldest batch waits for its seal for 600 s"
+    assert seals.cure == "start the sealer: `make up`, or the service sealer"
 
 
 def test_months_without_partition_are_named_with_the_cure(committed_db):
