@@ -1,6 +1,8 @@
-"""Rules of chargeback and rates of exchange as Django reads them; `migrations/sql` makes the tables."""
+"""Rules of chargeback, rates of exchange and bills as Django reads them; `migrations/sql` makes the tables."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 
 class AllocationRule(models.Model):
@@ -69,3 +71,146 @@ class FxRate(models.Model):
 
 
 AMOUNT = {"max_digits": 60, "decimal_places": 40}  # of a provider's bill, every digit of it
+
+
+class ProviderBill(models.Model):
+    """A file of a provider as it was imported. totals: by currency; notes: what was told of its lines."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    filename = models.TextField()
+    format = models.TextField()  # chargeback.core.bills.FORMATS
+    sha256 = models.TextField()
+    size_bytes = models.BigIntegerField()
+    is_part = models.BooleanField()  # adds to its days, and restates none
+    first_day = models.DateField()
+    last_day = models.DateField()
+    charges = models.IntegerField()
+    providers = ArrayField(models.TextField())
+    totals = models.JSONField()
+    notes = models.JSONField()
+    imported_by = models.TextField()
+    imported_at = models.DateTimeField()
+    withdrawn_by = models.TextField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "provider_bill"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "sha256"], condition=Q(withdrawn_at=None), name="provider_bill_once"
+            )
+        ]
+
+
+class BillCharge(models.Model):
+    """A line of a bill, `chargeback.core.bills.BillCharge`, kept."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "bill_id", "line")
+    tenant_id = models.BigIntegerField()
+    bill_id = models.BigIntegerField()
+    line = models.IntegerField()
+    day = models.DateField()  # of UTC
+    filed_day = models.DateField()  # the day with which it is restated
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    provider = models.TextField()  # the rate book's id
+    account = models.TextField()
+    model = models.TextField()  # as the bill spells it
+    description = models.TextField()
+    amount = models.DecimalField(**AMOUNT)
+    currency = models.TextField()
+    category = models.TextField()
+    line_id = models.TextField()
+
+    class Meta:
+        db_table = "bill_charge"
+        indexes = [models.Index(fields=["tenant_id", "day"], name="bill_charge_by_day")]
+
+
+class BillDay(models.Model):
+    """A day of which a file says all that a provider charges an account."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "provider", "account", "day", "bill_id")
+    tenant_id = models.BigIntegerField()
+    provider = models.TextField()
+    account = models.TextField()
+    day = models.DateField()
+    bill_id = models.BigIntegerField()
+
+    class Meta:
+        db_table = "bill_day"
+
+
+class BillMapping(models.Model):
+    """Which column is what, remembered for all files with these columns: the newest counts."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    columns_hash = models.TextField()
+    columns = models.JSONField()
+    mapping = models.JSONField()
+    kept_by = models.TextField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "bill_mapping"
+        indexes = [models.Index(fields=["tenant_id", "columns_hash", "id"], name="bill_mapping_by_columns")]
+
+
+class BillTolerance(models.Model):
+    """What may stay unexplained: the newest counts."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    absolute = models.DecimalField(max_digits=24, decimal_places=12)
+    percent = models.DecimalField(max_digits=7, decimal_places=4)
+    kept_by = models.TextField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "bill_tolerance"
+
+
+class VarianceDecision(models.Model):
+    """How much of one row's variance a person explains. decision: one number for all rows of one act."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    decision = models.BigIntegerField()
+    provider = models.TextField()
+    model = models.TextField()
+    day = models.DateField()
+    reason = models.TextField()
+    amount = models.DecimalField(**AMOUNT)
+    comment = models.TextField()
+    decided_by = models.TextField()
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "variance_decision"
+        indexes = [models.Index(fields=["tenant_id", "day"], name="variance_decision_by_day")]
+
+
+class BillSignOff(models.Model):
+    """What both sides of a month were when a person signed it: the newest counts."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    period = models.DateField()
+    bill = models.DecimalField(**AMOUNT)
+    ledger = models.DecimalField(**AMOUNT)
+    unexplained = models.DecimalField(**AMOUNT)
+    open_groups = models.IntegerField()
+    comment = models.TextField()
+    signed_by = models.TextField()
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "bill_sign_off"
+        indexes = [models.Index(fields=["tenant_id", "period", "id"], name="bill_sign_off_by_period")]

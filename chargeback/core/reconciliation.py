@@ -147,6 +147,11 @@ class Comparison:
         return tuple(group for group in self.groups if not group.is_within)
 
 
+def next_month(period: date) -> date:
+    """The first day of the month after."""
+    return (period.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
 def compare(
     billed: Iterable[Billed], booked: Iterable[Booked], decisions: Iterable[Decision], *, tolerance: Tolerance
 ) -> Comparison:

@@ -12,6 +12,7 @@ TENANT_TABLES = {
     "intake_tally", "ledger_batch", "ledger_entry", "mapping_rule", "person", "quota_decision_hour", "quota_hold",
     "rejected_event", "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
+    "bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance", "provider_bill", "variance_decision",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
@@ -88,6 +89,8 @@ APP_GRANTS = {
     "billing_period_step": ADD,
     "alert": ADD | {"UPDATE"},
     **dict.fromkeys(("allocation_rule", "charge_rule", "billing_setting", "fx_rate"), ADD),
+    **dict.fromkeys(("bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance"), ADD),
+    **dict.fromkeys(("provider_bill", "variance_decision"), ADD),
     "alert_attempt": ADD | {"UPDATE"},
     "alert_channel": ADD | {"UPDATE"},
     "alert_delivery": ADD | {"UPDATE"},
@@ -137,6 +140,8 @@ APP_COLUMN_GRANTS = {
     ("forecast_event", "removed_by", "UPDATE"),
     ("forecast_event", "removed_at", "UPDATE"),
     ("forecast_run", "actual", "UPDATE"),
+    ("provider_bill", "withdrawn_by", "UPDATE"),
+    ("provider_bill", "withdrawn_at", "UPDATE"),
     ("mapping_rule", "position", "UPDATE"),
     ("mapping_rule", "valid_to", "UPDATE"),
     *(

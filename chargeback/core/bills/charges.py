@@ -183,6 +183,13 @@ def _find_coverage(charges: Sequence[BillCharge], stated: Sequence[Coverage]) ->
     return tuple(Coverage(*place, *span) for place, span in sorted(days.items()))
 
 
+def strip_zeros(amount: Decimal) -> Decimal:
+    """The same amount without the zeros that a column of forty decimals adds."""
+    with localcontext(prec=DIGITS_MAX):
+        stripped = amount.normalize()
+        return stripped if int(stripped.as_tuple().exponent) <= 0 else stripped.quantize(Decimal(1))
+
+
 def end_of_day(day: datetime) -> datetime:
     """The moment at which the day that begins at `day` ends."""
     return day + timedelta(days=1)

@@ -1,6 +1,6 @@
 """Every deed that comes with an act, in modules by what they are about: one that is not named here is not walked."""
 
-from tests.architecture.deeds import bookings, chargeback, mapping, periods, rates, tenants, watching
+from tests.architecture.deeds import bookings, chargeback, mapping, periods, rates, reconciling, tenants, watching
 from tests.architecture.deeds.scenario import ME, NOW, PASSWORD, SCENARIOS
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "mapping",
     "periods",
     "rates",
+    "reconciling",
     "tenants",
     "watching",
 ]
