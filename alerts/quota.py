@@ -47,6 +47,7 @@ from alerts.core.quota import (
 from alerts.counters import DONE, HOLD_SECONDS_MAX, STALE, CountersAway, Known, get_counters
 from alerts.decisions import count_decision
 from alerts.holds import add_hold, get_hold, lock_holds, settle_holds, sum_holds
+from alerts.quota_mapping import map_call
 from alerts.spending import read_spending
 from billing.rates import load_rate_book
 from tenants.scope import reading_scope, tenant_scope
@@ -113,8 +114,9 @@ def check_quota(
     """
     rate_book = load_rate_book(at_least_version=0)
     estimate = estimate_cost(call, rate_book=rate_book, tenant_id=tenant_id, now=now)
-    question = _Question(call, estimate, count_cost(estimate.cost), tenant_id, now, hold_seconds)
-    reservation_id = _name_reservation(question, request_id) if reserves and question.cost else ""
+    charged = call if call.cost_center else map_call(call, tenant_id=tenant_id, now=now)
+    question = _Question(charged, estimate, count_cost(estimate.cost), tenant_id, now, hold_seconds)
+    reservation_id = _name_reservation(call, tenant_id, request_id) if reserves and question.cost else ""
     try:
         decided = _decide_in_redis(question, reservation_id)
     except CountersAway:
@@ -124,7 +126,7 @@ def check_quota(
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A check. cost: what the call takes, in nano-USD."""
+    """A check. call: with the cost centre that its event will have. cost: what it takes, in nano-USD."""
 
     call: Call
     estimate: Estimate
@@ -134,12 +136,11 @@ class _Question:
     hold_seconds: int
 
 
-def _name_reservation(question: _Question, request_id: str) -> str:
+def _name_reservation(call: Call, tenant_id: int, request_id: str) -> str:
+    """Of the call as it was asked about, whatever the rules make of it by then."""
     if not request_id:
         return secrets.token_hex(16)
-    return identify_reservation(
-        tenant_id=question.tenant_id, request_id=request_id, question=msgspec.json.encode(question.call)
-    )
+    return identify_reservation(tenant_id=tenant_id, request_id=request_id, question=msgspec.json.encode(call))
 
 
 def _describe(question: _Question, decided: _Decided) -> QuotaAnswer:

@@ -8,10 +8,11 @@ from datetime import date
 
 import msgspec
 
+from billing.core.mapping import MappingRule
 from billing.core.pricing import Price, price_event
 from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
-from ledger.core.entries import NewEntry
+from ledger.core.entries import RULE_TAG, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking
 
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
@@ -94,14 +95,73 @@ def correct_entry(
     billing_period: date,
     line: int,
 ) -> tuple[NewEntry, NewEntry]:
-    """The pair that takes `entry` back and states it anew; on lines `line` and `line` + 1.
+    """The pair that takes `entry` back and states it anew by `price`; see `_make_pair`."""
+    restated = {name: getattr(price, name) for name in COSTS}
+    return _make_pair(
+        entry,
+        entry_id=entry_id,
+        root_id=root_id,
+        kind="rating" if entry.billed_cost is None and entry.kind in ("usage", "rating") else "correction",
+        correction=correction,
+        billing_period=billing_period,
+        line=line,
+        facts=(price.rate_version_id, *restated.values()),
+        changes={
+            "pricing_status": price.status,
+            "pricing_reason": price.reason,
+            "rate_version_id": price.rate_version_id,
+            "rate_version_hash": price.rate_version_hash,
+            "context_tier": price.context_tier,
+            **restated,
+        },
+    )
+
+
+def reallocate_entry(
+    entry: NewEntry,
+    *,
+    entry_id: str,
+    root_id: str,
+    rule: MappingRule,
+    correction: Correction,
+    billing_period: date,
+    line: int,
+) -> tuple[NewEntry, NewEntry]:
+    """The pair that takes `entry` back and states it anew under the rule's cost centre, at the same price."""
+    reversal, restatement = _make_pair(
+        entry,
+        entry_id=entry_id,
+        root_id=root_id,
+        kind="correction",
+        correction=correction,
+        billing_period=billing_period,
+        line=line,
+        facts=("cost_center", rule.cost_center, rule.id),
+        changes={"cost_center": rule.cost_center},
+    )
+    stamp = {RULE_TAG: str(rule.id)}
+    return reversal, msgspec.structs.replace(restatement, tags={**restatement.tags, **stamp})
+
+
+def _make_pair(
+    entry: NewEntry,
+    *,
+    entry_id: str,
+    root_id: str,
+    kind: str,
+    correction: Correction,
+    billing_period: date,
+    line: int,
+    facts: tuple[object, ...],
+    changes: Mapping[str, object],
+) -> tuple[NewEntry, NewEntry]:
+    """The pair that takes `entry` back and states it anew with `changes`; on lines `line` and `line` + 1.
 
     Both name the call's first entry (`root_id`) and are charged in `billing_period`: where the entry that they take
     back was, or, that month closed, in the next that is open. A key is made of the entry that is taken back and the
-    side, so no entry is ever taken back twice, whatever the price.
+    side, so no entry is ever taken back twice, whatever it is stated as.
     """
-    kind = "rating" if entry.billed_cost is None and entry.kind in ("usage", "rating") else "correction"
-    tags = {name: value for name, value in entry.tags.items() if not name.startswith(OWN_TAGS)} | {
+    tags = {name: value for name, value in entry.tags.items() if name == RULE_TAG or not name.startswith(OWN_TAGS)} | {
         REVERSES_TAG: entry_id,
         f"{OWN_TAGS}reason": correction.reason,
         f"{OWN_TAGS}author": correction.author,
@@ -109,34 +169,23 @@ def correct_entry(
         f"{OWN_TAGS}job": correction.job,
     }
     stated = {name: getattr(entry, name) for name in QUANTITIES}
-    restated = {name: getattr(price, name) for name in COSTS}
+    told = {"kind": kind, "corrects": root_id, "tags": tags, "billing_period": billing_period}
     reversal = msgspec.structs.replace(
         entry,
         key=identify_booking("correction", entry_id, "reversal"),
         fingerprint=fingerprint_facts(("reversal", entry_id, *stated.values())),
         line=line,
-        billing_period=billing_period,
-        kind=kind,
-        corrects=root_id,
-        tags=tags,
         other_usage=_negate(entry.other_usage),
+        **told,
         **{name: None if value is None else -value for name, value in stated.items()},
     )
     restatement = msgspec.structs.replace(
         entry,
         key=identify_booking("correction", entry_id, "restatement"),
-        fingerprint=fingerprint_facts(("restatement", entry_id, price.rate_version_id, *restated.values())),
+        fingerprint=fingerprint_facts(("restatement", entry_id, *facts)),
         line=line + 1,
-        billing_period=billing_period,
-        kind=kind,
-        corrects=root_id,
-        tags=tags,
-        pricing_status=price.status,
-        pricing_reason=price.reason,
-        rate_version_id=price.rate_version_id,
-        rate_version_hash=price.rate_version_hash,
-        context_tier=price.context_tier,
-        **restated,
+        **told,
+        **changes,
     )
     return reversal, restatement
 

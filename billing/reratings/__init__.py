@@ -1,4 +1,4 @@
-"""What a rate changes of what was booked: counted before it is published, booked afterwards.
+"""What a rate, or a mapping rule, changes of what was booked: counted before, and booked afterwards.
 
 A job is a row: how far it came stands there, written in the transaction that did it. So it may be killed, paused or
 taken over by another worker at any moment, and what it had booked it does not book again. Read first: `jobs.py`
@@ -13,6 +13,7 @@ from billing.reratings.jobs import (
     resume_job,
     start_preview,
     start_projection,
+    start_reallocation,
     start_rerating,
     work_job,
     work_jobs,
@@ -33,6 +34,7 @@ __all__ = [
     "resume_job",
     "start_preview",
     "start_projection",
+    "start_reallocation",
     "start_rerating",
     "work_job",
     "work_jobs",

@@ -1,4 +1,4 @@
-"""Previews and re-ratings as jobs: started, worked page by page, paused, resumed, cancelled.
+"""Previews, re-ratings and re-allocations as jobs: started, worked page by page, paused, resumed, cancelled.
 
 A page is one transaction: it locks the job's row, books what the page changes and moves the job on. Whoever finds the
 row locked leaves it to the other.
@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import IntegrityError, connection, transaction
 
 from billing.core.impacts import Impact
+from billing.core.mapping import MappingBook
 from billing.core.reratings import Correction
 from billing.models import RateAct, RateJob, RateVersion
 from billing.rates.acts import record_act
@@ -18,9 +19,13 @@ from billing.rates.approval import RateUnknown
 from billing.rates.book import hold_rate_book, list_aliases, read_version
 from billing.reratings.pages import Subject, book_page, find_subject, list_targets, measure_page, read_page
 from billing.reratings.preview import CALLS_PER_PAGE, count_targets, imagine_rate, project_rate
+from billing.reratings.reallocation import REALLOCATION, book_moves, measure_moves, read_moves
 from billing.tenant_rules import load_tenant_rules
+from ledger.acts import book_act
 from ledger.calls import CallPlace
+from ledger.core.acts import Act
 from ledger.partitions import ensure_partition
+from ledger.unallocated import count_unallocated_calls
 from tenants.scope import tenant_scope
 
 logger = logging.getLogger(__name__)
@@ -28,6 +33,7 @@ logger = logging.getLogger(__name__)
 CALLS_PER_BOOKING = 2_000
 REASON_LENGTH_MAX = 500
 UNDER_WAY = ("waiting", "running")
+ACTS = {"paused": "paused", "waiting": "resumed", "cancelled": "cancelled"}  # what is done to a job, by what it is then
 
 
 class JobUnknown(LookupError):
@@ -78,8 +84,7 @@ def start_rerating(rate_id: int, *, reason: str, requested_by: str, now: datetim
     Safe to repeat: what costs what it should is left alone. Raises RateUnknown, JobRefused: `rate_state` unless it is
     published, `reason_missing`, `job_under_way` while the same is being done.
     """
-    if not reason.strip() or len(reason) > REASON_LENGTH_MAX or not reason.isprintable():
-        raise JobRefused("reason_missing", f"say why, in 1 to {REASON_LENGTH_MAX} printable characters")
+    _check_reason(reason)
     try:
         with transaction.atomic():
             rate = RateVersion.objects.filter(pk=rate_id).first()
@@ -95,7 +100,7 @@ def start_rerating(rate_id: int, *, reason: str, requested_by: str, now: datetim
                 requested_by=requested_by,
                 created_at=now,
             )
-            _record(job, act="rerating_started", actor=requested_by, now=now)
+            _record(job, act="started", actor=requested_by, now=now)
     except IntegrityError as error:
         if "rate_job_once" not in str(error):
             raise
@@ -103,21 +108,60 @@ def start_rerating(rate_id: int, *, reason: str, requested_by: str, now: datetim
     return job.pk
 
 
-def pause_job(job_id: int, *, actor: str, now: datetime) -> None:
+def start_reallocation(
+    *, tenant_id: int, used_from: datetime, used_to: datetime, reason: str, requested_by: str, now: datetime
+) -> int:
+    """Have a tenant's calls of [used_from, used_to) that stand without a cost centre given one by the mapping rules.
+
+    The job's id. Each call goes by the rules of its own day as they are when its page is booked. Safe to repeat: what
+    has a cost centre is left alone. Raises JobRefused: `reason_missing`, `days_empty`, `job_under_way`.
+    """
+    _check_reason(reason)
+    if used_from >= used_to:
+        raise JobRefused("days_empty", "the first day is before the day after the last")
+    try:
+        with tenant_scope(tenant_id):
+            job = RateJob.objects.create(
+                kind="reallocation",
+                tenant_id=tenant_id,
+                used_from=used_from,
+                used_to=used_to,
+                state="waiting",
+                reason=reason.strip(),
+                requested_by=requested_by,
+                created_at=now,
+            )
+            _record(job, act="started", actor=requested_by, now=now)
+    except IntegrityError as error:
+        if "reallocation_once" not in str(error):
+            raise
+        raise JobRefused("job_under_way", "a re-allocation of this tenant is under way, or paused") from None
+    return job.pk
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX or not reason.isprintable():
+        raise JobRefused("reason_missing", f"say why, in 1 to {REASON_LENGTH_MAX} printable characters")
+
+
+# tenant_id: whose re-allocation it is, 0 for a job of a rate.
+
+
+def pause_job(job_id: int, *, actor: str, now: datetime, tenant_id: int = 0) -> None:
     """Stop after the page under way. Raises JobUnknown, JobRefused."""
-    _change_state(job_id, sources=UNDER_WAY, state="paused", act="rerating_paused", actor=actor, now=now)
+    _change_state(job_id, tenant_id, sources=UNDER_WAY, state="paused", actor=actor, now=now)
 
 
-def resume_job(job_id: int, *, actor: str, now: datetime) -> None:
+def resume_job(job_id: int, *, actor: str, now: datetime, tenant_id: int = 0) -> None:
     """Go on where it stopped, also after a failure. Raises JobUnknown, JobRefused."""
     sources = ("paused", "failed")
-    _change_state(job_id, sources=sources, state="waiting", act="rerating_resumed", actor=actor, now=now)
+    _change_state(job_id, tenant_id, sources=sources, state="waiting", actor=actor, now=now)
 
 
-def cancel_job(job_id: int, *, actor: str, now: datetime) -> None:
+def cancel_job(job_id: int, *, actor: str, now: datetime, tenant_id: int = 0) -> None:
     """End a job for good; what it booked stays booked. Raises JobUnknown, JobRefused."""
     sources = (*UNDER_WAY, "paused", "failed")
-    _change_state(job_id, sources=sources, state="cancelled", act="rerating_cancelled", actor=actor, now=now)
+    _change_state(job_id, tenant_id, sources=sources, state="cancelled", actor=actor, now=now)
 
 
 def work_jobs(*, now: datetime, using: str = "reader") -> int:
@@ -147,6 +191,9 @@ def work_job(job_id: int, *, now: datetime, using: str = "reader") -> bool:
         job = RateJob.objects.select_for_update(skip_locked=True).filter(pk=job_id, state__in=UNDER_WAY).first()
         if job is None:
             return False
+        if job.kind == "reallocation":
+            _work_reallocation(job, now=now)
+            return True
         if job.kind != "rerating":
             subject, version = _recall_preview(job, now=now), 0
         else:
@@ -174,34 +221,64 @@ def _begin(job: RateJob, subject: Subject | None, *, now: datetime, using: str) 
 def _work_page(job: RateJob, subject: Subject, *, now: datetime, using: str, version: int) -> None:
     """Read a page, book it where that is asked for, and move the job on. version: the rate book's, where it is held."""
     tenant_id, provider, model = job.targets[job.target_number]
-    after = None
-    if job.after_time is not None:
-        after = CallPlace(job.after_time, job.after_batch_id, job.after_line)
     is_booking = job.kind == "rerating"
     if is_booking:
         hold_corrections(tenant_id)
     limit = CALLS_PER_BOOKING if is_booking else CALLS_PER_PAGE
-    page = read_page(subject, (tenant_id, provider, model), after=after, limit=limit, using=using)
+    page = read_page(subject, (tenant_id, provider, model), after=_find_place(job), limit=limit, using=using)
     if is_booking:
         with tenant_scope(tenant_id):
             rules = load_tenant_rules(tenant_id, version=version)
             book_page(page, tenant_id=tenant_id, rules=rules, correction=_describe_correction(job), recorded_at=now)
-    impact = Impact.read(job.impact)
-    impact.merge(measure_page(page, tenant_id=tenant_id))
-    job.impact = impact.write()
-    job.entries_read += page.read
+    _count(job, read=page.read, impact=measure_page(page, tenant_id=tenant_id))
+    _move_on(job, page.last)
     if page.last is None:
         job.target_number += 1
-        job.after_time = job.after_batch_id = job.after_line = None
-    else:
-        job.after_time, job.after_batch_id, job.after_line = page.last.time, page.last.batch_id, page.last.line
+
+
+def _work_reallocation(job: RateJob, *, now: datetime) -> None:
+    """Give the next calls cost centres, and move the job on."""
+    version = hold_rate_book()
+    hold_corrections(job.tenant_id)
+    days = {"tenant_id": job.tenant_id, "start": job.used_from, "end": job.used_to}
+    with tenant_scope(job.tenant_id):
+        if job.started_at is None:
+            job.started_at, job.entries_expected = now, count_unallocated_calls(**days)
+        rules = load_tenant_rules(job.tenant_id, version=version)
+        moves = read_moves(rules.mapping or MappingBook(), **days, after=_find_place(job), limit=CALLS_PER_BOOKING)
+        correction = Correction(f"{REALLOCATION}: {job.reason}", job.requested_by, "", str(job.pk))
+        book_moves(moves, tenant_id=job.tenant_id, rules=rules, correction=correction, recorded_at=now)
+    job.state = "running"
+    _count(job, read=len(moves.calls), impact=measure_moves(moves, tenant_id=job.tenant_id))
+    _move_on(job, moves.last)
+    if moves.last is None:
+        _finish(job, now=now)
+    job.save()
+
+
+def _find_place(job: RateJob) -> CallPlace | None:
+    """The last call that was read of what is at work."""
+    return CallPlace(job.after_time, job.after_batch_id, job.after_line) if job.after_time else None
+
+
+def _move_on(job: RateJob, last: CallPlace | None) -> None:
+    job.after_time, job.after_batch_id, job.after_line = (
+        (last.time, last.batch_id, last.line) if last else (None, None, None)
+    )
+
+
+def _count(job: RateJob, *, read: int, impact: Impact) -> None:
+    total = Impact.read(job.impact)
+    total.merge(impact)
+    job.impact = total.write()
+    job.entries_read += read
 
 
 def _finish(job: RateJob, *, now: datetime) -> None:
     job.state, job.finished_at = "done", now
     total = Impact.read(job.impact).total
     facts = {"entries": str(total.entries), "before_pico": str(total.before), "after_pico": str(total.after)}
-    _record(job, act="rerating_finished", actor=f"job {job.pk}", now=now, facts=facts)
+    _record(job, act="finished", actor=f"job {job.pk}", now=now, facts=facts)
 
 
 def _describe_correction(job: RateJob) -> Correction:
@@ -236,9 +313,11 @@ def hold_corrections(tenant_id: int) -> None:
         cursor.execute(HOLD_CORRECTIONS_SQL, {"tenant_id": tenant_id})
 
 
-def _change_state(job_id: int, *, sources: tuple[str, ...], state: str, act: str, actor: str, now: datetime) -> None:
+def _change_state(
+    job_id: int, tenant_id: int, *, sources: tuple[str, ...], state: str, actor: str, now: datetime
+) -> None:
     with transaction.atomic():
-        job = RateJob.objects.select_for_update().filter(pk=job_id).first()
+        job = RateJob.objects.select_for_update().filter(pk=job_id, tenant_id=tenant_id).first()
         if job is None:
             raise JobUnknown(job_id)
         if job.state not in sources:
@@ -251,14 +330,18 @@ def _change_state(job_id: int, *, sources: tuple[str, ...], state: str, act: str
             with transaction.atomic():
                 job.save(update_fields=["state", "error", "finished_at"])
         except IntegrityError:
-            raise JobRefused("job_under_way", "another job re-rates this rate") from None
-        _record(job, act=act, actor=actor, now=now)
+            raise JobRefused("job_under_way", "another job does the same") from None
+        _record(job, act=ACTS[state], actor=actor, now=now)
 
 
 def _record(job: RateJob, *, act: str, actor: str, now: datetime, facts: Mapping[str, str] = {}) -> None:
-    """Keep what was done to a re-rating; a preview changes nothing, so nobody need know of it."""
+    """Keep what was done to a job that books; a preview changes nothing, so nobody need know of it."""
+    told = {"job": str(job.pk), **facts}
     if job.kind == "rerating":
         rate = RateVersion.objects.get(pk=job.rate_version_id)
-        record_act(
-            rate, act=act, actor=actor, now=now, comment=job.reason, is_for_tenant=True, job=str(job.pk), **facts
-        )
+        kept = f"rerating_{act}"
+        record_act(rate, act=kept, actor=actor, now=now, comment=job.reason, is_for_tenant=True, **told)
+    elif job.kind == "reallocation":
+        told |= {"reason": job.reason, "used_from": job.used_from.isoformat(), "used_to": job.used_to.isoformat()}
+        with tenant_scope(job.tenant_id):
+            book_act(tenant_id=job.tenant_id, act=Act(f"reallocation.{act}", actor, told), now=now)

@@ -3,10 +3,11 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -151,25 +152,37 @@ def measure_page(page: Page, *, tenant_id: int) -> Impact:
 
 
 def book_page(page: Page, *, tenant_id: int, rules: TenantRules, correction: Correction, recorded_at: datetime) -> None:
-    """Book the page's changes as pairs of entries, inside the caller's transaction and the tenant's scope.
+    """Book the page's changes; see `book_pairs`."""
+    pairs = {
+        call.in_force_id: partial(correct_entry, root_id=call.entry_id, price=price, correction=correction)
+        for call, price in page.changed
+    }
+    book_pairs(pairs, tenant_id=tenant_id, rules=rules, recorded_at=recorded_at)
 
-    A batch for each key of the calls: what takes an entry back stands in the same row of every rollup. Raises
-    CorrectionConflict, which should not be: one worker at a time corrects a tenant.
+
+def book_pairs(
+    pairs: Mapping[str, Callable[..., tuple[NewEntry, NewEntry]]],
+    *,
+    tenant_id: int,
+    rules: TenantRules,
+    recorded_at: datetime,
+) -> None:
+    """Book for each entry the pair that takes it back and states it anew; in the caller's transaction and scope.
+
+    pairs: what makes it, by the entry's id. A batch for each key of the calls: what takes an entry back stands in the
+    same row of every rollup. Raises CorrectionConflict, which should not be: one worker at a time corrects a tenant.
     """
-    if not page.changed:
+    if not pairs:
         return
-    stored = get_entries(tenant_id=tenant_id, entry_ids=[call.in_force_id for call, _ in page.changed])
+    stored = get_entries(tenant_id=tenant_id, entry_ids=list(pairs))
     hashes = _find_content_hashes(stored.values())
     by_key: dict[str, list[NewEntry]] = defaultdict(list)
-    for call, price in page.changed:
-        row = stored[call.in_force_id]
+    for entry_id, make_pair in pairs.items():
+        row = stored[entry_id]
         entries = by_key[row["api_key_id"]]
-        entries += correct_entry(
+        entries += make_pair(
             rebuild_entry(row, rate_version_hash=hashes.get(row["rate_version_id"], "")),
-            entry_id=call.in_force_id,
-            root_id=call.entry_id,
-            price=price,
-            correction=correction,
+            entry_id=entry_id,
             billing_period=rules.find_open_month(row["billing_period"]),
             line=len(entries),
         )

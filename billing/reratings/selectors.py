@@ -14,7 +14,7 @@ class JobInfo:
 
     id: int
     kind: str
-    rate_version_id: int
+    rate_version_id: int | None
     state: str
     reason: str
     requested_by: str
@@ -25,18 +25,29 @@ class JobInfo:
     entries_read: int
     impact: Impact
     error: str
+    used_from: datetime | None = None  # of a re-allocation: the calls that it is about
+    used_to: datetime | None = None
 
 
-def get_job(job_id: int) -> JobInfo | None:
-    job = RateJob.objects.filter(pk=job_id).first()
+def get_job(job_id: int, *, tenant_id: int = 0) -> JobInfo | None:
+    """A job of a rate, or the tenant's re-allocation."""
+    job = RateJob.objects.filter(pk=job_id, tenant_id=tenant_id).first()
     return _describe(job) if job else None
 
 
 def list_jobs(
-    *, rate_version_id: int | None = None, kinds: Sequence[str] = (), before_id: int = 0, limit: int | None = None
+    *,
+    rate_version_id: int | None = None,
+    kinds: Sequence[str] = (),
+    before_id: int = 0,
+    limit: int | None = None,
+    tenant_id: int = 0,
 ) -> list[JobInfo]:
-    """Jobs, of one rate or of all, latest first; those before `before_id` where one is named."""
-    jobs = RateJob.objects.order_by("-id")
+    """Jobs, of one rate or of all, latest first; those before `before_id` where one is named.
+
+    tenant_id: whose re-allocations are asked for; those of rates are nobody's.
+    """
+    jobs = RateJob.objects.filter(tenant_id=tenant_id).order_by("-id")
     if rate_version_id is not None:
         jobs = jobs.filter(rate_version_id=rate_version_id)
     if kinds:
@@ -61,4 +72,6 @@ def _describe(job: RateJob) -> JobInfo:
         entries_read=job.entries_read,
         impact=Impact.read(job.impact),
         error=job.error,
+        used_from=job.used_from,
+        used_to=job.used_to,
     )

@@ -1,12 +1,13 @@
 """Cost centres and the rules that give them to calls."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from billing.core.mapping import Term
 from billing.core.mapping_terms import CostCenterTerms, RuleTerms
 from billing.cost_centers import change_cost_center, create_cost_center, retire_cost_center
 from billing.mapping import add_rule, end_rule, move_rule, replace_rule
-from tests.architecture.deeds.scenario import scenario
+from billing.reratings import start_reallocation
+from tests.architecture.deeds.scenario import ME, NOW, scenario
 
 GROWTH = CostCenterTerms(code="growth", name="Growth", owner="Mia Wolf", gl_account="6420")
 RULE = RuleTerms(terms=(Term("feature", ("chat",)), Term("user", ("mia@acme.example",))), cost_center="growth")
@@ -64,3 +65,9 @@ def _(world):
     make_rule(world)
     rule_id = add_rule(RULE, **world.own).id
     return lambda: move_rule(1, rule_id=rule_id, **world.own)
+
+
+@scenario(start_reallocation, "reallocation.started")
+def _(world):
+    days = {"used_from": NOW - timedelta(days=30), "used_to": NOW}
+    return lambda: start_reallocation(tenant_id=world.id, **days, reason="rules came late", requested_by=ME, now=NOW)
