@@ -79,7 +79,7 @@ ENTRY = describe_object(
         "tenant_id": COUNT,
         "batch_id": UUID,
         "line": COUNT,
-        "kind": {"enum": ["usage", "fee", "rating", "correction", "credit", "admin_act"]},
+        "kind": {"enum": ["usage", "fee", "rating", "correction", "credit", "adjustment", "admin_act"]},
         "corrects": or_null({"type": "string", "description": "The id of the entry that this one corrects."}),
         "charge_period_start": TIME,
         "recorded_at": TIME,

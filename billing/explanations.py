@@ -17,7 +17,7 @@ from ledger.core.entries import PICO
 
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
          "saved_cost")  # fmt: skip
-NOT_A_CALL = ("fee", "credit", "admin_act")  # what no price list multiplies
+NOT_A_CALL = ("fee", "credit", "adjustment", "admin_act")  # what no price list multiplies
 ROUNDING = "each meter half-even at 12 decimals"
 FORMULA = "quantity × price / per"
 

@@ -42,7 +42,7 @@ from ledger.selectors import (
 )
 
 ENTRIES_PER_PAGE = 100
-KINDS = ("usage", "fee", "rating", "correction", "credit", "admin_act")
+KINDS = ("usage", "fee", "rating", "correction", "credit", "adjustment", "admin_act")
 PRICING_STATUSES = ("priced", "unpriced", "reported")
 
 # A parameter's name, the filter that it sets, and what it means.

@@ -1134,7 +1134,8 @@ class RowChecker:
         own_id = f"{row['batch_id']}.{row['line']}"
         if entry_id in self.taken_back:
             self._findings.add(f"entry {own_id}", f"it takes back {entry_id}, which was taken back before")
-        self.taken_back[entry_id] = (own_id, digest_facts(turn_round(row)))
+        is_earlier = bool(entry_id) and row["charge_period_start"][:7] < self._period
+        self.taken_back[entry_id] = (own_id, digest_facts(turn_round(row)), is_earlier)
 
 
 CALLS = ("usage", "rating", "correction")
@@ -1171,21 +1172,25 @@ def read_counts(column):
 # --- Fees: what a month's quantity makes of a price, and what is owed by the day -----------------------------------
 
 
-def check_fees(fees, rates, findings):
+def check_fees(fees, rates, period, findings):
     """Fees are booked as differences: those for one thing add up to what is due for it.
 
-    Of a month's tiers the last fee says for which quantity; of a day, which lists were in force.
+    Of a month's tiers the last fee says for which quantity; of a day, which lists were in force. Answers for how many
+    things of earlier months the first fees are not here: those months were closed after them.
     """
-    groups = defaultdict(list)
+    groups, elsewhere = defaultdict(list), 0
     for place, row in fees:
         tags = row["tags"]
         name = ("tokenledger.day",) if "tokenledger.day" in tags else ("tokenledger.month", "tokenledger.meter")
         version = row["rate_version_id"] if len(name) == 2 else ""
         about = tuple(tags.get(each, "") for each in name)
         groups[(row["provider"], row["model"], version, *about)].append((place, row))
-    for group in groups.values():
+    for (_, _, _, *about), group in groups.items():
         group.sort(key=lambda fee: _count_fee(fee[1]))
         place, last = group[-1]
+        if about[0][:7] < period and _count_fee(group[0][1]) > 0:
+            elsewhere += 1
+            continue
         try:
             due = find_due_of(last, rates)
         except (KeyError, ValueError, TypeError, ZeroDivisionError, StopIteration):
@@ -1193,6 +1198,7 @@ def check_fees(fees, rates, findings):
             continue
         booked = sum(row["billed_cost"] for _, row in group)
         findings.expect(place, f"{len(group)} fees for this do not add up to what is due:", due, booked)
+    return elsewhere
 
 
 def _count_fee(row):
@@ -1411,6 +1417,7 @@ class Bundle:
         self.log_head = None
         self.seconds = 0.0  # that signatures took
         self.entries = self.signatures = 0
+        self.notes = []
         try:
             with zipfile.ZipFile(path) as archive:
                 self._check(archive, pinned)
@@ -1556,7 +1563,10 @@ class Bundle:
         self.findings.expect(
             "entries.jsonl", "its rows are not those that bundle.json names:",
             self.manifest["leaves"], leaves_digest.hexdigest())  # fmt: skip
-        check_fees(checker.fees, rates, self.findings)
+        if elsewhere := check_fees(checker.fees, rates, self.period, self.findings):
+            self.notes.append(
+                f"{self.name}: fees for {elsewhere:,} things of earlier months: the first stand in their archives"
+            )
         self._check_taken_back(archive, checker.taken_back)
         return checker.finish()
 
@@ -1612,13 +1622,21 @@ class Bundle:
                         row = read_row(line.rstrip(b"\n"))
                     except NotCanonical:
                         continue
-                    own_id, facts = taken_back.pop(f"{row['batch_id']}.{row['line']}", ("", None))
+                    own_id, facts, _ = taken_back.pop(f"{row['batch_id']}.{row['line']}", ("", None, False))
                     if own_id and facts != digest_facts(row):
                         self.findings.add(
                             f"entry {own_id}", f"it takes back something else than entries.jsonl line {number}"
                         )
-        for entry_id, (own_id, _) in taken_back.items():
+        elsewhere = 0
+        for entry_id, (own_id, _, is_earlier) in taken_back.items():
+            if is_earlier:
+                elsewhere += 1
+                continue
             self.findings.add(f"entry {own_id}", f"it takes back {entry_id or 'nothing'}, which is not in this month")
+        if elsewhere:
+            self.notes.append(
+                f"{self.name}: {elsewhere:,} rows take back rows of earlier months, which stand in their archives"
+            )
 
     # --- tree, checkpoint, log ---
 
@@ -1861,6 +1879,7 @@ def verify(paths, *, keys=None, receipts=None, consistency=()):
         before = findings.count
         bundle = Bundle(path, pinned=pinned, findings=findings)
         bundles.append(bundle)
+        notes += bundle.notes
         lines += describe_bundle(bundle, time.perf_counter() - started, findings.count - before)
     if not pinned:
         own = {key.key_id: key for bundle in bundles for key in bundle.keys.values()}

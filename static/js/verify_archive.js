@@ -264,8 +264,10 @@ const findDueOf = (fee, rates) => {
 };
 
 // Fees are booked as differences: those for one thing add up to what is due for it, of which the last one tells.
-const checkFees = (fees, rates, findings) => {
+// Answers for how many things of earlier months the first fees are not here: those months were closed after them.
+const checkFees = (fees, rates, period, findings) => {
   const groups = new Map();
+  let elsewhere = 0;
   for (const fee of fees) {
     const { tags, provider, model } = fee.row;
     const about = "tokenledger.day" in tags
@@ -277,6 +279,11 @@ const checkFees = (fees, rates, findings) => {
   for (const group of groups.values()) {
     group.sort((one, other) => countFee(one.row) - countFee(other.row));
     const { place, row } = group.at(-1);
+    const about = row.tags["tokenledger.day"] ?? row.tags["tokenledger.month"] ?? "";
+    if (about.slice(0, 7) < period && countFee(group[0].row) > 0) {
+      elsewhere += 1;
+      continue;
+    }
     try {
       const booked = group.reduce((sum, fee) => sum + fee.row.billed_cost, 0n);
       findings.expectMoney(place, `${group.length} fees for this do not add up to what is due:`, findDueOf(row, rates), booked);
@@ -284,6 +291,7 @@ const checkFees = (fees, rates, findings) => {
       findings.add(place, "a fee that says not what for: its tags and its price list do not tell what is due");
     }
   }
+  return elsewhere;
 };
 
 // How many fees were booked for the same before: the last member of its event_id.
@@ -552,7 +560,8 @@ class ArchiveCheck {
       this.checkRow(row, open.batch.header);
     }
     for (; at < this.batches.length; at += 1, open = this.openBatch(at, this.rows + 1)) this.closeBatch(open);
-    checkFees(this.fees, this.rates, this.findings);
+    const elsewhere = checkFees(this.fees, this.rates, this.manifest.period, this.findings);
+    if (elsewhere) this.notes.push(`fees for ${elsewhere} things of earlier months: the first stand in their archives`);
     await this.checkTakenBack();
     const digest = Proof.writeHex(Proof.sha256(...leaves));
     this.findings.expect("entries.jsonl", "its rows are not those that bundle.json names:", this.manifest.leaves, digest);
@@ -637,7 +646,8 @@ class ArchiveCheck {
     const own = `${row.batch_id}.${row.line}`;
     const entry = row.tags["tokenledger.reverses"] ?? "";
     if (this.takenBack.has(entry)) this.findings.add(`entry ${own}`, `it takes back ${entry}, which was taken back before`);
-    this.takenBack.set(entry, { own, facts: writeFacts(turnRound(row)) });
+    const isEarlier = entry !== "" && row.charge_period_start.slice(0, 7) < this.manifest.period;
+    this.takenBack.set(entry, { own, facts: writeFacts(turnRound(row)), isEarlier });
   }
 
   // A second look at the rows, where some take others back: what was taken back is what was booked.
@@ -654,7 +664,12 @@ class ArchiveCheck {
       this.takenBack.delete(entry);
       if (writeFacts(readRow(bytes)) !== facts) this.findings.add(`entry ${own}`, `it takes back something else than entries.jsonl line ${number}`);
     }
-    for (const [entry, { own }] of this.takenBack) this.findings.add(`entry ${own}`, `it takes back ${entry || "nothing"}, which is not in this month`);
+    let elsewhere = 0;
+    for (const [entry, { own, isEarlier }] of this.takenBack) {
+      if (isEarlier) elsewhere += 1;
+      else this.findings.add(`entry ${own}`, `it takes back ${entry || "nothing"}, which is not in this month`);
+    }
+    if (elsewhere) this.notes.push(`${elsewhere} rows take back rows of earlier months, which stand in their archives`);
   }
 
   addRow(row, charged) {

@@ -178,6 +178,10 @@ def _list_fee_cases() -> Iterator[tuple[str, Make]]:
     yield "fee for nothing", insider(row(2, 0, tags={}))
     yield "fee out of order", insider(row(2, 0, event_id="[9]"))
     yield "good: fee without a number", insider(row(2, 0, event_id="x"))
+    earlier = {"tokenledger.month": "2026-09", "tokenledger.meter": "output", "tokenledger.quantity": "10"}
+    yield "good: a later fee of a closed month", insider(row(2, 2, tags=earlier, event_id="[1]"))
+    yield "the first fee of a closed month", insider(row(2, 2, tags=earlier, event_id="[0]"))
+    yield "a later fee of this month", insider(row(2, 2, event_id="[1]", output_cost="+1", billed_cost="+1"))
     yield "fee of another version", insider(row(2, 1, rate_version_id=8))
     yield "fee for no quantity", insider(row(2, 2, tags={"tokenledger.month": PERIOD, "tokenledger.meter": "output",
                                                        "tokenledger.quantity": "0"}))  # fmt: skip
@@ -194,6 +198,11 @@ def _list_correction_cases() -> Iterator[tuple[str, Make]]:
     yield "taken back otherwise", insider(row(6, 0, feature="search"))
     yield "taken back with another usage", insider(row(6, 0, other_usage={"images": -1}))
     yield "nothing is taken back", insider(row(6, 0, tags={}))
+    elsewhere = {"tokenledger.reverses": "01a0f4c2-0000-7e41-8a58-000000000000.5"}
+    yield "what is not there is taken back", insider(row(6, 0, tags=elsewhere))
+    sooner = "2026-09-30T23:59:59.999999Z"
+    yield "good: a row of a closed month is taken back", insider(row(6, 0, tags=elsewhere, charge_period_start=sooner))
+    yield "nothing of a closed month is taken back", insider(row(6, 0, tags={}, charge_period_start=sooner))
     yield "an unpriced row taken back otherwise", insider(row(6, 2, input_tokens="-1"))
     yield "restated otherwise", insider(row(6, 1, input_cost="+1", billed_cost="+1"))
     yield "a reversal's cost", insider(row(6, 0, input_cost="+1", billed_cost="+1"))

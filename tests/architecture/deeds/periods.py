@@ -1,7 +1,9 @@
-"""Months that are reviewed, closed and opened again."""
+"""Months that are reviewed, closed and opened again, and amounts that people book."""
 
 from datetime import date
+from decimal import Decimal
 
+from billing.adjustments import Adjustment, book_adjustment
 from billing.periods import (
     approve_reopening,
     close_month,
@@ -56,3 +58,9 @@ def _(world):
 def _(world):
     own = take(world, review_month, close_month, reopen_month)
     return lambda: decline_reopening(**own)
+
+
+@scenario(book_adjustment, "adjustment.booked")
+def _(world):
+    amount = Adjustment("bill-2026-10", "adjustment", Decimal("12.50"), "the bill says so")
+    return lambda: book_adjustment(amount, **world.own)
