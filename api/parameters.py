@@ -108,6 +108,28 @@ def read_text(text: str) -> str:
     return text
 
 
+ROWS_PER_PAGE = 100
+NEXT_PAGE = "`next` of the page before."
+NUMBER_MAX = 10**12 - 1  # of an id: `read_whole` takes twelve digits
+
+
+def make_limit(what: str, limit_max: int) -> Parameter:
+    """How many of `what` are on a page, ROWS_PER_PAGE unless named."""
+    schema = {"type": "integer", "minimum": 1, "maximum": limit_max}
+    return Parameter("limit", read_whole(1, limit_max), f"{what} on a page.", schema, default=ROWS_PER_PAGE)
+
+
+def make_uuid_cursor() -> Parameter:
+    """Where the page before ended, of what has UUIDs."""
+    return Parameter("cursor", read_uuid, NEXT_PAGE, {"type": "string", "format": "uuid"})
+
+
+def make_number_cursor() -> Parameter:
+    """The same of what has numbers."""
+    schema = {"type": "integer", "minimum": 1, "maximum": NUMBER_MAX}
+    return Parameter("cursor", read_whole(1, NUMBER_MAX), NEXT_PAGE, schema)
+
+
 MATCH_MEANINGS = {
     NOT: "None of these; '' for events without one.",
     CONTAINS: "With any of these in it, whatever its case.",

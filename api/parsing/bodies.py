@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from api.problems import Problem
+from api.problems import Problem, refuse_input
 from billing.core.wire_checks import ItemProblem, ItemRefused, load_strictly, printable
 
 BODY_BYTES_MAX = 8_000_000  # unpacked
@@ -80,16 +80,19 @@ def _unpack(body: bytes) -> bytes:
     return unpacked
 
 
-def read_document(request: HttpRequest, *, bytes_max: int) -> Any:
-    """The body's one JSON document. Raises Problem, and ItemRefused for what cannot be read as JSON."""
+def read_document(request: HttpRequest, *, bytes_max: int, refused_as: str) -> Any:
+    """The body's one JSON document. Raises Problem; refused_as: its code for what JSON does not allow."""
     if (content_type := (request.content_type or "").lower()) != JSON:
         raise Problem("content_type_unknown", f"Content-Type {content_type[:80]!r} is not read here; send {JSON}.")
     body = read_body(request)
     if len(body) > bytes_max:
         raise Problem("body_too_large", f"At most {bytes_max:,} bytes here.")
-    document = load_strictly(body, bytes_max=bytes_max)
+    try:
+        document = load_strictly(body, bytes_max=bytes_max)
+    except ItemRefused as refused:
+        raise refuse_input(refused_as, refused.problems) from None
     if b"\\u" in body and (places := list(_find_halves(document))):
-        raise ItemRefused([ItemProblem(place, "invalid_text", HALF_DETAIL) for place in places])
+        raise refuse_input(refused_as, [ItemProblem(place, "invalid_text", HALF_DETAIL) for place in places])
     return document
 
 

@@ -1,5 +1,7 @@
 """/v1/alert-channels: by which ways alerts are told, and to whom."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import timezone
@@ -28,7 +30,6 @@ from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
 from api.views.alert_deliveries import answer_delivery
-from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 16_000
 
@@ -64,12 +65,10 @@ class AlertChannels(APIView):
     )
     def post(self, request: Request) -> Response:
         read_query(request.query_params, ())
-        try:
+        with _tell_refusals():
             channel, secret = create_channel(
                 _read_terms(request), tenant_id=request.auth.tenant_id, actor=request.auth.actor, now=timezone.now()
             )
-        except ChannelRefused as refused:
-            raise refuse_input("channel_invalid", refused.problems) from None
         return Response(write_channel(channel) | {"secret": secret}, status=201)
 
 
@@ -88,10 +87,8 @@ class AlertChannelDetail(APIView):
     )
     def get(self, request: Request, channel_id: int) -> Response:
         read_query(request.query_params, ())
-        try:
+        with _tell_refusals():
             return Response(write_channel(get_channel(tenant_id=request.auth.tenant_id, channel_id=channel_id)))
-        except ChannelUnknown:
-            raise Problem("channel_unknown") from None
 
     @describe_call(
         operation_id="change_alert_channel",
@@ -106,14 +103,10 @@ class AlertChannelDetail(APIView):
     def patch(self, request: Request, channel_id: int) -> Response:
         read_query(request.query_params, ())
         named: dict[str, Any] = {"tenant_id": request.auth.tenant_id, "channel_id": channel_id}
-        try:
-            with lock_channel(**named) as before:  # so that two who change different fields change both
-                terms = _read_terms(request, before=before)
-                channel = change_channel(terms, **named, actor=request.auth.actor, now=timezone.now())
-        except ChannelUnknown:
-            raise Problem("channel_unknown") from None
-        except ChannelRefused as refused:
-            raise refuse_input("channel_invalid", refused.problems) from None
+        # Locked, so that two who change different fields change both.
+        with _tell_refusals(), lock_channel(**named) as before:
+            terms = _read_terms(request, before=before)
+            channel = change_channel(terms, **named, actor=request.auth.actor, now=timezone.now())
         return Response(write_channel(channel))
 
     @describe_call(
@@ -128,11 +121,9 @@ class AlertChannelDetail(APIView):
     def delete(self, request: Request, channel_id: int) -> Response:
         read_query(request.query_params, ())
         named: dict[str, Any] = {"tenant_id": request.auth.tenant_id, "channel_id": channel_id}
-        try:
+        with _tell_refusals():
             channel = get_channel(**named)
             remove_channel(**named, actor=request.auth.actor, now=timezone.now())
-        except ChannelUnknown:
-            raise Problem("channel_unknown") from None
         return Response(write_channel(channel) | {"enabled": False})
 
 
@@ -150,14 +141,10 @@ class AlertChannelTest(APIView):
     )
     def post(self, request: Request, channel_id: int) -> Response:
         read_query(request.query_params, ())
-        try:
+        with _tell_refusals():
             delivery_id = send_test(
                 tenant_id=request.auth.tenant_id, channel_id=channel_id, actor=request.auth.actor, now=timezone.now()
             )
-        except ChannelUnknown:
-            raise Problem("channel_unknown") from None
-        except ChannelRefused as refused:
-            raise refuse_input("channel_invalid", refused.problems) from None
         return answer_delivery(request, delivery_id, status=202)
 
 
@@ -175,23 +162,27 @@ class AlertChannelSecret(APIView):
     )
     def post(self, request: Request, channel_id: int) -> Response:
         read_query(request.query_params, ())
-        try:
+        with _tell_refusals():
             secret = rotate_secret(
                 tenant_id=request.auth.tenant_id, channel_id=channel_id, actor=request.auth.actor, now=timezone.now()
             )
-        except ChannelUnknown:
-            raise Problem("channel_unknown") from None
-        except ChannelRefused as refused:
-            raise refuse_input("channel_invalid", refused.problems) from None
         return Response({"secret": secret})
+
+
+@contextmanager
+def _tell_refusals() -> Iterator[None]:
+    """What alerts refuse, as a problem document."""
+    try:
+        yield
+    except ChannelUnknown:
+        raise Problem("channel_unknown") from None
+    except ChannelRefused as refused:
+        raise refuse_input("channel_invalid", refused.problems) from None
 
 
 def _read_terms(request: Request, *, before: Channel | None = None) -> ChannelTerms:
     """The terms of the body, those of `before` where it does not name them. Raises Problem, ChannelRefused."""
-    try:
-        document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
-    except ItemRefused as refused:
-        raise refuse_input("channel_invalid", refused.problems) from None
+    document = read_document(request._request, bytes_max=BODY_BYTES_MAX, refused_as="channel_invalid")
     if before is not None and isinstance(document, dict):
         document = write_terms(before) | document
     return read_terms(document, schemes=list_schemes(), needs_settings=before is None)

@@ -33,9 +33,12 @@ from alerts.inbox import (
 from api.alert_shapes import COMMENT_LENGTH_MAX
 from api.parameters import (
     BOUNDARY_SCHEMA,
+    NUMBER_MAX,
     TEXT_SCHEMA,
     Parameter,
     find_moment,
+    make_limit,
+    make_number_cursor,
     read_boundary,
     read_choice,
     read_query,
@@ -44,15 +47,13 @@ from api.parameters import (
     read_whole,
 )
 from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
-from api.problems import Problem, refuse_input
+from api.problems import Problem
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
 from api.views.alert_deliveries import write_delivery
-from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 16_000
-ALERTS_PER_PAGE = 100
 STEPS = ("acknowledge", "snooze", "resolve", "feedback")
 STEP_FIELDS = ("comment", "until", "feedback")
 PARAMETERS = (
@@ -61,19 +62,13 @@ PARAMETERS = (
     Parameter("rule", read_text, "Found by any of these rules.", TEXT_SCHEMA, is_repeatable=True),
     Parameter("owner", read_text, "Of this owner.", TEXT_SCHEMA, default=""),
     Parameter(
-        "budget", read_whole(1, 10**12 - 1), "About this budget.",
-        {"type": "integer", "minimum": 1, "maximum": 10**12 - 1},
+        "budget", read_whole(1, NUMBER_MAX), "About this budget.",
+        {"type": "integer", "minimum": 1, "maximum": NUMBER_MAX},
     ),
     Parameter("from", read_boundary, "Opened then or later.", BOUNDARY_SCHEMA),
     Parameter("to", read_boundary, "Opened before.", BOUNDARY_SCHEMA),
-    Parameter(
-        "limit", read_whole(1, ALERTS_PER_PAGE_MAX), "Alerts on a page.",
-        {"type": "integer", "minimum": 1, "maximum": ALERTS_PER_PAGE_MAX}, default=ALERTS_PER_PAGE,
-    ),
-    Parameter(
-        "cursor", read_whole(1, 10**12 - 1), "`next` of the page before.",
-        {"type": "integer", "minimum": 1, "maximum": 10**12 - 1},
-    ),
+    make_limit("Alerts", ALERTS_PER_PAGE_MAX),
+    make_number_cursor(),
 )  # fmt: skip
 
 
@@ -235,10 +230,7 @@ def _read_step(request: Request, step: str) -> dict[str, Any]:
 
 
 def _read_body(request: Request) -> dict[str, Any]:
-    try:
-        document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
-    except ItemRefused as refused:
-        raise refuse_input("alert_step_invalid", refused.problems) from None
+    document = read_document(request._request, bytes_max=BODY_BYTES_MAX, refused_as="alert_step_invalid")
     if not isinstance(document, dict):
         raise Problem("alert_step_invalid", "A step is an object.")
     return document

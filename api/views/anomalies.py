@@ -9,13 +9,20 @@ from rest_framework.views import APIView
 from alerts.anomalies.listing import ANOMALIES_PER_PAGE_MAX, AnomalyFilters, FoundAnomaly, list_anomalies
 from alerts.core.anomalies import KINDS
 from alerts.episodes import FEEDBACK
-from api.parameters import BOUNDARY_SCHEMA, Parameter, find_moment, read_boundary, read_choice, read_query, read_whole
+from api.parameters import (
+    BOUNDARY_SCHEMA,
+    Parameter,
+    find_moment,
+    make_limit,
+    make_number_cursor,
+    read_boundary,
+    read_choice,
+    read_query,
+)
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.watch_shapes import LEVELS, STATES
 
-ANOMALIES_PER_PAGE = 100
-ID_MAX = 10**12 - 1
 CHOICES = (
     ("kind", "kinds", KINDS),
     ("level", "levels", LEVELS),
@@ -29,14 +36,8 @@ PARAMETERS = (
     ),
     Parameter("from", read_boundary, "Found at or after this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
     Parameter("to", read_boundary, "Found before this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
-    Parameter(
-        "limit",
-        read_whole(1, ANOMALIES_PER_PAGE_MAX),
-        "Anomalies on a page.",
-        {"type": "integer", "minimum": 1, "maximum": ANOMALIES_PER_PAGE_MAX},
-        default=ANOMALIES_PER_PAGE,
-    ),
-    Parameter("cursor", read_whole(1, ID_MAX), "`next` of the page before.", {"type": "integer", "minimum": 1}),
+    make_limit("Anomalies", ANOMALIES_PER_PAGE_MAX),
+    make_number_cursor(),
 )
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.parameters import Parameter, read_query, read_whole
+from api.parameters import NUMBER_MAX, Parameter, read_query, read_whole
 from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
@@ -25,11 +25,10 @@ from ledger.sealing.proofs import (
     prove_logged,
 )
 
-SIZE_MAX = 10**12 - 1
-SIZE_SCHEMA = {"type": "integer", "minimum": 1, "maximum": SIZE_MAX}
+SIZE_SCHEMA = {"type": "integer", "minimum": 1, "maximum": NUMBER_MAX}
 CONSISTENCY_PARAMETERS = (
-    Parameter("from", read_whole(1, SIZE_MAX), "A size of the tree.", SIZE_SCHEMA, is_required=True),
-    Parameter("to", read_whole(1, SIZE_MAX), "A later one; the newest checkpoint's unless named.", SIZE_SCHEMA),
+    Parameter("from", read_whole(1, NUMBER_MAX), "A size of the tree.", SIZE_SCHEMA, is_required=True),
+    Parameter("to", read_whole(1, NUMBER_MAX), "A later one; the newest checkpoint's unless named.", SIZE_SCHEMA),
 )
 NOT_SIGNED = "No checkpoint of this tenant has this size."
 NOTHING_PUBLISHED = "No head of the log is published yet."
@@ -66,7 +65,7 @@ class CheckpointOfSize(APIView):
     def get(self, request: Request, size: int) -> Response:
         read_query(request.query_params, ())
         tenant_id = request.auth.tenant_id
-        found = get_checkpoint(tenant_id=tenant_id, size=size) if 0 < size <= SIZE_MAX else None
+        found = get_checkpoint(tenant_id=tenant_id, size=size) if 0 < size <= NUMBER_MAX else None
         if found is None:
             raise Problem("checkpoint_unknown", NOT_SIGNED)
         return Response(write_checkpoint(found, tenant_id=tenant_id))

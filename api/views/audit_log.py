@@ -11,18 +11,17 @@ from api.parameters import (
     TEXT_SCHEMA,
     Parameter,
     find_moment,
+    make_limit,
+    make_uuid_cursor,
     read_boundary,
     read_query,
     read_text,
-    read_uuid,
-    read_whole,
 )
 from api.renderers import write_time
 from api.schema import describe_call
 from audit.acts import ACTS_PER_PAGE_MAX, LoggedAct, read_act_log
 from ledger.act_lists import ActFilters
 
-ACTS_PER_PAGE = 100
 PARAMETERS = (
     Parameter(
         "name",
@@ -34,14 +33,8 @@ PARAMETERS = (
     Parameter("actor", read_text, "Any of these: `person 7`, `key 4fJ…`.", TEXT_SCHEMA, is_repeatable=True),
     Parameter("from", read_boundary, "Booked at or after this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
     Parameter("to", read_boundary, "Booked before this time, or day in the tenant's zone.", BOUNDARY_SCHEMA),
-    Parameter(
-        "limit",
-        read_whole(1, ACTS_PER_PAGE_MAX),
-        "Acts on a page.",
-        {"type": "integer", "minimum": 1, "maximum": ACTS_PER_PAGE_MAX},
-        default=ACTS_PER_PAGE,
-    ),
-    Parameter("cursor", read_uuid, "`next` of the page before.", {"type": "string", "format": "uuid"}),
+    make_limit("Acts", ACTS_PER_PAGE_MAX),
+    make_uuid_cursor(),
 )
 
 

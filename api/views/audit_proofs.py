@@ -7,17 +7,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.parameters import Parameter, read_query, read_whole
+from api.parameters import NUMBER_MAX, Parameter, read_query, read_whole
 from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
-from api.views.audit_checkpoints import NOT_SIGNED, SIZE_MAX, SIZE_SCHEMA, write_checkpoint
+from api.views.audit_checkpoints import NOT_SIGNED, SIZE_SCHEMA, write_checkpoint
 from ledger.sealing.proofs import get_checkpoint, get_sealed_batch, prove_batch
 from ledger.selectors import get_batch, get_entry, prove_entry
 
 PROOF_PARAMETERS = (
     Parameter(
-        "size", read_whole(1, SIZE_MAX), "Under the checkpoint over so many batches; else the newest.", SIZE_SCHEMA
+        "size", read_whole(1, NUMBER_MAX), "Under the checkpoint over so many batches; else the newest.", SIZE_SCHEMA
     ),
 )
 

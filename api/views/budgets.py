@@ -1,6 +1,7 @@
 """/v1/budgets: what a tenant means to spend at most, and how far it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -33,7 +34,6 @@ from api.problems import Problem, refuse_input
 from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
-from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 64_000
 BODY_PROBLEMS = ("query_invalid", "budget_invalid", *DOCUMENT_PROBLEMS)
@@ -80,10 +80,8 @@ class Budgets(APIView):
     def post(self, request: Request) -> Response:
         read_query(request.query_params, ())
         now, tenant_id = timezone.now(), request.auth.tenant_id
-        try:
+        with _tell_refusals():
             budget, is_new = create_budget(_read_body(request), tenant_id=tenant_id, actor=request.auth.actor, now=now)
-        except BudgetRefused as refused:
-            raise refuse_input("budget_invalid", refused.problems) from None
         return Response(write_budgets([budget], now=now)[0], status=201 if is_new else 200)
 
 
@@ -103,10 +101,8 @@ class BudgetDetail(APIView):
     )
     def get(self, request: Request, budget_id: int) -> Response:
         read_query(request.query_params, ())
-        try:
+        with _tell_refusals():
             budget = get_budget(tenant_id=request.auth.tenant_id, budget_id=budget_id, with_retired=True)
-        except BudgetUnknown:
-            raise Problem("budget_unknown") from None
         return Response(write_budgets([budget], now=timezone.now())[0])
 
     @describe_call(
@@ -126,16 +122,12 @@ class BudgetDetail(APIView):
     def patch(self, request: Request, budget_id: int) -> Response:
         read_query(request.query_params, ())
         now, tenant_id = timezone.now(), request.auth.tenant_id
-        try:
-            with lock_budgets(tenant_id=tenant_id):  # so that two who change different fields change both
-                before = get_budget(tenant_id=tenant_id, budget_id=budget_id)
-                terms = _read_body(request, before=before)
-                named: dict[str, Any] = {"tenant_id": tenant_id, "budget_id": budget_id}
-                budget = change_budget(terms, **named, actor=request.auth.actor, now=now)
-        except BudgetUnknown:
-            raise Problem("budget_unknown") from None
-        except BudgetRefused as refused:
-            raise refuse_input("budget_invalid", refused.problems) from None
+        # Locked, so that two who change different fields change both.
+        with _tell_refusals(), lock_budgets(tenant_id=tenant_id):
+            before = get_budget(tenant_id=tenant_id, budget_id=budget_id)
+            terms = _read_body(request, before=before)
+            named: dict[str, Any] = {"tenant_id": tenant_id, "budget_id": budget_id}
+            budget = change_budget(terms, **named, actor=request.auth.actor, now=now)
         return Response(write_budgets([budget], now=now)[0])
 
     @describe_call(
@@ -150,13 +142,9 @@ class BudgetDetail(APIView):
     def delete(self, request: Request, budget_id: int) -> Response:
         read_query(request.query_params, ())
         now, tenant_id = timezone.now(), request.auth.tenant_id
-        try:
+        with _tell_refusals():
             retire_budget(tenant_id=tenant_id, budget_id=budget_id, actor=request.auth.actor, now=now)
             budget = get_budget(tenant_id=tenant_id, budget_id=budget_id, with_retired=True)
-        except BudgetUnknown:
-            raise Problem("budget_unknown") from None
-        except BudgetRefused as refused:
-            raise refuse_input("budget_invalid", refused.problems) from None
         return Response(write_budgets([budget], now=now)[0])
 
 
@@ -177,25 +165,30 @@ class BudgetTrials(APIView):
     def post(self, request: Request) -> Response:
         days = read_query(request.query_params, TRIAL_PARAMETERS)["days"]
         now, tenant_id = timezone.now(), request.auth.tenant_id
-        try:
+        with _tell_refusals():
             terms = _read_body(request)
-            others = list_budgets(tenant_id=tenant_id)
-            problems = check_terms(terms, tenant_id=tenant_id, budgets=others, now=now)
-            # The past of a budget that there is may be tried under its name.
-            if problems := [problem for problem in problems if problem.code not in ("taken", "too_many")]:
-                raise BudgetRefused(problems)
-        except BudgetRefused as refused:
-            raise refuse_input("budget_invalid", refused.problems) from None
+        problems = check_terms(terms, tenant_id=tenant_id, budgets=list_budgets(tenant_id=tenant_id), now=now)
+        # The past of a budget that there is may be tried under its name.
+        if problems := [problem for problem in problems if problem.code not in ("taken", "too_many")]:
+            raise refuse_input("budget_invalid", problems)
         firings = try_on_past(terms, tenant_id=tenant_id, days=days, now=now)
         return Response({"days": days, "firings": [write_firing(firing) for firing in firings]})
 
 
+@contextmanager
+def _tell_refusals() -> Iterator[None]:
+    """What alerts refuse, as a problem document."""
+    try:
+        yield
+    except BudgetUnknown:
+        raise Problem("budget_unknown") from None
+    except BudgetRefused as refused:
+        raise refuse_input("budget_invalid", refused.problems) from None
+
+
 def _read_body(request: Request, *, before: Budget | None = None) -> BudgetTerms:
     """The terms of the body, those of `before` where it does not name them. Raises Problem, BudgetRefused."""
-    try:
-        document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
-    except ItemRefused as refused:
-        raise refuse_input("budget_invalid", refused.problems) from None
+    document = read_document(request._request, bytes_max=BODY_BYTES_MAX, refused_as="budget_invalid")
     if before is not None and isinstance(document, dict):
         document = write_terms(before) | document
     return read_terms(document)

@@ -34,7 +34,6 @@ from api.renderers import write_money, write_time
 from api.schema import describe_call
 from api.shapes import refer
 from api.views.drivers import DAY_SCHEMA, read_driver_day
-from billing.core.wire_checks import ItemRefused
 from tenants.selectors import TenantInfo, get_tenant_by_id
 
 BODY_BYTES_MAX = 16_000
@@ -163,10 +162,7 @@ def _read_filters(values: dict[str, Any]) -> dict[str, str]:
 
 
 def _read_body(request: Request) -> dict[str, object]:
-    try:
-        document = read_document(request._request, bytes_max=BODY_BYTES_MAX)
-    except ItemRefused as refused:
-        raise refuse_input("forecast_event_invalid", refused.problems) from None
+    document = read_document(request._request, bytes_max=BODY_BYTES_MAX, refused_as="forecast_event_invalid")
     if not isinstance(document, dict):
         raise refuse_input("forecast_event_invalid", [EventProblem("", "wrong_type", "an event is an object")])
     return document

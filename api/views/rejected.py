@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from alerts.quota import settle_reservations
 from api.auth import Access
 from api.limits import find_payer, take_events
-from api.parameters import Parameter, read_query, read_uuid, read_whole
+from api.parameters import make_limit, make_uuid_cursor, read_query
 from api.parsing.bodies import JSON, read_body
 from api.parsing.events import parse_events
 from api.problems import Problem
@@ -23,17 +23,7 @@ from billing.ingestion import WIRE_NAMES
 from billing.replays import book_rejected
 from ledger.rejected import REJECTED_PER_PAGE_MAX, Rejected, get_rejected, list_rejected
 
-REJECTED_PER_PAGE = 100
-PARAMETERS = (
-    Parameter(
-        "limit",
-        read_whole(1, REJECTED_PER_PAGE_MAX),
-        "Events on a page.",
-        {"type": "integer", "minimum": 1, "maximum": REJECTED_PER_PAGE_MAX},
-        default=REJECTED_PER_PAGE,
-    ),
-    Parameter("cursor", read_uuid, "`next` of the page before.", {"type": "string", "format": "uuid"}),
-)
+PARAMETERS = (make_limit("Events", REJECTED_PER_PAGE_MAX), make_uuid_cursor())
 
 
 class RejectedEvents(APIView):

@@ -15,7 +15,6 @@ from api.problems import Problem
 from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
-from billing.core.wire_checks import ItemRefused
 
 BODY_BYTES_MAX = 64_000
 
@@ -64,10 +63,7 @@ class WatchSettings(APIView):
 
 
 def _read_changes(request: Request) -> dict[str, Any]:
-    try:
-        changes = read_document(request._request, bytes_max=BODY_BYTES_MAX)
-    except ItemRefused as refused:
-        raise _refuse([(problem.field, problem.detail) for problem in refused.problems]) from None
+    changes = read_document(request._request, bytes_max=BODY_BYTES_MAX, refused_as="watch_setting_invalid")
     if not isinstance(changes, dict):
         raise _refuse([("", "must be an object of thresholds by kind")])
     return changes
