@@ -279,11 +279,11 @@ def slice_all() -> None:
 
     from billing.rollups.batches import SET_WORK_MEMORY_SQL
     from billing.rollups.tables import (
-        COST_HISTOGRAM_WEEK,
         COST_SLICE,
+        HISTOGRAM_SLICE,
         clear_rows_of,
         list_names,
-        sum_cost_histograms,
+        sum_histogram_slices,
         sum_slices,
     )
     from tenants.scope import tenant_scope
@@ -292,7 +292,7 @@ def slice_all() -> None:
     days = SQL("SELECT * FROM {} WHERE tenant_id = %(tenant_id)s")
     for table, sums in (
         (COST_SLICE, sum_slices(days.format(SQL("cost_day")))),
-        (COST_HISTOGRAM_WEEK, sum_cost_histograms(days.format(SQL("histogram")))),
+        (HISTOGRAM_SLICE, sum_histogram_slices(days.format(SQL("histogram")))),
     ):
         columns = list_names(table.columns)
         fill = SQL("INSERT INTO {} (tenant_id, {}) SELECT %(tenant_id)s, {} FROM ({}) AS summed ORDER BY {}").format(
@@ -349,7 +349,7 @@ def _sum_bare(tenant_id: int, batch_ids: Sequence[object], first: datetime, last
 
     from billing.rollups.batches import SET_WORK_MEMORY_SQL
     from billing.rollups.retention import first_minute_kept
-    from billing.rollups.tables import COST_HISTOGRAM_WEEK, COST_SLICE, TABLES
+    from billing.rollups.tables import COST_SLICE, HISTOGRAM_SLICE, TABLES
     from tenants.scope import tenant_scope
 
     bare = SQL("""
@@ -369,7 +369,7 @@ def _sum_bare(tenant_id: int, batch_ids: Sequence[object], first: datetime, last
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(SET_WORK_MEMORY_SQL)
         for table in TABLES:
-            if table not in (COST_SLICE, COST_HISTOGRAM_WEEK):
+            if table not in (COST_SLICE, HISTOGRAM_SLICE):
                 cursor.execute(bare.format(sums=table.sums), values)
 
 

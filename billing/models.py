@@ -332,13 +332,17 @@ class Histogram(models.Model):
         db_table = "histogram"
 
 
-class CostHistogramWeek(models.Model):
-    """What a call costs, by week and few dimensions, the other columns ''; `slice` says which: `HISTOGRAM_SLICES`."""
+class HistogramSlice(models.Model):
+    """The same by days and weeks and few dimensions, the other columns ''; `slice` says which: `HISTOGRAM_SLICES`."""
 
-    pk = models.CompositePrimaryKey("tenant_id", "slice", "week", "environment", "feature", "model")
+    pk = models.CompositePrimaryKey(
+        "tenant_id", "slice", "span", "measure", "day", "environment", "feature", "model"
+    )  # fmt: skip
     tenant_id = models.BigIntegerField()
     slice = models.TextField()
-    week = models.DateField()  # its Monday, in the tenant's reporting time zone
+    span = models.TextField()  # day, week
+    measure = models.TextField()
+    day = models.DateField()  # the first, in the tenant's reporting time zone; a week's is a Monday
     environment = models.TextField()
     feature = models.TextField()
     model = models.TextField()
@@ -346,7 +350,7 @@ class CostHistogramWeek(models.Model):
     calls = ArrayField(models.BigIntegerField())
 
     class Meta:
-        db_table = "cost_histogram_week"
+        db_table = "histogram_slice"
 
 
 class IntakeTally(models.Model):

@@ -5,6 +5,7 @@ they are added, and over all settled entries when a rollup is compared with the 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
@@ -44,8 +45,22 @@ SLICES = {
 WEEKLY_SLICE = "all"
 SLICED = SLICES[WEEKLY_SLICE]
 MEASURES = ("billed_cost", "input_tokens", "output_tokens", "latency_ms")
-# What a call costs is asked for by these, over months: so their weeks are counted too.
-HISTOGRAM_SLICES = {"total": (), "feature": ("feature",), "model": ("model",)}
+
+
+class KeptHistograms(NamedTuple):
+    """Of which columns histograms are kept beside those of a feature's model and day, for which measures and spans."""
+
+    kept: tuple[str, ...]
+    measures: tuple[str, ...]
+    spans: tuple[str, ...]
+
+
+# What is asked for over months. The least rows first: models are too many to be counted by the day once more.
+HISTOGRAM_SLICES = {
+    "total": KeptHistograms((), ("billed_cost",), ("day", "week")),
+    "feature": KeptHistograms(("feature",), ("billed_cost", "input_tokens", "output_tokens"), ("day", "week")),
+    "model": KeptHistograms(("model",), ("billed_cost",), ("week",)),
+}
 
 ENTRY_COLUMNS = (
     "charge_period_start", *DIMENSIONS, "user_ref", "calls", "pricing_status", "status", *TOKENS, *MONEY, "latency_ms",
@@ -229,30 +244,51 @@ HISTOGRAM = RollupTable(
 )
 
 
-def sum_cost_histograms(days: Composable) -> Composed:
-    """The histograms of a call's cost by week and slice over histograms that have a day, a feature and a model."""
+def sum_histogram_slices(days: Composable) -> Composed:
+    """The histograms of HISTOGRAM_SLICES over those of days, features and models."""
     return SQL("""
-        SELECT slice, week, environment, feature, model, counted.buckets, counted.calls
-        FROM (SELECT CASE grouping(feature, model) WHEN 3 THEN 'total' WHEN 1 THEN 'feature' WHEN 2 THEN 'model' END
-                         AS slice,
-                     week, environment, coalesce(feature, '') AS feature, coalesce(model, '') AS model,
-                     array_agg(bucket) AS buckets, array_agg(calls) AS calls
-              FROM (SELECT date_trunc('week', day::timestamp)::date AS week, environment, feature, model,
+        SELECT slice, span, day, measure, environment, feature, model, counted.buckets, counted.calls
+        FROM (SELECT {slice} AS slice, CASE grouping(week) WHEN 0 THEN 'week' ELSE 'day' END AS span,
+                     coalesce(week, day) AS day, measure, environment, coalesce(feature, '') AS feature,
+                     coalesce(model, '') AS model, array_agg(bucket) AS buckets, array_agg(calls) AS calls
+              FROM (SELECT day, date_trunc('week', day::timestamp)::date AS week, measure, environment, feature, model,
                            unnest(buckets) AS bucket, unnest(calls) AS calls
-                    FROM ({days}) AS histogram WHERE measure = 'billed_cost') AS call
-              GROUP BY week, environment, GROUPING SETS ((), (feature), (model))) AS grouped
+                    FROM ({days}) AS histogram WHERE measure IN ({measures})) AS call
+              GROUP BY measure, environment, GROUPING SETS ({sets})
+              HAVING {wanted}) AS grouped
         CROSS JOIN LATERAL (
             SELECT array_agg(bucket) AS buckets, array_agg(calls) AS calls
             FROM (SELECT bucket, sum(calls)::bigint AS calls
                   FROM unnest(grouped.buckets, grouped.calls) AS call (bucket, calls)
-                  GROUP BY bucket ORDER BY bucket) AS count) AS counted""").format(days=days)
+                  GROUP BY bucket ORDER BY bucket) AS count) AS counted""").format(
+        days=days,
+        slice=SQL("CASE {} END").format(
+            SQL(" ").join(SQL("WHEN {} THEN {}").format(_is_of(each), name) for name, each in HISTOGRAM_SLICES.items())
+        ),
+        measures=SQL(", ").join(sorted({name for each in HISTOGRAM_SLICES.values() for name in each.measures})),
+        sets=SQL(", ").join(
+            SQL("({})").format(list_names((span, *each.kept)))
+            for each in HISTOGRAM_SLICES.values()
+            for span in each.spans
+        ),
+        wanted=SQL(" OR ").join(
+            SQL("{} AND measure IN ({})").format(_is_of(each), SQL(", ").join(each.measures))
+            for each in HISTOGRAM_SLICES.values()
+        ),
+    )
 
 
-COST_HISTOGRAM_WEEK = RollupTable(
-    "cost_histogram_week",
-    keys=("slice", "week", "environment", "feature", "model"),
+def _is_of(each: KeptHistograms) -> Composed:
+    """Whether a group is of this slice, by the columns that it leaves out."""
+    number = sum(1 << place for place, name in enumerate(("model", "feature")) if name not in each.kept)
+    return SQL("(grouping(feature, model) = {})").format(number)
+
+
+HISTOGRAM_SLICE = RollupTable(
+    "histogram_slice",
+    keys=("slice", "span", "measure", "day", "environment", "feature", "model"),
     values=("buckets", "calls"),
-    sums=sum_cost_histograms(HISTOGRAM.sums),
+    sums=sum_histogram_slices(HISTOGRAM.sums),
     addition=_merge_buckets("bigint"),
 )
 
@@ -316,10 +352,10 @@ TRACE_DAY = RollupTable(
 )
 
 TABLES = (
-    COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, COST_HISTOGRAM_WEEK, TRACE_COST,
+    COST_HOUR, COST_DAY, COST_SLICE, COST_USER_HOUR, CALLS_MINUTE, HISTOGRAM, HISTOGRAM_SLICE, TRACE_COST,
     TRACE_DAY,
 )  # fmt: skip
-DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM, COST_HISTOGRAM_WEEK)  # what depends on the tenant's time zone
+DAILY_TABLES = (COST_DAY, COST_SLICE, HISTOGRAM, HISTOGRAM_SLICE)  # what depends on the tenant's time zone
 
 # A look-up for each batch, whatever the planner believes of a month that was never analysed: OFFSET 0 keeps it from
 # turning the look-ups into one scan of the ledger. The moment tells which partition, the other two find the rows.
@@ -393,7 +429,7 @@ def add_batches_to_costs() -> Composed:
 
 
 def add_batches_to_histograms() -> Composed:
-    """Add the entries of batches to the histograms of days and of weeks at once, likewise."""
+    """Add the entries of batches to the histograms of days and to their slices at once, likewise."""
     return SQL("""
     WITH entry AS ({entries}),
     histogram_of_day AS MATERIALIZED ({sums}),
@@ -401,18 +437,18 @@ def add_batches_to_histograms() -> Composed:
         INSERT INTO histogram AS stored (tenant_id, {columns})
         SELECT %(tenant_id)s, {columns} FROM histogram_of_day
         ON CONFLICT (tenant_id, {keys}) DO UPDATE SET {addition})
-    INSERT INTO cost_histogram_week AS stored (tenant_id, {week_columns})
-    SELECT %(tenant_id)s, {week_columns} FROM ({weeks}) AS summed
-    ON CONFLICT (tenant_id, {week_keys}) DO UPDATE SET {week_addition}""").format(
+    INSERT INTO histogram_slice AS stored (tenant_id, {slice_columns})
+    SELECT %(tenant_id)s, {slice_columns} FROM ({slices}) AS summed
+    ON CONFLICT (tenant_id, {slice_keys}) DO UPDATE SET {slice_addition}""").format(
         entries=ENTRIES_OF_BATCHES,
         sums=HISTOGRAM.sums,
         columns=list_names(HISTOGRAM.columns),
         keys=list_names(HISTOGRAM.keys),
         addition=HISTOGRAM.addition,
-        week_columns=list_names(COST_HISTOGRAM_WEEK.columns),
-        weeks=sum_cost_histograms(SQL("SELECT * FROM histogram_of_day")),
-        week_keys=list_names(COST_HISTOGRAM_WEEK.keys),
-        week_addition=COST_HISTOGRAM_WEEK.addition,
+        slice_columns=list_names(HISTOGRAM_SLICE.columns),
+        slices=sum_histogram_slices(SQL("SELECT * FROM histogram_of_day")),
+        slice_keys=list_names(HISTOGRAM_SLICE.keys),
+        slice_addition=HISTOGRAM_SLICE.addition,
     )
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg.sql import SQL, Composed, Identifier
 
 from billing.core.histograms import find_percentiles
@@ -25,24 +27,26 @@ from tenants.scope import reading_scope
 
 FILTERS = ("environment", "feature", "model")
 
-# Arrays as the server sends them: as many numbers as a page has of these take longer one by one than all together.
+# Arrays as the server sends them: as many numbers as a page has of these take longer one by one than all together. The
+# counts of days and features' models are of four bytes, all others of eight.
 READ_HISTOGRAMS = SQL("""
-    SELECT value, array_send(buckets), array_send(calls) FROM ({sources}) AS histogram""")
+    SELECT value, is_wide, array_send(buckets), counts FROM ({sources}) AS histogram""")
 ARRAY_HEADER_BYTES = 20
 BUCKETS_TYPE = np.dtype([("length", ">i4"), ("number", ">i2")])
-CALLS_TYPE = np.dtype([("length", ">i4"), ("number", ">i8")])
+WIDE_CALLS_TYPE = np.dtype([("length", ">i4"), ("number", ">i8")])
+NARROW_CALLS_TYPE = np.dtype([("length", ">i4"), ("number", ">i4")])
 
 FROM_DAYS = SQL("""
-        SELECT {value}, buckets, calls::bigint[] AS calls FROM histogram
+        SELECT {value}, false AS is_wide, buckets, array_send(calls) AS counts FROM histogram
         WHERE tenant_id = %(tenant_id)s AND day >= %({first})s AND day < %({end})s AND measure = %(measure)s
           AND {filters}""")
-FROM_WEEKS = SQL("""
-        SELECT {value}, buckets, calls FROM cost_histogram_week
-        WHERE tenant_id = %(tenant_id)s AND slice = {slice} AND week >= %(first_week)s AND week < %(end_week)s
-          AND {filters}""")
+FROM_SLICE = SQL("""
+        SELECT {value}, true AS is_wide, buckets, array_send(calls) AS counts FROM histogram_slice
+        WHERE tenant_id = %(tenant_id)s AND slice = {slice} AND span = {span} AND measure = %(measure)s
+          AND day >= %({first})s AND day < %({end})s AND {filters}""")
 
 FROM_PENDING = SQL("""
-        SELECT {value}, ARRAY[{bucket}]::smallint[], ARRAY[calls]::bigint[]
+        SELECT {value}, true AS is_wide, ARRAY[{bucket}]::smallint[] AS buckets, array_send(ARRAY[calls]::bigint[])
         FROM (SELECT *, (charge_period_start AT TIME ZONE
                          (SELECT timezone FROM tenant WHERE id = %(tenant_id)s))::date AS day
               FROM ({pending}) AS entry) AS entry
@@ -107,16 +111,27 @@ def _find(
     with reading_scope(tenant_id, using=using), prepared_cursor(using=using, binary=True) as cursor:
         cursor.execute(read_histograms(dimension, measure=measure, filters=tuple(filters)), values)
         rows = cursor.fetchall()
-    names = sorted({value for value, _, _ in rows if value is not None})
+    names = sorted({row[0] for row in rows if row[0] is not None})
     numbers = {value: number for number, value in enumerate([*names, None])}
-    buckets, calls = (
-        np.frombuffer(b"".join(row[place][ARRAY_HEADER_BYTES:] for row in rows), kind)["number"].astype(np.int64)
-        for place, kind in ((1, BUCKETS_TYPE), (2, CALLS_TYPE))
+    owners, buckets, calls = (
+        np.concatenate(parts)
+        for parts in zip(*(_read_arrays(rows, numbers, is_wide=is_wide) for is_wide in (False, True)), strict=True)
     )
-    lengths = [(len(row[1]) - ARRAY_HEADER_BYTES) // BUCKETS_TYPE.itemsize for row in rows]
-    owners = np.repeat(np.array([numbers[row[0]] for row in rows], dtype=np.int64), lengths)
     *found, whole = find_percentiles(owners, buckets, calls, count=len(numbers), percents=percents)
     return PercentilesBy(whole=whole, values={name: found[numbers[name]] for name in names if found[numbers[name]]})
+
+
+def _read_arrays(
+    rows: Sequence[tuple[Any, ...]], numbers: Mapping[str | None, int], *, is_wide: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Owners, buckets and calls, in step, of the rows whose counts are so wide."""
+    some = [row for row in rows if row[1] == is_wide]
+    buckets, calls = (
+        np.frombuffer(b"".join(row[place][ARRAY_HEADER_BYTES:] for row in some), kind)["number"].astype(np.int64)
+        for place, kind in ((2, BUCKETS_TYPE), (3, WIDE_CALLS_TYPE if is_wide else NARROW_CALLS_TYPE))
+    )
+    lengths = [(len(row[2]) - ARRAY_HEADER_BYTES) // BUCKETS_TYPE.itemsize for row in some]
+    return np.repeat(np.array([numbers[row[0]] for row in some], dtype=np.int64), lengths), buckets, calls
 
 
 def read_histograms(dimension: str | None, *, measure: str, filters: tuple[str, ...]) -> Composed:
@@ -124,13 +139,14 @@ def read_histograms(dimension: str | None, *, measure: str, filters: tuple[str, 
     conditions = write_filters(filters)
     value = SQL("{} AS value").format(Identifier(dimension) if dimension else SQL("NULL::text"))
     used = {dimension, *filters} - {None, "environment"}
-    name = next((name for name, kept in HISTOGRAM_SLICES.items() if used <= set(kept)), None)
-    by_weeks = measure == "billed_cost" and name is not None
+    name = next(
+        (name for name, each in HISTOGRAM_SLICES.items() if used <= set(each.kept) and measure in each.measures), None
+    )
     sources = [
-        FROM_WEEKS.format(value=value, filters=conditions, slice=name)
-        if span == "week"
+        FROM_SLICE.format(value=value, filters=conditions, slice=name, span=span, first=SQL(first), end=SQL(end))
+        if name and span in HISTOGRAM_SLICES[name].spans
         else FROM_DAYS.format(value=value, filters=conditions, first=SQL(first), end=SQL(end))
-        for span, first, end in (WEEKS_AND_DAYS if by_weeks else DAYS)
+        for span, first, end in (WEEKS_AND_DAYS if name else DAYS)
     ]
     sources.append(
         FROM_PENDING.format(

@@ -141,7 +141,7 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
         for table in ("cost_hour", "cost_day", "cost_slice", "cost_user_hour", "calls_minute")
     }
     histograms: dict[tuple, Counter] = defaultdict(Counter)
-    weeks: dict[tuple, Counter] = defaultdict(Counter)
+    slices: dict[tuple, Counter] = defaultdict(Counter)
     for entry in entries:
         moment = entry["charge_period_start"].astimezone(UTC)
         hour = moment.replace(minute=0, second=0, microsecond=0)
@@ -169,14 +169,17 @@ def sum_entries(entries: list[dict], *, timezone: str, minutes_from: datetime) -
                 environment, feature, model = entry["environment"], entry["feature"], entry["model"]
                 bucket = find_bucket(entry[measure])
                 histograms[day, environment, feature, model, measure][bucket] += calls
+                for span, first in (("day", day), ("week", monday)):
+                    if measure == "billed_cost":
+                        slices["total", span, measure, first, environment, "", ""][bucket] += calls
+                    if measure != "latency_ms":
+                        slices["feature", span, measure, first, environment, feature, ""][bucket] += calls
                 if measure == "billed_cost":
-                    weeks["total", monday, environment, "", ""][bucket] += calls
-                    weeks["feature", monday, environment, feature, ""][bucket] += calls
-                    weeks["model", monday, environment, "", model][bucket] += calls
+                    slices["model", "week", measure, monday, environment, "", model][bucket] += calls
     return {
         **{table: {key: tuple(values.values()) for key, values in groups.items()} for table, groups in sums.items()},
         "histogram": _sort_buckets(histograms),
-        "cost_histogram_week": _sort_buckets(weeks),
+        "histogram_slice": _sort_buckets(slices),
         "trace_cost": _sum_traces(entries),
         "trace_day": _sum_trace_days(_sum_traces(entries)),
     }
@@ -248,7 +251,10 @@ def read_rollups(tenant) -> dict[str, dict]:
         "cost_user_hour": (("hour", *user), quantities),
         "calls_minute": (("minute", "feature"), ("calls", "error_calls", "billed_cost")),
         "histogram": (("day", "environment", "feature", "model", "measure"), ("buckets", "calls")),
-        "cost_histogram_week": (("slice", "week", "environment", "feature", "model"), ("buckets", "calls")),
+        "histogram_slice": (
+            ("slice", "span", "measure", "day", "environment", "feature", "model"),
+            ("buckets", "calls"),
+        ),
         "trace_cost": (("trace_id", "environment"), TRACE_COLUMNS),
         "trace_day": (("environment", "day"), ("traces", "calls", "unpriced_calls", "billed_cost")),
     }

@@ -93,10 +93,10 @@ def test_sound_rollups_have_no_difference_whatever_still_waits(acme):
         ),
         ("UPDATE histogram SET buckets = '{7}' WHERE measure = 'billed_cost'", "[7] in the rollup"),
         (
-            "UPDATE cost_histogram_week SET calls = '{2}' WHERE slice = 'feature'",
+            "UPDATE histogram_slice SET calls = '{2}' WHERE slice = 'feature'",
             "calls is [1] in the ledger, [2] in the rollup",
         ),
-        ("DELETE FROM cost_histogram_week WHERE slice = 'model'", "only in the ledger"),
+        ("DELETE FROM histogram_slice WHERE slice = 'model'", "only in the ledger"),
         (
             "UPDATE trace_cost SET features = '{other}'",
             "features is ['summarizer'] in the ledger, ['other'] in the rollup",

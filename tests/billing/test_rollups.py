@@ -493,7 +493,7 @@ def empty(table):
 
 
 @pytest.mark.parametrize(
-    ("upgrade", "table"), [("0006", "cost_slice"), ("0009", "cost_histogram_week"), ("0010", "trace_day")]
+    ("upgrade", "table"), [("0006", "cost_slice"), ("0014", "histogram_slice"), ("0010", "trace_day")]
 )
 def test_an_upgrade_that_brought_sums_of_sums_fills_them(acme, upgrade, table):
     globex = make_tenant("globex", timezone="Asia/Tokyo")

@@ -286,9 +286,9 @@ ROLLUP_DIFFERENCES_SQL = {
            WHERE billed_cost IS NOT NULL GROUP BY tenant_id, day, environment, feature, model""",
         ("calls",),
     ),
-    "cost_histogram_week": _differ(
-        """(SELECT tenant_id, week, environment, (SELECT sum(count) FROM unnest(calls) AS count) AS calls
-            FROM cost_histogram_week WHERE slice = 'total')""",
+    "histogram_slice": _differ(
+        """(SELECT tenant_id, day AS week, environment, (SELECT sum(count) FROM unnest(calls) AS count) AS calls
+            FROM histogram_slice WHERE slice = 'total' AND span = 'week')""",
         "tenant_id, week, environment",
         f"""SELECT tenant_id, date_trunc('week', charge_period_start AT TIME ZONE timezone)::date AS week, environment,
                   sum(calls) AS calls

@@ -16,7 +16,7 @@ from tests.flows.history import Facts, History, Identity, Verdict, find_violatio
 
 TABLES = (
     "ledger_entry", "ledger_batch", "event_key", "rejected_event", "intake_tally", "intake_hour", "outbox", "cost_hour",
-    "cost_day", "cost_slice", "cost_user_hour", "calls_minute", "histogram", "cost_histogram_week",
+    "cost_day", "cost_slice", "cost_user_hour", "calls_minute", "histogram", "histogram_slice",
     "trace_cost", "trace_day",
 )  # fmt: skip
 # make_wire_event: 200 plain tokens, 1,000 from the cache, 300 out: 0.0005 + 0.00125 + 0.003.
@@ -107,8 +107,8 @@ DOCTORED = {
     "a minute off": ("UPDATE calls_minute SET calls = calls + 1", "calls_minute differs"),
     "a histogram lost": ("DELETE FROM histogram", "histogram differs"),
     "a week of histograms lost": (
-        "DELETE FROM cost_histogram_week WHERE slice = 'total'",
-        "cost_histogram_week differs",
+        "DELETE FROM histogram_slice WHERE slice = 'total'",
+        "histogram_slice differs",
     ),
     "a day of traces off": ("UPDATE trace_day SET traces = traces + 1", "trace_day differs"),
     "a trace off": ("UPDATE trace_cost SET billed_cost = billed_cost + 1", "trace_cost differs"),
