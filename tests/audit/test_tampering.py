@@ -144,42 +144,36 @@ TEXT_COLUMNS = ("feature", "model", "provider", "user_ref", "event_id", "environ
                 "response_id", "session_id", "api_key_id", "operation", "finish_reason", "prompt_hash")  # fmt: skip
 
 
-def change_a_cost(world, lot):
-    batch_id, line = lot.choice(world.rows)
-    column = lot.choice(MONEY_COLUMNS)
-    world.do(
-        f"UPDATE ledger_entry SET {column} = coalesce({column}, 0) + %(more)s,"
-        " other_cost = CASE WHEN billed_cost IS NULL THEN NULL ELSE other_cost END"
-        " WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s",
-        batch=batch_id, line=line, more=lot.choice(["0.000000000001", "-0.01", "1000"]),
-    )  # fmt: skip
+OF_A_ROW = "WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s"
+
+
+def set_of_row(world, row, setting, **values):
+    batch_id, line = row
+    world.do(f"UPDATE ledger_entry SET {setting} {OF_A_ROW}", batch=batch_id, line=line, **values)
     return str(batch_id)
+
+
+def change_a_cost(world, lot):
+    row, column = lot.choice(world.rows), lot.choice(MONEY_COLUMNS)
+    setting = (
+        f"{column} = coalesce({column}, 0) + %(more)s,"
+        " other_cost = CASE WHEN billed_cost IS NULL THEN NULL ELSE other_cost END"
+    )
+    return set_of_row(world, row, setting, more=lot.choice(["0.000000000001", "-0.01", "1000"]))
 
 
 def change_a_quantity(world, lot):
-    batch_id, line = lot.choice(world.rows)
-    column = lot.choice(COUNT_COLUMNS)
-    world.do(
-        f"UPDATE ledger_entry SET {column} = {column} + %(more)s"
-        " WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s",
-        batch=batch_id, line=line, more=lot.choice([1, 1000]),
-    )  # fmt: skip
-    return str(batch_id)
+    row, column = lot.choice(world.rows), lot.choice(COUNT_COLUMNS)
+    return set_of_row(world, row, f"{column} = {column} + %(more)s", more=lot.choice([1, 1000]))
 
 
 def change_a_text(world, lot):
-    batch_id, line = lot.choice(world.rows)
-    column = lot.choice(TEXT_COLUMNS)
-    world.do(
-        f"UPDATE ledger_entry SET {column} = {column} || 'x'"
-        " WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s",
-        batch=batch_id, line=line,
-    )  # fmt: skip
-    return str(batch_id)
+    row, column = lot.choice(world.rows), lot.choice(TEXT_COLUMNS)
+    return set_of_row(world, row, f"{column} = {column} || 'x'")
 
 
 def change_a_time_or_month(world, lot):
-    batch_id, line = lot.choice(world.rows)
+    row = lot.choice(world.rows)
     setting = lot.choice([
         "charge_period_start = charge_period_start + interval '1 microsecond'",
         "billing_period = date '2026-11-01'",
@@ -188,20 +182,12 @@ def change_a_time_or_month(world, lot):
         "context_tier = context_tier + 1",
         "cache_hit = NOT cache_hit",
     ])  # fmt: skip
-    world.do(
-        f"UPDATE ledger_entry SET {setting}"
-        " WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s",
-        batch=batch_id, line=line,
-    )  # fmt: skip
-    return str(batch_id)
+    return set_of_row(world, row, setting)
 
 
 def delete_a_row(world, lot):
     batch_id, line = lot.choice(world.rows)
-    world.do(
-        "DELETE FROM ledger_entry WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s",
-        batch=batch_id, line=line,
-    )  # fmt: skip
+    world.do(f"DELETE FROM ledger_entry {OF_A_ROW}", batch=batch_id, line=line)
     return str(batch_id)
 
 
@@ -212,7 +198,7 @@ def insert_a_row(world, lot):
     columns = ", ".join(name for name in ENTRY_COLUMNS if name not in ("batch_id", "line"))
     world.do(
         f"INSERT INTO ledger_entry (batch_id, line, {columns}) SELECT %(other)s, line + 1000, {columns}"
-        " FROM ledger_entry WHERE tenant_id = %(tenant)s AND batch_id = %(batch)s AND line = %(line)s",
+        f" FROM ledger_entry {OF_A_ROW}",
         batch=batch_id, line=line, other=other,
     )  # fmt: skip
     return str(other)
