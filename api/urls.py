@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from api.views.adjustments import Adjustments
 from api.views.alert_channels import AlertChannelDetail, AlertChannels, AlertChannelSecret, AlertChannelTest
 from api.views.alert_deliveries import AlertDeliveryDetail, AlertDeliveryRetry
 from api.views.alerts import AlertDetail, Alerts, AlertStep
@@ -30,6 +31,7 @@ from api.views.keys import PublicKeys
 from api.views.me import Me
 from api.views.metrics import Metrics
 from api.views.otlp import OtlpLogs, OtlpMetrics, OtlpTraces
+from api.views.periods import Periods, PeriodStep
 from api.views.quota import QuotaCheck, QuotaDecisions
 from api.views.rate_versions import (
     RateExaminations,

@@ -8,7 +8,7 @@ import json
 import re
 import zipfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from urllib.parse import quote, urlencode
@@ -28,6 +28,7 @@ from billing.core.drivers import DriverValue
 from billing.core.rate_documents import read_rates
 from billing.drivers import keep_drivers
 from billing.ingestion import RejectedItem, ingest_events
+from billing.periods import review_month
 from billing.rates import publish_rates
 from billing.rollups import apply_batches
 from content.contents import change_retention, keep_content
@@ -110,6 +111,11 @@ MACHINE_ROUTES = {
     "v1/drivers": Route(
         "/v1/drivers", ("from=2026-01-01&to=2026-12-31", "from=2026-01-01&to=2026-12-31&name=acme-orders"), scope="read"
     ),
+    "v1/periods": Route("/v1/periods", scope="read"),
+    "v1/periods/<str:period>/<str:step>": Route(
+        "/v1/periods/2026-10/review", scope="admin", method="POST", shows=False
+    ),
+    "v1/adjustments": Route("/v1/adjustments", scope="admin", method="POST", shows=False),
     "v1/anomalies": Route("/v1/anomalies", ("kind=new", "state=open", "cursor=99999999"), scope="read", shows=False),
     "v1/watch-settings": Route("/v1/watch-settings", scope="read", shows=False),
     "v1/forecast": Route("/v1/forecast", ("feature={feature}",), scope="read"),
@@ -356,6 +362,8 @@ def make_world():
     keep_drivers(
         [DriverValue("acme-orders", now.date(), Decimal("77123"))], tenant_id=acme.id, actor="person 1", now=now
     )
+    last_month = (now.date().replace(day=1) - timedelta(days=1)).replace(day=1)
+    review_month(tenant_id=acme.id, period=last_month, actor="person 1", now=now, reason="acme-reason")
     entry = list_entries(tenant_id=acme.id, filters=EntryFilters(batch_id=first.batch_id)).entries[-1]
     terms = read_terms({"name": "acme-budget", "scope": {"feature": "acme-feature"}, "window": "month", "amount": 7})
     budget, _ = create_budget(terms, tenant_id=acme.id, actor="person 1", now=now)
