@@ -9,6 +9,7 @@ from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.forecast_shapes import FORECAST_COMPONENTS
+from api.mapping_shapes import MAPPING_COMPONENTS
 from api.period_shapes import PERIOD_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.quota_shapes import QUOTA_COMPONENTS
@@ -386,6 +387,7 @@ COMPONENTS: Mapping[str, Schema] = {
     **ACT_COMPONENTS,
     **ALERT_COMPONENTS,
     **BUDGET_COMPONENTS,
+    **MAPPING_COMPONENTS,
     **FORECAST_COMPONENTS,
     **PERIOD_COMPONENTS,
     **QUOTA_COMPONENTS,

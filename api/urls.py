@@ -20,6 +20,7 @@ from api.views.audit_proofs import BatchReceipt, EntryProofs
 from api.views.audit_statement import AuditStatement
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
 from api.views.contents import ContentDetail, Contents
+from api.views.cost_centers import CostCenterDetail, CostCenters
 from api.views.cost_changes import CostChanges
 from api.views.costs import Costs
 from api.views.drivers import Drivers
@@ -28,6 +29,7 @@ from api.views.events import Events
 from api.views.forecasts import ForecastEventDetail, ForecastEvents, ForecastRuns, MonthForecast
 from api.views.health import Health, Readiness
 from api.views.keys import PublicKeys
+from api.views.mapping_rules import MappingRuleDetail, MappingRules, MappingRuleStep, MappingTrials
 from api.views.me import Me
 from api.views.metrics import Metrics
 from api.views.otlp import OtlpLogs, OtlpMetrics, OtlpTraces
@@ -43,6 +45,7 @@ from api.views.rate_versions import (
     RateVersionDetail,
 )
 from api.views.rates import Rates
+from api.views.reallocations import ReallocationDetail, Reallocations, ReallocationStep
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
 from api.views.traces import TraceDetail
@@ -102,6 +105,15 @@ urlpatterns = [
     path("v1/budgets", Budgets.as_view(), name="list_budgets"),
     path("v1/budgets/try", BudgetTrials.as_view(), name="try_budget"),
     path("v1/budgets/<int:budget_id>", BudgetDetail.as_view(), name="get_budget"),
+    path("v1/cost-centers", CostCenters.as_view(), name="cost_centers"),
+    path("v1/cost-centers/<int:center_id>", CostCenterDetail.as_view(), name="cost_center"),
+    path("v1/mapping-rules", MappingRules.as_view(), name="mapping_rules"),
+    path("v1/mapping-rules/try", MappingTrials.as_view(), name="try_mapping_rules"),
+    path("v1/mapping-rules/<int:rule_id>", MappingRuleDetail.as_view(), name="mapping_rule"),
+    path("v1/mapping-rules/<int:rule_id>/<str:step>", MappingRuleStep.as_view(), name="take_mapping_rule_step"),
+    path("v1/re-allocations", Reallocations.as_view(), name="reallocations"),
+    path("v1/re-allocations/<int:job_id>", ReallocationDetail.as_view(), name="reallocation"),
+    path("v1/re-allocations/<int:job_id>/<str:step>", ReallocationStep.as_view(), name="take_reallocation_step"),
     path("v1/forecast", MonthForecast.as_view(), name="get_forecast"),
     path("v1/forecast/runs", ForecastRuns.as_view(), name="list_forecast_runs"),
     path("v1/forecast/events", ForecastEvents.as_view(), name="add_forecast_event"),

@@ -22,7 +22,7 @@ from billing.group_commit import GroupCommit
 from billing.rates import RATE_BOOK_LOCK, load_rate_book
 from billing.tenant_rules import TenantRules, load_tenant_rules
 from ledger.append import AppendResult, Kept, append_batches
-from ledger.core.entries import RULE_TAG, NewBatch, NewEntry
+from ledger.core.entries import NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_event, make_uuid7
 from ledger.core.rows import first_of_month, pico
 from ledger.partitions import ensure_partition
@@ -282,7 +282,8 @@ def make_entry(
     if rules.mapping is not None and not cost_center:
         rule = rules.mapping.find(time=event.time, key=api_key_id, feature=event.feature, user_ref=user_ref, tags=tags)
         if rule is not None:
-            cost_center, tags = rule.cost_center, {**tags, RULE_TAG: str(rule.id)}
+            stamp = rules.mapping.stamps[rule.id]
+            cost_center, tags = rule.cost_center, {**tags, **stamp} if tags else stamp
     reported_cost = pico(event.reported_cost)
     provider = canonical_provider(event.provider)  # two doors may spell one provider differently
     return NewEntry(

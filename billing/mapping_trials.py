@@ -80,7 +80,7 @@ class _Tally:
 
 
 def try_mapping(
-    draft: RuleTerms | None, *, tenant_id: int, start: datetime, end: datetime, using: str = "reader"
+    draft: RuleTerms | None, *, tenant_id: int, start: datetime, end: datetime, using: str = "default"
 ) -> MappingTrial:
     """What a re-allocation of [start, end), days of UTC, would do by the rules that there are.
 

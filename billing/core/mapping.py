@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, time
 
 import msgspec
 
+from ledger.core.entries import RULE_TAG
+
 DIMENSIONS = ("key", "feature", "user", "tag")
 FACTS_MAX = 8_192  # kinds of calls whose rules are remembered
 TAG_NAMES_MAX = 10_000
@@ -58,13 +60,17 @@ class _Turn(msgspec.Struct, frozen=True):
 
 
 class MappingBook:
-    """A tenant's rules, first to last, compiled; safe to share between threads. False where there is none."""
+    """A tenant's rules, first to last, compiled; safe to share between threads. False where there is none.
+
+    stamps: the tag of an entry that a rule gave its cost centre, by the rule's id.
+    """
 
     def __init__(self, rules: Iterable[MappingRule] = ()) -> None:
         self._rules = [_compile(rule) for rule in rules]
         terms = [term for turn, _ in self._rules for term in turn.rule.terms]
         self.user_refs = frozenset(value for term in terms if term.dimension == "user" for value in term.values)
         self.tag_names = frozenset(fold(term.name) for term in terms if term.dimension == "tag")
+        self.stamps = {turn.rule.id: {RULE_TAG: str(turn.rule.id)} for turn, _ in self._rules}
         self._names: dict[str, str] = {}
         self._memo: dict[_Facts, tuple[_Turn, ...]] = {}
 
@@ -86,12 +92,14 @@ class MappingBook:
         return None
 
     def _pick_tags(self, tags: Mapping[str, str]) -> _Tags:
-        known = self._names
-        return tuple([
-            (folded, value)
-            for name, value in tags.items()
-            if (folded := known[name] if name in known else self._learn_name(name))
-        ])  # fmt: skip
+        known, asked = self._names, []
+        for name, value in tags.items():
+            folded = known.get(name)
+            if folded is None:
+                folded = self._learn_name(name)
+            if folded:
+                asked.append((folded, value))
+        return tuple(asked)
 
     def _learn_name(self, name: str) -> str:
         """The folded name of a tag that some rule asks for, '' of any other."""

@@ -77,6 +77,39 @@ def read_day(document: Any, field: str) -> date:
     return date.fromisoformat(document[field])
 
 
+def read_place(document: Any) -> int:
+    """The place that a document names, as `{"place": 1}`. Raises MappingRefused."""
+    place = document.get("place") if isinstance(document, Mapping) and set(document) == {"place"} else None
+    if type(place) is not int or not 1 <= place <= RULES_MAX:
+        raise MappingRefused([ItemProblem("place", "wrong_value", "is a whole number from 1, and all that is sent")])
+    return place
+
+
+def read_question(document: Any) -> tuple[RuleTerms | None, date | None, date | None]:
+    """A dry run: the rule that is tried, the first day and the day after the last, each where named."""
+    problems = list(_check_days(document, ("rule", "from", "to")))
+    if problems:
+        raise MappingRefused(problems)
+    draft = read_rule(document["rule"]) if document.get("rule") is not None else None
+    return draft, _read_day(document.get("from")), _read_day(document.get("to"))
+
+
+def read_reallocation(document: Any) -> tuple[date, date, str]:
+    """A re-allocation: the first day, the day after the last, and why. Raises MappingRefused."""
+    problems = list(_check_days(document, ("from", "to", "reason")))
+    if isinstance(document, Mapping):
+        problems += [
+            ItemProblem(name, "missing_field", "is a day, such as 2026-12-01")
+            for name in ("from", "to")
+            if document.get(name) is None
+        ]
+        if not isinstance(document.get("reason"), str):
+            problems.append(ItemProblem("reason", "missing_field", "says why, in a line"))
+    if problems:
+        raise MappingRefused(problems)
+    return date.fromisoformat(document["from"]), date.fromisoformat(document["to"]), document["reason"]
+
+
 def read_cost_center(document: Any) -> CostCenterTerms:
     """The cost centre that a document states. Raises MappingRefused."""
     if problems := list(_check_cost_center(document)):
@@ -204,6 +237,15 @@ def _check_line(field: str, value: str, length_max: int) -> Iterator[ItemProblem
     yield from check_text(field, value, length_max)
     if not value.isprintable():
         yield ItemProblem(field, "invalid_text", "holds a character that cannot be printed")
+
+
+def _check_days(document: Any, known: Sequence[str]) -> Iterator[ItemProblem]:
+    if not isinstance(document, Mapping):
+        yield ItemProblem("", "wrong_type", f"is an object with {', '.join(known)}")
+        return
+    yield from _check_names(document, known, "")
+    yield from _check_day(document, "from")
+    yield from _check_day(document, "to")
 
 
 def _check_day(document: Mapping[str, Any], field: str) -> Iterator[ItemProblem]:

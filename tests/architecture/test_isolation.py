@@ -25,11 +25,16 @@ from alerts.core.channels import read_terms as read_channel_terms
 from alerts.episodes import open_alert
 from alerts.inbox import list_deliveries
 from billing.core.drivers import DriverValue
+from billing.core.mapping import Term
+from billing.core.mapping_terms import CostCenterTerms, RuleTerms
 from billing.core.rate_documents import read_rates
+from billing.cost_centers import create_cost_center
 from billing.drivers import keep_drivers
 from billing.ingestion import RejectedItem, ingest_events
+from billing.mapping import add_rule
 from billing.periods import review_month
 from billing.rates import publish_rates
+from billing.reratings import cancel_job, start_reallocation
 from billing.rollups import apply_batches
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
@@ -46,7 +51,8 @@ from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-NUMBERS = ("budget_id", "alert_id", "channel_id", "sealed")  # which stand in every page without being told there
+# Which stand in every page without being told there.
+NUMBERS = ("budget_id", "alert_id", "channel_id", "sealed", "center_id", "rule_id", "job_id")
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -118,6 +124,19 @@ MACHINE_ROUTES = {
     "v1/adjustments": Route("/v1/adjustments", scope="admin", method="POST", shows=False),
     "v1/anomalies": Route("/v1/anomalies", ("kind=new", "state=open", "cursor=99999999"), scope="read", shows=False),
     "v1/watch-settings": Route("/v1/watch-settings", scope="read", shows=False),
+    "v1/cost-centers": Route("/v1/cost-centers", scope="read"),
+    "v1/cost-centers/<int:center_id>": Route("/v1/cost-centers/{center_id}", scope="read"),
+    "v1/mapping-rules": Route("/v1/mapping-rules", scope="read"),
+    "v1/mapping-rules/try": Route("/v1/mapping-rules/try", scope="read", method="POST", shows=False),
+    "v1/mapping-rules/<int:rule_id>": Route("/v1/mapping-rules/{rule_id}", scope="read"),
+    "v1/mapping-rules/<int:rule_id>/<str:step>": Route(
+        "/v1/mapping-rules/{rule_id}/end", scope="admin", method="POST", shows=False
+    ),
+    "v1/re-allocations": Route("/v1/re-allocations", scope="read"),
+    "v1/re-allocations/<int:job_id>": Route("/v1/re-allocations/{job_id}", scope="read"),
+    "v1/re-allocations/<int:job_id>/<str:step>": Route(
+        "/v1/re-allocations/{job_id}/cancel", scope="admin", method="POST", shows=False
+    ),
     "v1/forecast": Route("/v1/forecast", ("feature={feature}",), scope="read"),
     "v1/forecast/runs": Route("/v1/forecast/runs", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
     "v1/forecast/events": Route("/v1/forecast/events", scope="admin", method="POST", shows=False),
@@ -371,6 +390,16 @@ def make_world():
         {"name": "acme-channel", "kind": "webhook", "settings": {"url": "https://acme-hooks.example/acme-path"}}
     )
     channel, _ = create_channel(hook, tenant_id=acme.id, actor="person 1", now=now)
+    center, _ = create_cost_center(
+        CostCenterTerms(code="acme-cost-center", owner="acme-owner"), tenant_id=acme.id, actor="person 1", now=now
+    )
+    mapped = RuleTerms(terms=(Term("feature", ("acme-feature",)),), cost_center="acme-cost-center")
+    rule = add_rule(mapped, tenant_id=acme.id, actor="person 1", now=now)
+    job_id = start_reallocation(
+        tenant_id=acme.id, used_from=now, used_to=now + timedelta(days=1), reason="acme-reason",
+        requested_by="person 1", now=now,
+    )  # fmt: skip
+    cancel_job(job_id, actor="person 1", now=now, tenant_id=acme.id)
     alert_id = open_alert(
         tenant_id=acme.id, rule="budget", scope={"feature": "acme-feature"}, episode="acme-episode", severity="high",
         title="acme-alert", facts={"sentence": "acme-sentence"}, impact=None, budget_id=budget.id, now=now,
@@ -411,6 +440,9 @@ def make_world():
         "channel_id": str(channel.id),
         "delivery_id": str(delivery.id),
         "sealed": str(head.size),
+        "center_id": str(center.id),
+        "rule_id": str(rule.id),
+        "job_id": str(job_id),
     }
     secrets = {
         *(value for name, value in ours.items() if name not in NUMBERS),

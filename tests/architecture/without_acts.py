@@ -93,6 +93,7 @@ DOORS_WITHOUT_ACTS = {
     "POST /v1/content": USAGE,
     "POST /v1/events": USAGE,
     "POST /v1/logs": USAGE,
+    "POST /v1/mapping-rules/try": READS,
     "POST /v1/metrics": USAGE,
     "POST /v1/quota/check": HOLDS,
     "POST /v1/rates/<int:rate_id>/previews": READS,

@@ -227,7 +227,7 @@ def test_a_job_without_a_reason_or_without_days_is_refused(acme):
 
 def try_out(tenant, draft=None):
     roll_up()
-    return try_mapping(draft, tenant_id=tenant.id, start=START, end=END, using="default")
+    return try_mapping(draft, tenant_id=tenant.id, start=START, end=END)
 
 
 def list_taken(trial):
@@ -300,6 +300,6 @@ def test_a_dry_run_over_too_many_calls_ends_and_says_up_to_when_it_counted(acme,
 
 def test_a_dry_run_over_more_days_than_are_read_is_refused(acme):
     with pytest.raises(MappingRefused):
-        try_mapping(None, tenant_id=acme.id, start=END - timedelta(days=401), end=END, using="default")
+        try_mapping(None, tenant_id=acme.id, start=END - timedelta(days=401), end=END)
     with pytest.raises(MappingRefused):
-        try_mapping(None, tenant_id=acme.id, start=END, end=END, using="default")
+        try_mapping(None, tenant_id=acme.id, start=END, end=END)
