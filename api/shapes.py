@@ -5,6 +5,7 @@ from typing import Any
 
 from api.act_shapes import ACT_COMPONENTS
 from api.alert_shapes import ALERT_COMPONENTS
+from api.bill_shapes import BILL_COMPONENTS
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
@@ -386,6 +387,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "Rates": RATES,
     **ACT_COMPONENTS,
     **ALERT_COMPONENTS,
+    **BILL_COMPONENTS,
     **BUDGET_COMPONENTS,
     **MAPPING_COMPONENTS,
     **FORECAST_COMPONENTS,

@@ -18,6 +18,7 @@ from api.views.audit_checkpoints import (
 from api.views.audit_log import AuditLog
 from api.views.audit_proofs import BatchReceipt, EntryProofs
 from api.views.audit_statement import AuditStatement
+from api.views.bills import BillDetail, BillMappings, Bills
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
 from api.views.contents import ContentDetail, Contents
 from api.views.cost_centers import CostCenterDetail, CostCenters
@@ -46,6 +47,13 @@ from api.views.rate_versions import (
 )
 from api.views.rates import Rates
 from api.views.reallocations import ReallocationDetail, Reallocations, ReallocationStep
+from api.views.reconciliation import (
+    BillSignOffs,
+    BillTolerances,
+    MonthReconciliation,
+    VarianceReasonDetail,
+    VarianceReasons,
+)
 from api.views.rejected import RejectedEvents, RejectedReplay
 from api.views.schema import Docs, Schema
 from api.views.traces import TraceDetail
@@ -114,6 +122,14 @@ urlpatterns = [
     path("v1/re-allocations", Reallocations.as_view(), name="reallocations"),
     path("v1/re-allocations/<int:job_id>", ReallocationDetail.as_view(), name="reallocation"),
     path("v1/re-allocations/<int:job_id>/<str:step>", ReallocationStep.as_view(), name="take_reallocation_step"),
+    path("v1/bills", Bills.as_view(), name="bills"),
+    path("v1/bills/mappings", BillMappings.as_view(), name="bill_mappings"),
+    path("v1/bills/<int:bill_id>", BillDetail.as_view(), name="bill"),
+    path("v1/reconciliation", MonthReconciliation.as_view(), name="get_reconciliation"),
+    path("v1/reconciliation/reasons", VarianceReasons.as_view(), name="explain_variance"),
+    path("v1/reconciliation/reasons/<int:decision>", VarianceReasonDetail.as_view(), name="take_back_variance_reason"),
+    path("v1/reconciliation/sign-off", BillSignOffs.as_view(), name="sign_off_bills"),
+    path("v1/reconciliation/tolerance", BillTolerances.as_view(), name="set_bill_tolerance"),
     path("v1/forecast", MonthForecast.as_view(), name="get_forecast"),
     path("v1/forecast/runs", ForecastRuns.as_view(), name="list_forecast_runs"),
     path("v1/forecast/events", ForecastEvents.as_view(), name="add_forecast_event"),

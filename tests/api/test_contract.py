@@ -24,7 +24,7 @@ ALL_SCOPES = "ingest,backfill,read,audit,quota,admin"
 load_all_checks()
 
 
-@schemathesis.serializer("application/x-ndjson")
+@schemathesis.serializer("application/x-ndjson", "text/csv")
 def send_lines(context, value):
     """Whatever was made for a text of lines, sent as it is."""
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else json.dumps(value).encode()

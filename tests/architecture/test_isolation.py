@@ -36,6 +36,7 @@ from billing.periods import review_month
 from billing.rates import publish_rates
 from billing.reratings import cancel_job, start_reallocation
 from billing.rollups import apply_batches
+from chargeback.bills import import_bill
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
 from dashboards.access import find_seat
@@ -52,7 +53,7 @@ from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, m
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # Which stand in every page without being told there.
-NUMBERS = ("budget_id", "alert_id", "channel_id", "sealed", "center_id", "rule_id", "job_id")
+NUMBERS = ("bill_id", "budget_id", "alert_id", "channel_id", "sealed", "center_id", "rule_id", "job_id")
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -184,6 +185,16 @@ MACHINE_ROUTES = {
     "v1/alert-deliveries/<uuid:delivery_id>/retry": Route(
         "/v1/alert-deliveries/{delivery_id}/retry", scope="admin", method="POST", shows=False
     ),
+    "v1/bills": Route("/v1/bills", scope="read"),
+    "v1/bills/mappings": Route("/v1/bills/mappings", scope="read", shows=False),
+    "v1/bills/<int:bill_id>": Route("/v1/bills/{bill_id}", scope="read"),
+    "v1/reconciliation": Route("/v1/reconciliation", (f"period={MONTH}",), scope="read"),
+    "v1/reconciliation/reasons": Route("/v1/reconciliation/reasons", scope="admin", method="POST", shows=False),
+    "v1/reconciliation/reasons/<int:decision>": Route(
+        "/v1/reconciliation/reasons/1", scope="admin", method="DELETE", shows=False
+    ),
+    "v1/reconciliation/sign-off": Route("/v1/reconciliation/sign-off", scope="admin", method="POST", shows=False),
+    "v1/reconciliation/tolerance": Route("/v1/reconciliation/tolerance", scope="admin", method="PUT", shows=False),
     "v1/budgets": Route("/v1/budgets", scope="read"),
     "v1/budgets/try": Route("/v1/budgets/try", scope="read", method="POST", shows=False),
     "v1/budgets/<int:budget_id>": Route("/v1/budgets/{budget_id}", scope="read"),
@@ -405,6 +416,10 @@ def make_world():
         title="acme-alert", facts={"sentence": "acme-sentence"}, impact=None, budget_id=budget.id, now=now,
     )  # fmt: skip
     (delivery,) = list_deliveries(tenant_id=acme.id, alert_id=alert_id)
+    bill = import_bill(
+        f"usage_date_utc,model,cost_usd\n{now:%Y-%m-%d},acme-billed-model,0.0095\n".encode(),
+        filename="acme-bill.csv", tenant_id=acme.id, actor="person 1", now=now,
+    ).bill  # fmt: skip
     people = {
         role: create_user(
             email=f"{role}@{globex.slug}.example", password=PASSWORD, role=role, tenant_slug=globex.slug, name=role
@@ -436,6 +451,7 @@ def make_world():
         "content_digest": kept.content.digest,
         "rejected_id": str(list_rejected(tenant_id=acme.id)[0].id),
         "budget_id": str(budget.id),
+        "bill_id": str(bill.id),
         "alert_id": str(alert_id),
         "channel_id": str(channel.id),
         "delivery_id": str(delivery.id),
