@@ -36,14 +36,16 @@ import hmac
 import io
 import json
 import re
+import struct
 import sys
 import time
 import zipfile
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import itemgetter, mul
+from itertools import compress, repeat
+from operator import add, lt, mul, sub
 
 BUNDLE_VERSION = "tokenledger/bundle/1"
 BATCH_VERSION = "tokenledger/batch/2"
@@ -516,6 +518,8 @@ class PriceList:
             return None
         least = self.above[tier] + (not self.above_or_at[tier]) if tier else 0
         most = self.above[tier + 1] - self.above_or_at[tier + 1] if tier + 1 < len(self.above) else NO_LIMIT
+        for prices in exact:
+            prices[-1] -= prices[-2]
         return (least, most, *([int(price) for price in prices] for prices in exact))
 
     def explain_refusal(self, row, *, tenant):
@@ -720,57 +724,99 @@ def read_row(line):
 
 
 # Most rows are plain calls. One expression reads them where they stand, several times as fast as JSON is read: it
-# matches nothing but the canonical form of such a row, and what it does not match is read slowly.
-PLAIN_COUNTS = (
-    "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
-    "reasoning_tokens", "line", "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost",
-    "billed_cost", "list_cost", "saved_cost",
+# matches nothing but the canonical form of such a row, and what it does not match is read slowly. What stands side by
+# side and is compared as a whole anyway is captured as one: `place` is api_key_id and batch_id, `rated` is provider and
+# rate_version_hash, with what stands between them.
+PLAIN_COSTS = (
+    "input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "billed_cost", "list_cost", "saved_cost",
 )  # fmt: skip
-PLAIN_KEY = (
-    "rate_version_hash", "context_tier", "service_tier", "feature", "provider", "model", "charge_period_start",
-)  # fmt: skip
-PLAIN_PLACE = ("batch_id", "api_key_id", "recorded_at")
+PLAIN_COUNTS = (*TOKENS, "line")
+PLAIN_PLACE = ("place", "recorded_at")
+PLAIN_KEY = ("rated", "context_tier", "service_tier", "feature", "model", "charge_period_start")
 PLAIN_TEXTS = r'\{(?:"[^"]*":"[^"]*"(?:,"[^"]*":"[^"]*")*)?\}'
+try:
+    RUN = re.compile('[^"]*+').pattern  # no way back into a text once it is read: quicker, from Python 3.11 on
+except re.error:
+    RUN = '[^"]*'
 
 
 def compile_plain(*, period, tenant_id):
-    """The expression of a plain row of this tenant and month, and the members that it captures, in their order."""
-    fixed = {
-        "billing_period": f'"{period}-01"', "cache_hit": "false", "calls": '"1"', "corrects": "null",
-        "currency": '"USD"', "kind": '"usage"', "latency_ms": '(?:"[0-9]+"|null)', "other_usage": r"\{\}",
-        "pricing_reason": '""', "pricing_status": '"priced"', "reported_cost": '(?:"[0-9]+"|null)',
+    """The expression of a plain row of this tenant and month; its groups are named after members."""
+    captured = {*PLAIN_KEY, *PLAIN_COUNTS, *PLAIN_COSTS, *PLAIN_PLACE}
+    form = {
+        "api_key_id": '"(?P<place>[^"]*"', "batch_id": '"[^"]*)"', "billing_period": f'"{period}-01"',
+        "cache_hit": "false", "calls": '"1"',
+        "charge_period_start": r'"(?P<charge_period_start>\d{4}-\d\d)-[0-9T:.Z]{19}"',
+        "corrects": "null", "currency": '"USD"', "kind": '"usage"', "latency_ms": '(?:"[0-9]+"|null)',
+        "other_cost": '"0"', "other_usage": r"\{\}", "pricing_reason": '""', "pricing_status": '"priced"',
+        "provider": '"(?P<rated>[^"]*"', "rate_version_hash": '"[^"]*)"', "reported_cost": '(?:"[0-9]+"|null)',
         "tags": PLAIN_TEXTS, "tenant_id": f'"{tenant_id}"', "v": f'"{ROW_VERSION}"',
-        "charge_period_start": r'"(\d{4}-\d\d)-[0-9T:.Z]{19}"',
     }  # fmt: skip
-    captured = [name for name in MEMBERS if name in (*PLAIN_PLACE, *PLAIN_KEY, *PLAIN_COUNTS)]
-    parts = [f'"{name}":' + fixed.get(name, '"([^"]*)"' if name in captured else '"[^"]*"') for name in MEMBERS]
-    return re.compile(("^\\{" + ",".join(parts) + "\\}$").encode(), re.MULTILINE), captured
+    parts = [
+        f'"{name}":' + form.get(name, f'"(?P<{name}>[^"]*)"' if name in captured else '"[^"]*"') for name in MEMBERS
+    ]
+    text = "^\\{" + ",".join(parts) + "\\}$"
+    return re.compile(text.replace('[^"]*', RUN).encode(), re.MULTILINE)
+
+
+def join_place(api_key_id, batch_id):
+    """What `place` captures of a row of this batch."""
+    return f'{api_key_id}","batch_id":"{batch_id}'.encode()
+
+
+def inflate(path, archive, name):
+    """A file of the archive in pieces: what zipfile gives, which copies all that it has not unpacked yet for each
+    piece. Raises BadZipFile, zlib.error and EOFError.
+    """
+    archive.open(name).close()  # looks at the file's own header
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_DEFLATED:
+        with archive.open(name) as file:
+            yield from iter(lambda: file.read(CHUNK_BYTES), b"")
+        return
+    with open(path, "rb") as file:
+        file.seek(info.header_offset + 26)
+        name_length, extra_length = struct.unpack("<HH", file.read(4))
+        file.seek(name_length + extra_length, io.SEEK_CUR)
+        stream, crc = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while not stream.eof:
+            packed = file.read(max(CHUNK_BYTES >> 2, 1))
+            if not packed:
+                raise EOFError
+            piece = stream.decompress(packed)
+            crc = zlib.crc32(piece, crc)
+            yield piece
+    if crc != info.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {name!r}")
 
 
 class RowReader:
     """The lines of entries.jsonl, one batch's after the other, never more than a batch and a few in memory."""
 
-    def __init__(self, file, *, period, tenant_id):
-        self.pattern, captured = compile_plain(period=period, tenant_id=tenant_id)
-        self.batch_place = captured.index("batch_id")
-        self.captured = captured
+    def __init__(self, pieces, *, period, tenant_id, list_accounts):
+        self.pattern = compile_plain(period=period, tenant_id=tenant_id)
         self.number = 0  # of the lines that were taken
-        self._file = file
+        self._pieces = pieces
         self._rest = b""
-        self._lines, self._plain, self._at = [], [], 0
+        self._lines, self._leaves, self._at = [], [], 0
+        # Of each line what the expression captured: texts, numbers, and the account; of one that is not plain, none.
+        self._columns = {name: [] for name in (*PLAIN_PLACE, *PLAIN_COUNTS, *PLAIN_COSTS, "account")}
+        self._list_accounts = list_accounts
+        self._not_plain = (b"",) * self.pattern.groups
 
-    def take(self, batch_id, expected):
-        """The next lines as far as they are of this batch, and of each what the expression captured, or None."""
+    def take(self, header, expected):
+        """The next lines as far as they are of this batch, their leaves, and what was captured of them, by column."""
         while len(self._lines) - self._at <= expected and self._read_chunk():
             pass
-        count = expected
-        while count and not self._is_run(batch_id, count):
-            count = self._count_run(batch_id)
-        if self._at + count < len(self._lines) and self._name_batch(self._at + count) == batch_id:
+        batch_id, count = header["batch_id"], expected
+        place = join_place(header["api_key_id"], batch_id)
+        is_run = self._columns["place"][self._at : self._at + count].count(place) == count
+        if not is_run or (self._at + count < len(self._lines) and self._name_batch(self._at + count) == batch_id):
             count = self._count_run(batch_id)
         start, self._at = self._at, self._at + count
         self.number += count
-        return self._lines[start : self._at], self._plain[start : self._at]
+        columns = {name: column[start : self._at] for name, column in self._columns.items()}
+        return self._lines[start : self._at], self._leaves[start : self._at], columns
 
     def peek_batch(self):
         """The batch that the next line says it is of; None at the end, '' of a line that cannot be read."""
@@ -780,19 +826,10 @@ class RowReader:
         return self._name_batch(self._at)
 
     def skip(self):
-        """Take one line, whatever it is."""
+        """Take one line, whatever it is: its leaf."""
         self._at += 1
         self.number += 1
-        return self._lines[self._at - 1]
-
-    def _is_run(self, batch_id, count):
-        wanted, at = batch_id.encode(), self._at
-        if at + count > len(self._lines):
-            return False
-        return all(
-            self._name_batch(at + place) == batch_id if plain is None else plain[self.batch_place] == wanted
-            for place, plain in enumerate(self._plain[at : at + count])
-        )
+        return self._leaves[self._at - 1]
 
     def _count_run(self, batch_id):
         count = 0
@@ -802,12 +839,12 @@ class RowReader:
             count += 1
         return count
 
-    def _name_batch(self, place):
-        plain = self._plain[place]
-        if plain is not None:
-            return plain[self.batch_place].decode()
+    def _name_batch(self, at):
+        place = self._columns["place"][at]
+        if place:
+            return place.rpartition(b'"')[2].decode()
         try:
-            return str(json.loads(self._lines[place])["batch_id"])
+            return str(json.loads(self._lines[at])["batch_id"])
         except (ValueError, TypeError, KeyError, RecursionError):
             return ""
 
@@ -815,10 +852,10 @@ class RowReader:
         """Read on, by a line at least. False at the end."""
         text = self._rest
         while b"\n" not in text:
-            chunk = self._file.read(CHUNK_BYTES)
-            text += chunk
-            if not chunk:
+            piece = next(self._pieces, None)
+            if piece is None:
                 break
+            text += piece
         end = text.rfind(b"\n") + 1 or len(text)
         text, self._rest = text[:end], text[end:]
         if not text:
@@ -826,14 +863,36 @@ class RowReader:
         lines = text.split(b"\n")
         if not lines[-1]:
             lines.pop()
-        plain = self.pattern.findall(text)
-        if len(plain) != len(lines) or not is_clean(text):
-            plain = [self._match(line) for line in lines]
-        del self._lines[: self._at], self._plain[: self._at]
-        self._at = 0
+        rows = self.pattern.findall(text)
+        columns = self._read_plain(rows) if len(rows) == len(lines) and is_clean(text) else None
+        if columns is None:
+            columns = self._read_some(lines)
+        del self._lines[: self._at], self._leaves[: self._at]
         self._lines += lines
-        self._plain += plain
+        self._leaves += map(hash_leaf, lines)
+        for name, column in self._columns.items():
+            del column[: self._at]
+            column += columns[name]
+        self._at = 0
         return True
+
+    def _read_plain(self, rows):
+        """The columns of what was captured; None where what should be a number is none."""
+        columns = dict(zip(self.pattern.groupindex, zip(*rows)))
+        columns["account"] = self._list_accounts(columns)
+        columns.update((name, read_counts(columns[name])) for name in PLAIN_COUNTS)
+        return None if None in columns.values() else columns
+
+    def _read_some(self, lines):
+        """The same of lines some of which are not plain."""
+        rows = list(map(self._match, lines))
+        places = [place for place, row in enumerate(rows) if row]
+        read = (places and self._read_plain([rows[place] for place in places])) or {}
+        columns = {name: [None] * len(lines) for name in self._columns}
+        for name, column in columns.items():
+            for place, item in zip(places, read.get(name, ())):
+                column[place] = item
+        return columns
 
     def _match(self, line):
         """What the expression captures of one line; None where it is to be read slowly."""
@@ -912,7 +971,7 @@ class Totals:
 
     def add_account(self, account, *, period):
         """Add plain rows: their sums times their prices."""
-        rate_hash, _, _, feature, provider, model, month = account.key
+        rate_hash, feature, provider, model, month = account.key
         product = ("usage" if month == period else "correction", feature, provider, model)
         billed, listed, saved = account.multiply()
         self.add_rows(product, rows=account.rows, calls=account.rows, billed=billed, listed=listed, saved=saved)
@@ -935,7 +994,8 @@ def name_section(row, month):
 class Account:
     """Plain rows that are alike in PLAIN_KEY: their prices, and what they used together, in the order of TOKENS.
 
-    list_prices: None where they are the prices.
+    key: rate_version_hash, feature, provider, model and month. prices: the last of them is what reasoning costs more
+    than output, inside which it stands. list_prices: None where they are the prices.
     """
 
     __slots__ = ("has_own_reasoning", "key", "least", "list_prices", "most", "prices", "rows", "used")
@@ -950,8 +1010,8 @@ class Account:
 
     def multiply(self):
         """What its rows cost, what they list, and what caches saved."""
-        billed = multiply(self.used, self.prices)
-        listed = multiply(self.used, self.list_prices or self.prices)
+        billed = sum(map(mul, self.used, self.prices))
+        listed = sum(map(mul, self.used, self.list_prices or self.prices))
         cached = self.used[1:4]
         saved = sum(cached) * self.prices[0] - sum(map(mul, cached, self.prices[1:4]))
         return billed, listed, saved
@@ -964,10 +1024,54 @@ class Account:
         return zip(TOKENS, used)
 
 
-def multiply(used, prices):
-    """Quantities times prices; reasoning stands inside the output, so only what it costs more is added."""
-    *prices, of_reasoning = prices
-    return sum(map(mul, used, prices)) + used[-1] * (of_reasoning - prices[-1])
+# Columns: a list for each, one item a row. Most columns are all zeros in most batches, and then there is nothing to do.
+
+
+def multiply_columns(quantities, prices):
+    return list(map(mul, quantities, prices)) if any(quantities) else quantities
+
+
+def add_columns(one, other):
+    return list(map(add, one, other)) if any(other) else one
+
+
+def subtract_columns(one, other):
+    return list(map(sub, one, other)) if any(other) else one
+
+
+def keep_rows(columns, flags):
+    """Of each column the rows that are flagged."""
+    return {name: list(compress(column, flags)) for name, column in columns.items()}
+
+
+def write_numbers(numbers):
+    """As rows have them, one after the other. To write what is expected is quicker than to read what is said."""
+    return b"%d " * len(numbers) % tuple(numbers)
+
+
+def join_numbers(texts):
+    """What rows say, in the form of `write_numbers`: as many blanks as texts, so none can stand for two."""
+    return b" ".join([*texts, b""])
+
+
+def recompute(accounts, columns):
+    """The columns of PLAIN_COSTS as they should be, and the length of each row's prompt."""
+    fresh, read, write, write_1h, output, reasoning = (columns[name] for name in TOKENS)
+    prices = [account.prices for account in accounts]
+    columns_of_prices = map(repeat, prices[0]) if prices.count(prices[0]) == len(prices) else zip(*prices)
+    of_fresh, of_read, of_write, of_write_1h, of_output, of_reasoning = columns_of_prices
+    input_cost, read_cost = multiply_columns(fresh, of_fresh), multiply_columns(read, of_read)
+    write_cost = add_columns(multiply_columns(write, of_write), multiply_columns(write_1h, of_write_1h))
+    output_cost = add_columns(multiply_columns(output, of_output), multiply_columns(reasoning, of_reasoning))
+    of_caches = add_columns(read_cost, write_cost)
+    cost = add_columns(add_columns(input_cost, output_cost), of_caches)
+    cached = add_columns(add_columns(read, write), write_1h)
+    saved = subtract_columns(multiply_columns(cached, of_fresh), of_caches)
+    listed = cost
+    if any(account.list_prices for account in set(accounts)):
+        used = zip(*(columns[name] for name in TOKENS))
+        listed = [sum(map(mul, each, account.list_prices or account.prices)) for account, each in zip(accounts, used)]
+    return [input_cost, read_cost, write_cost, output_cost, cost, listed, saved], add_columns(fresh, cached)
 
 
 # --- Rows against their prices and their batch ---------------------------------------------------------------------
@@ -979,13 +1083,11 @@ class RowChecker:
     fees: rows of fees, which are checked together. taken_back: by entry id, what a reversal says of it.
     """
 
-    def __init__(self, rates, *, period, tenant, captured, findings):
+    def __init__(self, rates, *, period, tenant, findings):
         self.totals = Totals()
         self.fees = []
         self.taken_back = {}
         self._rates, self._period, self._tenant, self._findings = rates, period, tenant, findings
-        self._captured = captured
-        self._find_key = itemgetter(*map(captured.index, PLAIN_KEY))
         self._accounts = {}
 
     def finish(self):
@@ -995,14 +1097,14 @@ class RowChecker:
         self._accounts = {}
         return self.totals
 
-    def check_batch(self, header, lines, plain, *, first_line):
+    def check_batch(self, header, lines, columns, *, first_line):
         """Check a batch's rows. Their `line` members, what they cost together, and how many have no price."""
-        numbers, billed, unpriced = [None] * len(lines), 0, 0
-        places, rows, accounts = self._list_plain(plain)
-        if rows:
-            columns = dict(zip(self._captured, zip(*rows)))
-            if all(columns[name].count(header[name].encode()) == len(rows) for name in PLAIN_PLACE):
-                billed = self._check_plain(accounts, columns, places, numbers)
+        numbers, unpriced = [None] * len(lines), 0
+        rows, billed = self._check_plain(header, {**columns, "at": range(len(lines))})
+        if len(rows["at"]) == len(lines):
+            return rows["line"], billed, unpriced
+        for place, number in zip(rows["at"], rows["line"]):
+            numbers[place] = number
         for place, number in enumerate(numbers):
             if number is None:
                 numbers[place], cost = self._check_slowly(header, lines[place], first_line + place)
@@ -1010,67 +1112,53 @@ class RowChecker:
                 unpriced += cost is None
         return numbers, billed, unpriced
 
-    def _list_plain(self, plain):
-        """Rows that a list of five products prices: their places, what was captured of them, their accounts."""
-        places = [place for place, row in enumerate(plain) if row is not None]
-        rows = plain if len(places) == len(plain) else [plain[place] for place in places]
-        keys = list(map(self._find_key, rows))
+    def _check_plain(self, header, columns):
+        """Add up the rows that a list of five products prices and that come out right; most batches have no others.
+        The columns of these alone, and what they cost together.
+        """
+        place, time = join_place(header["api_key_id"], header["batch_id"]), header["recorded_at"].encode()
+        if {*columns["place"], *columns["recorded_at"]} != {place, time}:
+            flags = [each == (place, time) for each in zip(columns["place"], columns["recorded_at"])]
+            columns = keep_rows(columns, flags)
+        if None in columns["account"]:
+            columns = keep_rows(columns, columns["account"])
+        if not columns["at"]:
+            return columns, 0
+        costs, prompts = recompute(columns["account"], columns)
+        within = [account.least <= prompt <= account.most for account, prompt in zip(columns["account"], prompts)]
+        said = [columns[name] for name in PLAIN_COSTS]
+        if list(map(join_numbers, said)) != list(map(write_numbers, costs)) or not all(within):
+            rows = zip(within, zip(*said), zip(*costs))
+            flags = [is_within and join_numbers(one) == write_numbers(other) for is_within, one, other in rows]
+            columns, costs = keep_rows(columns, flags), [list(compress(column, flags)) for column in costs]
+        for place, name in enumerate(TOKENS):
+            if any(columns[name]):
+                for account, count in zip(columns["account"], columns[name]):
+                    account.used[place] += count
+        for account, rows in Counter(columns["account"]).items():
+            account.rows += rows
+        return columns, sum(costs[PLAIN_COSTS.index("billed_cost")])
+
+    def list_accounts(self, columns):
+        """The account of each row; None where it has none."""
+        keys = list(zip(*(columns[name] for name in PLAIN_KEY)))
         accounts = list(map(self._accounts.get, keys))
         if None in accounts:
             for key in set(keys):
                 if self._accounts.get(key) is None:
                     self._accounts[key] = self._open_account(*(text.decode() for text in key))
             accounts = list(map(self._accounts.get, keys))
-            found = [at for at, account in enumerate(accounts) if account is not None]
-            places, rows, accounts = ([each[at] for at in found] for each in (places, rows, accounts))
-        return places, rows, accounts
+        return accounts
 
-    def _open_account(self, rate_hash, context_tier, service_tier, *product):
+    def _open_account(self, rated, context_tier, service_tier, feature, model, month):
+        provider, *_, rate_hash = rated.split('"')
         rate = self._rates.get(rate_hash)
         plain = rate.read_plain(int(context_tier)) if rate and is_whole(context_tier) else None
         like = {"service_tier": service_tier, "region": ""}
         if plain is None or "time_window" in rate.content or rate.explain_refusal(like, tenant=self._tenant):
             return None
         has_own_reasoning = "reasoning" in rate.meters[int(context_tier)]
-        return Account((rate_hash, context_tier, service_tier, *product), plain, has_own_reasoning=has_own_reasoning)
-
-    def _check_plain(self, accounts, columns, places, numbers):
-        """Recompute plain rows, and write the `line` of each that comes out right to its place in `numbers`. What
-        these cost together.
-
-        This loop is where the time goes.
-        """
-        billed = 0
-        counts = [read_counts(columns[name]) for name in PLAIN_COUNTS]
-        if None in counts:
-            return 0
-        for place, account, fresh, read, write, write_1h, output, reasoning, number, *said in zip(
-            places, accounts, *counts
-        ):
-            price, of_read, of_write, of_write_1h, of_output, of_reasoning = account.prices
-            cached = read + write + write_1h
-            input_cost, read_cost = fresh * price, read * of_read
-            write_cost = write * of_write + write_1h * of_write_1h
-            output_cost = output * of_output + reasoning * (of_reasoning - of_output)
-            cost = input_cost + read_cost + write_cost + output_cost
-            saved = cached * price - read_cost - write_cost
-            listed = cost
-            if account.list_prices:
-                listed = multiply((fresh, read, write, write_1h, output, reasoning), account.list_prices)
-            if said == [input_cost, read_cost, write_cost, output_cost, 0, cost, listed, saved] and (
-                account.least <= fresh + cached <= account.most
-            ):
-                numbers[place] = number
-                billed += cost
-                used = account.used
-                used[0] += fresh
-                used[1] += read
-                used[2] += write
-                used[3] += write_1h
-                used[4] += output
-                used[5] += reasoning
-                account.rows += 1
-        return billed
+        return Account((rate_hash, feature, provider, model, month), plain, has_own_reasoning=has_own_reasoning)
 
     def _check_slowly(self, header, line, number):
         """Check any row, and say what is wrong with it. Its `line` member (-1: unknown), and its cost."""
@@ -1080,7 +1168,7 @@ class RowChecker:
             self._findings.add(f"entries.jsonl line {number}, batch {header['batch_id']}", f"not a row: {error}")
             return -1, 0
         place = f"entries.jsonl line {number}, entry {row['batch_id']}.{row['line']}"
-        for name in ("tenant_id", *PLAIN_PLACE):
+        for name in ("tenant_id", "batch_id", "api_key_id", "recorded_at"):
             self._findings.expect(place, f"{name} is not its batch's:", header[name], row[name])
         self._findings.expect(place, "it is charged in another month:", f"{self._period}-01", row["billing_period"])
         charged = {}
@@ -1160,11 +1248,11 @@ def digest_facts(row):
 
 
 def read_counts(column):
-    """Texts of whole numbers as such; None where one is none. Most columns are all zeros in most batches."""
+    """Texts of digits as numbers; None where one is another text."""
     if column.count(b"0") == len(column):
         return [0] * len(column)
     try:
-        return list(map(int, column)) if b"".join(column).replace(b"-", b"").isdigit() else None
+        return list(map(int, column)) if b"".join(column).isdigit() else None
     except ValueError:
         return None
 
@@ -1549,10 +1637,11 @@ class Bundle:
     def _check_rows(self, archive, rates):
         """Every row, and every batch's header against its rows."""
         leaves_digest = hashlib.sha256()
-        with archive.open("batches.jsonl") as batches, archive.open("entries.jsonl") as entries:
-            reader = RowReader(entries, period=self.period, tenant_id=self.tenant["number"])
-            checker = RowChecker(
-                rates, period=self.period, tenant=self.slug, captured=reader.captured, findings=self.findings
+        with archive.open("batches.jsonl") as batches:
+            checker = RowChecker(rates, period=self.period, tenant=self.slug, findings=self.findings)
+            pieces = inflate(self.name, archive, "entries.jsonl")
+            reader = RowReader(
+                pieces, period=self.period, tenant_id=self.tenant["number"], list_accounts=checker.list_accounts
             )
             for number, batch in self._list_batches(batches):
                 if batch.header is not None:
@@ -1576,7 +1665,7 @@ class Bundle:
             batch_id = reader.peek_batch()
             if batch_id is None or self.batches.get(batch_id, 0) >= number:
                 return
-            leaves_digest.update(hash_leaf(reader.skip()))
+            leaves_digest.update(reader.skip())
             known = "a batch that is over" if batch_id in self.batches else "no batch of the tree"
             self.findings.add(
                 f"entries.jsonl line {reader.number}", f"a row of {known}: {batch_id or 'it cannot be read'}"
@@ -1587,21 +1676,18 @@ class Bundle:
         place = f"batches.jsonl line {number}, batch {header['batch_id']}"
         expected = int(header["billing_periods"].get(f"{self.period}-01", "0"))
         first_line = reader.number + 1
-        lines, plain = reader.take(header["batch_id"], expected)
+        lines, leaves, columns = reader.take(header, expected)
         if not lines and not expected:
             return
         self.findings.expect(place, f"rows of {self.period}: its receipt says", expected, len(lines))
-        numbers, billed, unpriced = checker.check_batch(header, lines, plain, first_line=first_line)
-        leaves = list(map(hash_leaf, lines))
+        numbers, billed, unpriced = checker.check_batch(header, lines, columns, first_line=first_line)
         leaves_digest.update(b"".join(leaves))
-        placed = [*zip(numbers, leaves), *batch.others]
         if batch.others:
-            placed.sort()
-        order = [line for line, _ in placed]
-        if any(line >= after for line, after in zip(order, order[1:])):
+            numbers, leaves = zip(*sorted([*zip(numbers, leaves), *batch.others]))
+        if not all(map(lt, numbers, numbers[1:])):
             self.findings.add(place, "its rows are not in the order of their lines, or one stands twice")
-        self.findings.expect(place, "rows in all: its receipt says", int(header["entry_count"]), len(placed))
-        if hash_tree([leaf for _, leaf in placed]).hex() != header["root"]:
+        self.findings.expect(place, "rows in all: its receipt says", int(header["entry_count"]), len(leaves))
+        if hash_tree(leaves).hex() != header["root"]:
             span = f"entries.jsonl lines {first_line} to {reader.number}"
             self.findings.add(
                 place, f"its rows ({span}) are not those that were booked: their hashes do not give the root"
