@@ -17,7 +17,8 @@ from django.conf import settings
 
 from audit.core.focus import CHARGEBACK, FocusParties, Row, list_rows, round_invoice
 from audit.core.prices import RowSums
-from audit.core.statement import RateContent, Statement, add_up, number_statement, round_to_cent
+from audit.core.statement import Statement, add_up, number_statement, round_to_cent
+from audit.core.statement_lines import RateContent
 from audit.formats.csv import write_csv
 from audit.formats.focus import write_focus_csv
 from audit.formats.jsonl import write_jsonl

@@ -38,7 +38,7 @@ statement = get_statement(tenant=get_tenant_by_id({tenant_id}), period=period, n
 size = len(statement.lines)
 """
 RECOMPUTE_SCRIPT = """
-from audit.statements import recompute_statement
+from audit.recomputing import recompute_statement
 found = recompute_statement(tenant=get_tenant_by_id({tenant_id}), period=period, now=datetime.now(UTC))
 size = found.groups
 """

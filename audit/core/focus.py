@@ -22,11 +22,9 @@ from audit.core.statement import (
     DIGITS_MAX,
     FEE,
     UNPRICED,
-    RateContent,
     find_bounds,
-    find_section,
-    identify_line,
 )
+from audit.core.statement_lines import RateContent, find_section, identify_line
 from ledger.core.entries import PICO
 
 DECIMALS_MAX = 18  # of quantities and prices

@@ -14,7 +14,8 @@ from audit.core.statement import (
     StatementLine,
     link_rows,
 )
-from audit.statements import Recomputation, get_statement, recompute_statement
+from audit.recomputing import Recomputation, recompute_statement
+from audit.statements import get_statement
 from billing.selectors.periods import list_periods
 from dashboards.access import Seat
 from dashboards.frame import ALL_ENVIRONMENTS, ANY_TIME, Option, make_link

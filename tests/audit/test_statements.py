@@ -9,7 +9,8 @@ from django.db import connection
 from django.http import QueryDict
 
 from audit.core.statement import link_rows
-from audit.statements import get_statement, recompute_statement
+from audit.recomputing import recompute_statement
+from audit.statements import get_statement
 from billing.rates import forget_rate_book
 from billing.rollups import apply_batches
 from billing.selectors import CostQuery, get_costs

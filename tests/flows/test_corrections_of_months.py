@@ -13,8 +13,9 @@ from audit.bundles import stream_bundle
 from audit.core.focus import PROVIDER, write_field
 from audit.core.focus_check import check_focus
 from audit.files import list_focus_rows
+from audit.recomputing import recompute_statement
 from audit.sealed_months import find_sealed_month
-from audit.statements import get_statement, recompute_statement, snapshot_scope
+from audit.statements import get_statement, snapshot_scope
 from billing.adjustments import Adjustment, book_adjustment
 from billing.ingestion import ingest_events
 from billing.models import RateVersion

@@ -11,7 +11,8 @@ from django.test import Client
 
 from audit.core.statement import find_bounds
 from audit.files import make_statement_file
-from audit.statements import get_statement, recompute_statement
+from audit.recomputing import recompute_statement
+from audit.statements import get_statement
 from billing.selectors.periods import list_periods
 from tenants.models import User
 from tenants.people import create_user
