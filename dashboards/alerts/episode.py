@@ -59,7 +59,7 @@ class Movers:
     @property
     def times(self) -> Decimal | None:
         """How many times the expected came, to a tenth; None where next to nothing was expected, or nobody knows."""
-        if not self.is_cast or self.actual > TIMES_MAX * self.expected:
+        if not self.is_cast or self.expected <= 0 or self.actual > TIMES_MAX * self.expected:
             return None
         return round(self.actual / self.expected, 1)
 

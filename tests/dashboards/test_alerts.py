@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.test.utils import CaptureQueriesContext
+from msgspec import structs
 
 from alerts.channels import create_channel, list_channels
 from alerts.core.channels import read_terms
@@ -125,6 +126,13 @@ def test_what_is_lately_over_stands_below_what_waits_unless_something_else_is_as
     [table] = read_tables(page)
     assert len(table) == 2 and table[1][0].startswith("Over for 1") and "1 alert that is over" in page
     assert "Lately over" not in get_page(owner, "/alerts?state=open")
+
+
+def test_an_episode_whose_movers_come_to_nothing_has_a_page_without_a_factor(owner, acme):
+    movers = (Mover("user", "ann", Decimal(-3), Decimal(3)), Mover("user", "", Decimal(3), Decimal(-3)))
+    alert_id = open_one(acme, facts=structs.replace(FACTS, movers=movers, parts=()), impact=Decimal(0))
+    page = get_page(owner, f"/alerts/{alert_id}")
+    assert "▲" not in page.partition("<dl")[2].partition("</dl>")[0] and "beyond what was expected" in page
 
 
 @pytest.mark.parametrize("query", ["state=odd", "severity=odd", "cursor=5", "cursor=x", "q=%00"])
