@@ -12,7 +12,8 @@ from chargeback.variance_decisions import COMMENT_LENGTH_MAX
 Schema = dict[str, Any]
 
 COLUMNS_MAX = 1_000
-MODEL_LENGTH_MAX = 1_000
+MODEL_LENGTH_MAX = 512
+COST_CENTER_LENGTH_MAX = 200
 
 _TEXT: Schema = {"type": "string"}
 _DAY: Schema = {"type": "string", "format": "date"}
@@ -208,6 +209,17 @@ BILL_COMPONENTS: dict[str, Schema] = {
         },
         optional=("accept_unexplained",),
     ),
+    "NewTrueUp": _describe(
+        {
+            "period": _MONTH,
+            "provider": {"type": "string", "minLength": 1, "maxLength": MODEL_LENGTH_MAX},
+            "model": {"type": "string", "maxLength": MODEL_LENGTH_MAX},
+            "comment": _COMMENT,
+            "cost_center": {"type": "string", "minLength": 1, "maxLength": COST_CENTER_LENGTH_MAX},
+        },
+        optional=("cost_center",),
+    ),
+    "TrueUp": _describe({"entry": _TEXT | {"description": "Its id, for GET /v1/entries/{entry_id}."}}),
     "Reconciliation": _describe(
         {
             "period": _MONTH,

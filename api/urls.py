@@ -50,6 +50,7 @@ from api.views.reallocations import ReallocationDetail, Reallocations, Reallocat
 from api.views.reconciliation import (
     BillSignOffs,
     BillTolerances,
+    BillTrueUps,
     MonthReconciliation,
     VarianceReasonDetail,
     VarianceReasons,
@@ -129,6 +130,7 @@ urlpatterns = [
     path("v1/reconciliation/reasons", VarianceReasons.as_view(), name="explain_variance"),
     path("v1/reconciliation/reasons/<int:decision>", VarianceReasonDetail.as_view(), name="take_back_variance_reason"),
     path("v1/reconciliation/sign-off", BillSignOffs.as_view(), name="sign_off_bills"),
+    path("v1/reconciliation/true-up", BillTrueUps.as_view(), name="book_true_up"),
     path("v1/reconciliation/tolerance", BillTolerances.as_view(), name="set_bill_tolerance"),
     path("v1/forecast", MonthForecast.as_view(), name="get_forecast"),
     path("v1/forecast/runs", ForecastRuns.as_view(), name="list_forecast_runs"),

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.bill_shapes import MODEL_LENGTH_MAX
+from api.bill_shapes import COST_CENTER_LENGTH_MAX, MODEL_LENGTH_MAX
 from api.parameters import read_query
 from api.parsing.bodies import DOCUMENT_PROBLEMS, JSON, read_document
 from api.periods import PERIOD, require_period
@@ -25,9 +25,17 @@ from chargeback.bill_tolerances import set_tolerance
 from chargeback.core.bills.charges import strip_zeros
 from chargeback.core.reconciliation import Row, Sums, Tolerance
 from chargeback.reconciliation import LEDGER_CURRENCY, Reconciliation, SignOff, explain, reconcile, sign_off
-from chargeback.variance_decisions import KeptDecision, ReconciliationRefused, list_decisions, take_back_decision
+from chargeback.true_ups import book_true_up
+from chargeback.variance_decisions import (
+    COMMENT_LENGTH_MAX,
+    KeptDecision,
+    ReconciliationRefused,
+    list_decisions,
+    take_back_decision,
+)
 
 BODY_BYTES_MAX = 64_000
+LENGTHS_MAX = {"comment": COMMENT_LENGTH_MAX, "cost_center": COST_CENTER_LENGTH_MAX}
 AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,40})?")
 TOLERANCES = {
     "absolute": (re.compile(r"[0-9]{1,11}(\.[0-9]{1,12})?"), "must be USD as text, such as 1.00"),
@@ -146,6 +154,42 @@ class BillSignOffs(APIView):
         return Response(write_sign_off(signed), status=201)
 
 
+class BillTrueUps(APIView):
+    required_scope = "admin"
+
+    @describe_call(
+        operation_id="book_true_up",
+        summary="Book what nothing explains",
+        description=(
+            "What is unexplained of a provider's model in a month that is over, to twelve decimals, as an entry of "
+            "kind `adjustment` of its last day. The same again finds nothing unexplained. It is an act of the tenant's "
+            "ledger."
+        ),
+        tag="charging",
+        scope=required_scope,
+        request={JSON: refer("NewTrueUp")},
+        problems=("query_invalid", "variance_reason_invalid", "reconciliation_refused", *DOCUMENT_PROBLEMS),
+        answers={201: "TrueUp"},
+    )
+    def post(self, request: Request) -> Response:
+        read_query(request.query_params, ())
+        document = _read_body(request)
+        problems = _find_unknown(document, ("period", "provider", "model", "comment", "cost_center"))
+        values: dict[str, Any] = {"period": _read_period(document, problems)}
+        values |= {name: _read_text(document, name, problems) for name in ("provider", "comment")}
+        values["model"] = _read_text(document, "model", problems, may_be_empty=True)
+        if "cost_center" in document:
+            values["cost_center"] = _read_text(document, "cost_center", problems)
+        if problems:
+            raise refuse_input("variance_reason_invalid", problems)
+        access = request.auth
+        try:
+            entry_id = book_true_up(**values, tenant_id=access.tenant_id, actor=access.actor, now=timezone.now())
+        except ReconciliationRefused as refused:
+            raise _refuse(refused) from None
+        return Response({"entry": entry_id}, status=201)
+
+
 class BillTolerances(APIView):
     required_scope = "admin"
 
@@ -227,7 +271,7 @@ def _read_period(document: dict[str, Any], problems: list[ItemProblem]) -> date 
 
 def _read_text(document: dict[str, Any], name: str, problems: list[ItemProblem], *, may_be_empty: bool = False) -> str:
     text = document.get(name)
-    length_max = 2_000 if name == "comment" else MODEL_LENGTH_MAX
+    length_max = LENGTHS_MAX.get(name, MODEL_LENGTH_MAX)
     if isinstance(text, str) and (may_be_empty or text.strip()) and len(text) <= length_max and "\0" not in text:
         return text
     problems.append(ItemProblem(name, "wrong_value", f"must be text of at most {length_max:,} characters"))

@@ -117,6 +117,19 @@ def test_a_month_is_compared_explained_and_signed(acme, admin, book):
     assert (accepted.json()["open"], accepted.json()["unexplained"]) == (1, "3")
 
 
+def test_what_nothing_explains_is_booked_and_the_month_is_even(acme, admin, book):
+    book(acme, make_event(time=CALL))
+    upload(admin, write_bill((3, "3.00475", MODEL)))
+    body = {"period": MONTH, "provider": "openai", "model": MODEL, "comment": "as billed", "cost_center": "research"}
+    booked = send(admin, "POST", "/v1/reconciliation/true-up", body)
+    assert booked.status_code == 201, booked.content
+    entry = admin.get(f"/v1/entries/{booked.json()['entry']}").json()["entry"]
+    assert (entry["kind"], entry["billed_cost"], entry["cost_center"]) == ("adjustment", "3.000000000000", "research")
+    assert admin.get(f"/v1/reconciliation?period={MONTH}").json()["blockers"] == []
+    again = send(admin, "POST", "/v1/reconciliation/true-up", body)
+    assert (again.status_code, again.json()["reason"]) == (409, "row_unknown")
+
+
 def test_a_tolerance_is_set_and_told(admin):
     assert admin.get(f"/v1/reconciliation?period={MONTH}").json()["tolerance"] == {"absolute": "1", "percent": "0.5"}
     wider = {"absolute": "5.5", "percent": "2"}

@@ -194,6 +194,7 @@ MACHINE_ROUTES = {
         "/v1/reconciliation/reasons/1", scope="admin", method="DELETE", shows=False
     ),
     "v1/reconciliation/sign-off": Route("/v1/reconciliation/sign-off", scope="admin", method="POST", shows=False),
+    "v1/reconciliation/true-up": Route("/v1/reconciliation/true-up", scope="admin", method="POST", shows=False),
     "v1/reconciliation/tolerance": Route("/v1/reconciliation/tolerance", scope="admin", method="PUT", shows=False),
     "v1/budgets": Route("/v1/budgets", scope="read"),
     "v1/budgets/try": Route("/v1/budgets/try", scope="read", method="POST", shows=False),

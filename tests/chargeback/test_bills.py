@@ -20,8 +20,10 @@ from chargeback.bills import BillUnknown, RestatedDay, get_bill, import_bill, li
 from chargeback.core.bills import LayoutUnknown, MappingRefused, read_mapping
 from chargeback.core.reconciliation import Tolerance
 from chargeback.reconciliation import explain, reconcile, sign_off
+from chargeback.true_ups import book_true_up
 from chargeback.variance_decisions import ReconciliationRefused, list_decisions, take_back_decision
 from ledger.act_lists import ActFilters, list_acts
+from ledger.selectors import get_entry
 from tenants.scope import tenant_scope
 from tests.dashboards.bookings import book, on
 from tests.factories import make_tenant, publish_test_rates
@@ -295,6 +297,22 @@ def test_another_currency_is_told_apart_and_stands_in_the_way(acme):
     found = reconcile(tenant_id=acme.id, period=NOVEMBER)
     assert found.other_currencies == {"EUR": Decimal("1234.50")}
     assert found.blockers == ["1234.5 EUR is billed in another currency and not compared"]
+
+
+def test_a_true_up_books_what_is_unexplained_once_and_the_month_is_even(acme):
+    send(acme, write_bill((3, "3.0095000000004", MODEL), (4, "0.00475", MODEL)))
+    named = own_steps(acme) | {"provider": "openai", "model": MODEL, "comment": "as billed"}
+    entry_id = book_true_up(**named)
+    entry = get_entry(tenant_id=acme.id, entry_id=entry_id)
+    assert (entry["kind"], entry["billed_cost"], entry["charge_period_start"].date()) == (
+        "adjustment", Decimal("3.000000000000"), date(2026, 11, 30),
+    )  # fmt: skip
+    found = reconcile(tenant_id=acme.id, period=NOVEMBER)
+    assert found.comparison.open_groups == () and found.comparison.total.unexplained == Decimal("4E-13")
+    with pytest.raises(ReconciliationRefused, match="nothing there is unexplained"):
+        book_true_up(**named)
+    with pytest.raises(ReconciliationRefused, match="not over"):
+        book_true_up(**named | {"now": datetime(2026, 11, 30, 12, tzinfo=UTC)})
 
 
 @pytest.mark.parametrize("table", ["provider_bill", "bill_charge", "bill_day", "variance_decision", "bill_sign_off"])

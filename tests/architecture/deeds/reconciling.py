@@ -9,6 +9,7 @@ from chargeback.bills import import_bill, withdraw_bill
 from chargeback.core.bills import read_mapping
 from chargeback.core.reconciliation import Tolerance
 from chargeback.reconciliation import explain, sign_off
+from chargeback.true_ups import book_true_up
 from chargeback.variance_decisions import take_back_decision
 from tests.architecture.deeds.scenario import scenario
 
@@ -67,3 +68,10 @@ def _(world):
 def _(world):
     explain_bill(world)
     return lambda: sign_off(period=OCTOBER, comment="as it should be", **world.own)
+
+
+@scenario(book_true_up, "adjustment.booked")
+def _(world):
+    send_bill(world)
+    named = {"period": OCTOBER, "provider": "anthropic", "model": "claude haiku 4.5", "comment": "as billed"}
+    return lambda: book_true_up(**named, **world.own)
