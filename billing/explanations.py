@@ -265,6 +265,10 @@ def _choose_list(entry: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[
     return meters, reached, words
 
 
+# Of a row whose list was changed behind it: what was booked for this meter is then a difference.
+_NO_PRICE = {"price": "0", "per": 1, "note": "the price list has no price for this"}
+
+
 def _list_lines(
     entry: Mapping[str, Any], content: Mapping[str, Any], meters: Mapping[str, Mapping[str, Any]]
 ) -> list[ExplanationLine]:
@@ -273,7 +277,10 @@ def _list_lines(
     charged = _list_charged(entry, content)
     if _is_in_parts(content):
         return [line for usage, quantity in charged for line in _explain_parts(usage, quantity, content)]
-    return [_explain_line(usage, quantity, meters[METER_BY_USAGE.get(usage, usage)]) for usage, quantity in charged]
+    return [
+        _explain_line(usage, quantity, meters.get(METER_BY_USAGE.get(usage, usage), _NO_PRICE))
+        for usage, quantity in charged
+    ]
 
 
 def _is_in_parts(content: Mapping[str, Any]) -> bool:
@@ -333,7 +340,7 @@ def _explain_parts(usage: str, quantity: Decimal, content: Mapping[str, Any]) ->
     tiers = content["context_tiers"]
     starts = [0, *(tier["input_tokens"] for tier in tiers)]
     lines: list[ExplanationLine] = []
-    meter = content["meters"][name]
+    meter = content["meters"].get(name, _NO_PRICE)
     exact, listed = Fraction(0), Fraction(0)
     for number, start in enumerate(starts):
         if number:

@@ -272,7 +272,7 @@ def is_noticed(source, prepared, name, *, is_on_curve):
             if cases.ask(mutant, prepared[case]) != ANSWERS[case]:
                 return True
         check_parts(mutant, prepared)
-    except (Exception, TakesForever):
+    except (Exception, SystemExit, TakesForever):
         return True
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -137,6 +137,17 @@ def test_a_stored_cost_that_is_not_what_the_rate_says_is_a_difference(db):
     assert not explained.agrees
 
 
+def test_a_meter_that_the_list_does_not_price_is_told_in_words_and_is_a_difference(db):
+    publish(meters=make_meters(input="2", output="8"))
+    entry = make_entry(disjoint=Usage(input_tokens=1_000_000))
+    explained = explain_entry(entry=entry | {"cache_read_tokens": 500})
+    _, line = explained.lines
+    assert (line.usage, line.quantity, line.cost, line.note) == (
+        "cache_read_tokens", 500, 0, "the price list has no price for this"
+    )  # fmt: skip
+    assert explained.differences["saved_cost"] == Decimal("-0.001") and not explained.agrees
+
+
 def test_a_document_that_was_changed_behind_our_back_is_not_intact(db):
     publish()
     version = RateVersion.objects.get(provider=MAKER)
