@@ -9,13 +9,12 @@ from typing import Any
 
 from django.db import connection
 
-from billing.core.reratings import OWN_TAGS
 from billing.rates.book import hold_rate_book
 from billing.tenant_rules import load_tenant_rules
 from ledger.acts import book_act
 from ledger.append import append_batches
 from ledger.core.acts import Act
-from ledger.core.entries import MONEY_PICO_MAX, NewBatch, NewEntry
+from ledger.core.entries import MONEY_PICO_MAX, OWN_TAGS, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking, make_uuid7
 from ledger.core.no_calls import make_no_call
 from ledger.core.rows import first_of_month, pico

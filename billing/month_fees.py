@@ -20,14 +20,13 @@ from billing.core.month_tiers import cost_at_once, cost_month
 from billing.core.price_lists import PublishedRate
 from billing.core.rate_documents import METER_BY_USAGE, canonical_json
 from billing.core.rates import RateBook
-from billing.core.reratings import OWN_TAGS
 from billing.models import RateJob, RateVersion
 from billing.rates.book import IMPORTED, hold_rate_book, list_aliases
 from billing.reratings.jobs import hold_corrections
 from billing.reratings.pages import Subject, list_rates_by_month, list_targets
 from billing.tenant_rules import TenantRules, load_tenant_rules
 from ledger.append import append_batches
-from ledger.core.entries import PICO, NewBatch, NewEntry
+from ledger.core.entries import OWN_TAGS, PICO, NewBatch, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking, make_uuid7
 from ledger.core.no_calls import make_no_call
 from ledger.core.rows import first_of_month, pico

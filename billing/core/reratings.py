@@ -12,7 +12,7 @@ from billing.core.mapping import MappingRule
 from billing.core.pricing import Price, price_event
 from billing.core.rates import RateBook
 from billing.core.usage import UsageEvent
-from ledger.core.entries import RULE_TAG, NewEntry
+from ledger.core.entries import OWN_TAGS, RULE_TAG, NewEntry
 from ledger.core.identity import fingerprint_facts, identify_booking
 
 COSTS = ("input_cost", "cache_read_cost", "cache_write_cost", "output_cost", "other_cost", "billed_cost", "list_cost",
@@ -21,7 +21,6 @@ QUANTITIES = (
     "calls", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens",
     "reasoning_tokens", *COSTS, "reported_cost",
 )  # fmt: skip
-OWN_TAGS = "tokenledger."  # what begins so was written by us and not by who sent the event
 REVERSES_TAG = f"{OWN_TAGS}reverses"
 
 Costs = tuple[int | None, ...]  # of COSTS, in pico-USD; all None: unpriced

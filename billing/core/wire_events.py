@@ -32,6 +32,7 @@ from billing.core.wire_checks import (
     open_cloudevent,
     printable,
 )
+from ledger.core.entries import OWN_TAGS
 
 AGE_MAX = timedelta(days=400)
 AHEAD_MAX = timedelta(minutes=5)
@@ -112,6 +113,14 @@ def make_event(wire: WireEvent, *, now: datetime, may_backfill: bool, time: date
         problems.append(ItemProblem("status", "wrong_value", "must be “ok” or “error”"))
     if wire.content_digest and not CONTENT_DIGEST.fullmatch(wire.content_digest):
         problems.append(ItemProblem("content_digest", "wrong_value", "must be what POST /v1/content answered"))
+    if wire.tags:
+        problems += [
+            ItemProblem(
+                f"tags.{printable(name)}", "wrong_value", f"begins with {OWN_TAGS}, as ours do: name it otherwise"
+            )
+            for name in wire.tags
+            if name.startswith(OWN_TAGS)
+        ]
     if problems or moment is None or usage is None:
         raise ItemRefused(problems)
     service_tier = wire.service_tier or more.get("service_tier") or "standard"

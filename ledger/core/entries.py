@@ -9,7 +9,8 @@ import msgspec
 
 PICO = 10**12  # money inside the process is a whole number of pico-units: NUMERIC(24,12) without a point
 MONEY_PICO_MAX = 10**24 - 1
-RULE_TAG = "tokenledger.mapping_rule"  # on an entry whose cost centre was not sent: the rule that gave it
+OWN_TAGS = "tokenledger."  # what begins so was written by us, and not by who sent the event
+RULE_TAG = f"{OWN_TAGS}mapping_rule"  # on an entry whose cost centre was not sent: the rule that gave it
 
 
 class NewEntry(msgspec.Struct, frozen=True, gc=False):

@@ -194,6 +194,7 @@ BAD_EVENTS = [
     ({"status": "fine"}, "status", "wrong_value"),
     ({"tags": {"plan": 1}}, "tags.plan", "wrong_type"),
     ({"tags": {str(number): "" for number in range(51)}}, "tags", "too_many"),
+    ({"tags": {"tokenledger.mapping_rule": "7"}}, "tags.tokenledger.mapping_rule", "wrong_value"),
     ({"reported_cost": {"amount": "1", "currency": "EUR"}}, "reported_cost.currency", "currency_unsupported"),
     ({"reported_cost": {"amount": "NaN", "currency": "USD"}}, "reported_cost.amount", "wrong_type"),
     ({"tenant": "globex"}, "tenant", "tenant_forbidden"),
