@@ -8,6 +8,7 @@ from api.alert_shapes import ALERT_COMPONENTS
 from api.bill_shapes import BILL_COMPONENTS
 from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
+from api.chargeback_shapes import CHARGEBACK_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
 from api.forecast_shapes import FORECAST_COMPONENTS
 from api.mapping_shapes import MAPPING_COMPONENTS
@@ -390,6 +391,7 @@ COMPONENTS: Mapping[str, Schema] = {
     **BILL_COMPONENTS,
     **BUDGET_COMPONENTS,
     **MAPPING_COMPONENTS,
+    **CHARGEBACK_COMPONENTS,
     **FORECAST_COMPONENTS,
     **PERIOD_COMPONENTS,
     **QUOTA_COMPONENTS,

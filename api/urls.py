@@ -20,6 +20,8 @@ from api.views.audit_proofs import BatchReceipt, EntryProofs
 from api.views.audit_statement import AuditStatement
 from api.views.bills import BillDetail, BillMappings, Bills
 from api.views.budgets import BudgetDetail, Budgets, BudgetTrials
+from api.views.chargeback import Chargeback, ChargebackCurrency
+from api.views.chargeback_rules import ChargebackRuleDetail, ChargebackRules, ChargebackTrials
 from api.views.contents import ContentDetail, Contents
 from api.views.cost_centers import CostCenterDetail, CostCenters
 from api.views.cost_changes import CostChanges
@@ -28,6 +30,7 @@ from api.views.drivers import Drivers
 from api.views.entries import Entries, Entry
 from api.views.events import Events
 from api.views.forecasts import ForecastEventDetail, ForecastEvents, ForecastRuns, MonthForecast
+from api.views.fx_rates import FxRates
 from api.views.health import Health, Readiness
 from api.views.keys import PublicKeys
 from api.views.mapping_rules import MappingRuleDetail, MappingRules, MappingRuleStep, MappingTrials
@@ -78,6 +81,12 @@ urlpatterns = [
     path("v1/periods", Periods.as_view(), name="list_periods"),
     path("v1/periods/<str:period>/<str:step>", PeriodStep.as_view(), name="take_period_step"),
     path("v1/adjustments", Adjustments.as_view(), name="book_adjustment"),
+    path("v1/chargeback", Chargeback.as_view(), name="get_chargeback"),
+    path("v1/chargeback/currency", ChargebackCurrency.as_view(), name="get_billing_currency"),
+    path("v1/chargeback/rules/<str:family>", ChargebackRules.as_view(), name="list_chargeback_rules"),
+    path("v1/chargeback/rules/<str:family>/try", ChargebackTrials.as_view(), name="try_chargeback_rule"),
+    path("v1/chargeback/rules/<str:family>/<int:rule_id>", ChargebackRuleDetail.as_view(), name="get_chargeback_rule"),
+    path("v1/fx-rates", FxRates.as_view(), name="list_fx_rates"),
     path("v1/anomalies", Anomalies.as_view(), name="list_anomalies"),
     path("v1/watch-settings", WatchSettings.as_view(), name="watch_settings"),
     path("v1/entries", Entries.as_view(), name="list_entries"),

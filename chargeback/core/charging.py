@@ -189,7 +189,7 @@ def list_lines(center: CenterCharge, exchange: Exchange) -> list[Line]:
 
 def _list_postings(center: CenterCharge) -> Iterator[Posting]:
     for cost in center.costs:
-        words = f"{cost.calls:,} calls, {cost.tokens:,} tokens"
+        words = f"{cost.calls:,} {'call' if cost.calls == 1 else 'calls'}, {cost.tokens:,} tokens"
         yield Posting("direct", cost.cost_center, Place(*cost[1:4]), cost.amount, None, words)
     yield from sorted(center.postings, key=lambda one: (KINDS.index(one.kind), one.place, one.rule or (), one.words))
 

@@ -1,6 +1,9 @@
 """How rules of chargeback are written down: read from a document, or refused with all that is wrong with it. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -43,13 +46,55 @@ CHARGE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "credit": ("kind", "name", "amount", "cost_center"),
 }
 Terms = AllocationTerms | ChargeTerms
+MONTH_PATTERN = re.compile(r"(20|21)\d\d-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True, slots=True)
+class DatedTerms:
+    """Terms, and the months in which they count, by their first days: until before `valid_to`, None: for good."""
+
+    terms: Terms
+    valid_from: date
+    valid_to: date | None
+
+
+def read_dated(document: Any, *, family: str) -> DatedTerms:
+    """The terms and months of a document as `POST /v1/chargeback/rules/<family>` takes it. Raises RuleRefused."""
+    if not isinstance(document, Mapping):
+        raise RuleRefused([RuleProblem("", "wrong_type", "a rule is an object")])
+    months = {name: document.get(name) for name in ("valid_from", "valid_to")}
+    problems = [*_check_month("valid_from", months["valid_from"]), *_check_month("valid_to", months["valid_to"])]
+    rest = {name: value for name, value in document.items() if name not in months}
+    try:
+        terms: Terms = read_allocation(rest) if family == "allocation" else read_charge(rest)
+    except RuleRefused as refused:
+        raise RuleRefused([*problems, *refused.problems]) from None
+    if problems:
+        raise RuleRefused(problems)
+    return DatedTerms(
+        terms, read_month(str(months["valid_from"])), months["valid_to"] and read_month(months["valid_to"])
+    )
+
+
+def read_month(text: str) -> date:
+    """A month such as 2026-11, by its first day. Raises ValueError that says the cure."""
+    if not MONTH_PATTERN.fullmatch(text):
+        raise ValueError("must be a month, such as 2026-11")
+    return date(int(text[:4]), int(text[5:]), 1)
+
+
+def _check_month(field: str, value: Any) -> Iterator[RuleProblem]:
+    if value is None and field == "valid_from":
+        yield RuleProblem(field, "missing_field", "is required: the month from which it counts, such as 2026-11")
+    elif value is not None and not (isinstance(value, str) and MONTH_PATTERN.fullmatch(value)):
+        yield RuleProblem(field, "wrong_value", "must be a month, such as 2026-11")
 
 
 # --- allocation ---
 
 
 def read_allocation(document: Any) -> AllocationTerms:
-    """The terms that a document as `POST /v1/chargeback/allocations` takes it states. Raises RuleRefused."""
+    """The terms that a document as `POST /v1/chargeback/rules/allocation` takes it states. Raises RuleRefused."""
     _refuse(_check_allocation(document))
     return load_allocation(document)
 
@@ -113,7 +158,7 @@ def _check_ways(document: Mapping[str, Any]) -> Iterator[RuleProblem]:
 
 
 def read_charge(document: Any) -> ChargeTerms:
-    """The terms that a document as `POST /v1/chargeback/charges` takes it states. Raises RuleRefused."""
+    """The terms that a document as `POST /v1/chargeback/rules/charge` takes it states. Raises RuleRefused."""
     _refuse(_check_charge(document))
     return load_charge(document)
 

@@ -37,6 +37,8 @@ from billing.rates import publish_rates
 from billing.reratings import cancel_job, start_reallocation
 from billing.rollups import apply_batches
 from chargeback.bills import import_bill
+from chargeback.core.rule_terms import read_charge
+from chargeback.rules import create_rule
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
 from dashboards.access import find_seat
@@ -123,6 +125,16 @@ MACHINE_ROUTES = {
         "/v1/periods/2026-10/review", scope="admin", method="POST", shows=False
     ),
     "v1/adjustments": Route("/v1/adjustments", scope="admin", method="POST", shows=False),
+    "v1/chargeback": Route(
+        "/v1/chargeback", (f"period={THIS_MONTH}", f"period={THIS_MONTH}&cost_center=acme-cost-center"), scope="read"
+    ),
+    "v1/chargeback/currency": Route("/v1/chargeback/currency", ("period=2026-11",), scope="read", shows=False),
+    "v1/chargeback/rules/<str:family>": Route("/v1/chargeback/rules/charge", ("versions=all",), scope="read"),
+    "v1/chargeback/rules/<str:family>/try": Route(
+        "/v1/chargeback/rules/charge/try", scope="read", method="POST", shows=False
+    ),
+    "v1/chargeback/rules/<str:family>/<int:rule_id>": Route("/v1/chargeback/rules/charge/1", scope="read"),
+    "v1/fx-rates": Route("/v1/fx-rates", ("from=2026-01-01&to=2026-12-31",), scope="read", shows=False),
     "v1/anomalies": Route("/v1/anomalies", ("kind=new", "state=open", "cursor=99999999"), scope="read", shows=False),
     "v1/watch-settings": Route("/v1/watch-settings", scope="read", shows=False),
     "v1/cost-centers": Route("/v1/cost-centers", scope="read"),
@@ -417,6 +429,10 @@ def make_world():
         title="acme-alert", facts={"sentence": "acme-sentence"}, impact=None, budget_id=budget.id, now=now,
     )  # fmt: skip
     (delivery,) = list_deliveries(tenant_id=acme.id, alert_id=alert_id)
+    create_rule(
+        read_charge({"kind": "markup", "name": "acme-markup", "percent": "5"}), valid_from=last_month,
+        tenant_id=acme.id, actor="person 1", now=now,
+    )  # fmt: skip
     bill = import_bill(
         f"usage_date_utc,model,cost_usd\n{now:%Y-%m-%d},acme-billed-model,0.0095\n".encode(),
         filename="acme-bill.csv", tenant_id=acme.id, actor="person 1", now=now,

@@ -90,6 +90,7 @@ READS = "answers a question, and keeps nothing"
 DOORS_WITHOUT_ACTS = {
     "POST /v1/alerts/<int:alert_id>/<str:step>": HISTORY,
     "POST /v1/budgets/try": READS,
+    "POST /v1/chargeback/rules/<str:family>/try": READS,
     "POST /v1/content": USAGE,
     "POST /v1/events": USAGE,
     "POST /v1/logs": USAGE,
