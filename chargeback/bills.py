@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 
 from chargeback.bill_files import read_bill_file
 from chargeback.bill_mappings import find_mapping
-from chargeback.bill_sums import DayKey, sum_covered_days
+from chargeback.bill_sums import RestatedDay, list_restated_days
 from chargeback.core.bills import BillCharge, BillProblem, BillRefused, ReadBill
-from chargeback.core.bills.charges import DIGITS_MAX
 from chargeback.models import ProviderBill
 from ledger.acts import book_act
 from ledger.core.acts import Act
@@ -32,23 +31,6 @@ CHARGES_PER_STATEMENT = 5_000
 
 class BillUnknown(LookupError):
     """The tenant has no bill of this id, or it is withdrawn already."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestatedDay:
-    """What a day of a provider's account was, and what it is since a file. Amounts by currency, '' before the first."""
-
-    provider: str
-    account: str
-    day: date
-    currency: str
-    before: Decimal
-    after: Decimal
-
-    @property
-    def difference(self) -> Decimal:
-        with localcontext(prec=DIGITS_MAX):
-            return self.after - self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +83,6 @@ def import_bill(
             return Importing(known, False, ())
         read = read_bill_file(content, find_mapping=lambda columns: _find_mapping(columns, tenant_id=tenant_id))
         _check_days(read)
-        before = sum_covered_days(read.covers, tenant_id=tenant_id)
         bill_id = _add_bill(
             read,
             tenant_id=tenant_id,
@@ -114,7 +95,7 @@ def import_bill(
                 "now": now,
             },
         )
-        restated = _find_restated(before, sum_covered_days(read.covers, tenant_id=tenant_id))
+        restated = list_restated_days(tenant_id=tenant_id, bill_id=bill_id)
         bill = get_bill(tenant_id=tenant_id, bill_id=bill_id)
         _record("bill.imported", bill, actor=actor, now=now, tenant_id=tenant_id, restated=len(restated))
     return Importing(bill, True, restated)
@@ -243,17 +224,6 @@ def _add_bill(read: ReadBill, *, tenant_id: int, facts: Mapping[str, Any]) -> in
 def _cut(charges: Sequence[BillCharge]) -> Iterator[Sequence[BillCharge]]:
     for first in range(0, len(charges), CHARGES_PER_STATEMENT):
         yield charges[first : first + CHARGES_PER_STATEMENT]
-
-
-def _find_restated(before: Mapping[DayKey, Decimal], after: Mapping[DayKey, Decimal]) -> tuple[RestatedDay, ...]:
-    """The days that had been told, and are something else now."""
-    told = {key[:3] for key in before}
-    found = (
-        RestatedDay(*key, before.get(key, Decimal(0)), after.get(key, Decimal(0)))
-        for key in sorted({*before, *after})
-        if key[:3] in told
-    )
-    return tuple(each for each in found if each.before != each.after)
 
 
 def _record(name: str, bill: Bill, *, actor: str, now: datetime, tenant_id: int, restated: int | None = None) -> None:

@@ -15,7 +15,8 @@ from api.renderers import write_time
 from api.schema import describe_call
 from api.shapes import refer
 from chargeback.bill_mappings import KeptMapping, keep_mapping, list_mappings
-from chargeback.bills import Bill, BillUnknown, RestatedDay, get_bill, import_bill, list_bills, withdraw_bill
+from chargeback.bill_sums import RestatedDay
+from chargeback.bills import Bill, BillUnknown, get_bill, import_bill, list_bills, withdraw_bill
 from chargeback.core.bills import (
     BillRefused,
     LayoutUnknown,
