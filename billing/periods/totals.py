@@ -69,7 +69,7 @@ SUM_MONTH_BY_COST_CENTER_SQL = """
            coalesce(sum(billed_cost), 0), coalesce(sum(list_cost), 0)
     FROM ledger_entry
     WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND kind <> 'admin_act'
-      AND recorded_at >= %(since)s AND recorded_at < %(until)s
+      AND recorded_at >= %(since)s AND recorded_at < %(until)s AND batch_id >= %(first_batch)s
     GROUP BY cost_center"""
 
 
@@ -77,7 +77,9 @@ def _sum_month(
     tenant_id: int, period: date, *, since: datetime | None = None, until: datetime = LATEST
 ) -> dict[str, MonthSums]:
     first = _begin_booking(period)
-    values = {"tenant_id": tenant_id, "period": period, "since": max(since or first, first), "until": until}
+    since = max(since or first, first)
+    values = {"tenant_id": tenant_id, "period": period, "since": since, "until": until}
+    values["first_batch"] = make_uuid7(since, bytes(8))  # what a minute holds is found by the key
     with connection.cursor() as cursor:
         cursor.execute(SUM_MONTH_BY_COST_CENTER_SQL, values)
         return {name: MonthSums(*sums) for name, *sums in cursor.fetchall()}

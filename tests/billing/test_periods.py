@@ -248,6 +248,18 @@ def test_a_review_stops_no_booking_and_lets_every_process_keep_its_rate_book(acm
     assert entry["billing_period"] == OCTOBER
 
 
+def test_the_months_of_a_tenant_are_read_once_and_again_when_a_month_changed(acme, monkeypatch):
+    read = []
+    monkeypatch.setattr("billing.tenant_rules._read_rules", lambda tenant_id: read.append(tenant_id) or TenantRules())
+    for _ in range(3):
+        book(acme)
+    assert read == [acme.id]
+    close(acme)
+    for _ in range(3):
+        book(acme)
+    assert read == [acme.id] * 2
+
+
 def test_a_retry_after_the_close_is_a_duplicate_in_the_month_where_it_was_booked(acme):
     event = make_event(time=IN_OCTOBER)
     sent = {"tenant_id": acme.id, "api_key_id": "testkey", "events": [(0, event)], "now": NOW}
