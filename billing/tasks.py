@@ -22,10 +22,14 @@ PRUNE_CONTENTS_SECONDS_MAX = 3600
 
 @shared_task(name="billing.apply_rollups")
 def apply_rollups() -> None:
-    """Adds all that is due, or goes on at the next ring. May be rung after a booking; beat rings anyway."""
+    """Adds all that waits by now, or goes on at the next ring; what comes meanwhile waits for that, to be added at
+    once. May be rung after a booking; beat rings anyway.
+    """
     give_way_at = time.monotonic() + APPLY_SECONDS_MAX
-    while rollups.apply_batches(now=timezone.now()) and time.monotonic() < give_way_at:
-        pass
+    last_id = rollups.find_last_waiting()
+    while last_id and time.monotonic() < give_way_at:
+        if not rollups.apply_batches(now=timezone.now(), last_id=last_id):
+            break
 
 
 @shared_task(name="billing.work_rate_jobs")

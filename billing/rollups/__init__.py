@@ -5,7 +5,7 @@ both; whoever wants a total reads the rollups and the outbox's batches in one sn
 first: `batches.py` (`apply_batches`), then `tables.py`.
 """
 
-from billing.rollups.batches import apply_batches, retry_failed_batches
+from billing.rollups.batches import apply_batches, find_last_waiting, retry_failed_batches
 from billing.rollups.intake import fold_intake
 from billing.rollups.reconciliation import (
     Difference,
@@ -21,6 +21,7 @@ __all__ = [
     "Reconciliation",
     "apply_batches",
     "change_reporting_timezone",
+    "find_last_waiting",
     "fold_intake",
     "prune_calls_minute",
     "rebuild_rollups",

@@ -45,16 +45,27 @@ class _Claim:
 LIST_DUE_TENANTS_SQL = """
     SELECT tenant_id FROM outbox
     WHERE topic = 'rollup' AND tries < %(tries_max)s AND not_before <= %(now)s
+      AND (%(last_id)s::bigint IS NULL OR id <= %(last_id)s::bigint)
     GROUP BY tenant_id ORDER BY min(id)"""
+FIND_LAST_WAITING_SQL = "SELECT max(id) FROM outbox WHERE topic = 'rollup'"
 
 
-def apply_batches(*, now: datetime) -> int:
+def find_last_waiting() -> int | None:
+    """The outbox row of the batch that came last; None where none waits."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_LAST_WAITING_SQL)
+        return cursor.fetchone()[0]
+
+
+def apply_batches(*, now: datetime, last_id: int | None = None) -> int:
     """Add what is due, one claim for each tenant; how many batches that was, 0 when nothing is left to do.
 
-    Any number of workers may run it at once and as often as they like: each batch is added once.
+    last_id: of the outbox, what came later is left alone. A claim costs by the groups that it touches: whoever goes on
+    for as long as something comes makes many small ones of it. Any number of workers may run it at once and as often as
+    they like: each batch is added once.
     """
     with connection.cursor() as cursor:
-        cursor.execute(LIST_DUE_TENANTS_SQL, {"tries_max": TRIES_MAX, "now": now})
+        cursor.execute(LIST_DUE_TENANTS_SQL, {"tries_max": TRIES_MAX, "now": now, "last_id": last_id})
         tenant_ids = [tenant_id for (tenant_id,) in cursor.fetchall()]
     return sum(_apply_tenant(tenant_id, now=now) for tenant_id in tenant_ids)
 

@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import SQL, Identifier
 
-from billing import migrations
+from billing import migrations, rollups
 from billing.core.histograms import find_bucket
 from billing.rollups import apply_batches, fold_intake, prune_calls_minute, rebuild_rollups, retry_failed_batches
 from billing.rollups.batches import apply_claim
 from billing.rollups.tables import bucket_of
 from billing.selectors import get_rollup_lag
+from billing.tasks import apply_rollups
 from tenants.scope import tenant_scope
 from tests.billing.ledger_rows import (
     book_entries,
@@ -467,6 +468,24 @@ def run_step(tenant, step):
             raise Died
     else:
         book_entries(tenant, *step)
+
+
+def test_what_comes_while_the_rollup_works_waits_for_its_next_turn_and_is_added_at_once(acme, monkeypatch):
+    book_entries(acme, make_entry(time=NOON))
+    turns = []
+
+    def apply_and_book(**options):
+        turns.append(apply_batches(**options))
+        book_entries(acme, make_entry(time=NOON))
+        book_entries(acme, make_entry(time=NOON))
+        return turns[-1]
+
+    monkeypatch.setattr(rollups, "apply_batches", apply_and_book)
+    apply_rollups()
+    assert turns == [1, 0]
+    monkeypatch.undo()
+    assert len(read_outbox(acme, "id")) == 4
+    assert apply_batches(now=NOW) == 4
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
