@@ -89,6 +89,11 @@ class Seat:
         return self.is_operator and self.role in RATE_ROLES
 
     @property
+    def may_reconcile(self) -> bool:
+        """Whether the person may send providers' bills, say why they differ and sign for a month."""
+        return self.is_operator and self.role in RATE_ROLES
+
+    @property
     def actor(self) -> str:
         """As whom the person acts in the ledger, for ever: by number, so that a name can be forgotten."""
         return f"person {self.user_id}"

@@ -24,7 +24,7 @@ TEXT_LENGTH_MAX = 512
 # Pages that an operator may look at for another tenant, as they are.
 PLACES_OF_EVERY_TENANT = (
     "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys", "budgets", "alerts",
-    "audit", "audit_statement", "audit_log",
+    "audit", "audit_statement", "audit_log", "reconciliation",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
@@ -77,6 +77,8 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         [("Settings", "keys"), ("API", "show_docs")],
     ]
     open_alerts = count_open_alerts(tenant_id=seat.tenant.id)
+    if seat.may_reconcile:
+        places[3].append(("Reconciliation", "reconciliation"))
     if seat.is_operator:
         places.insert(0, [("All tenants", "tenants"), ("Jobs", "jobs")])
     return Frame(

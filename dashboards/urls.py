@@ -32,6 +32,7 @@ from dashboards.views.rate_jobs import show_rate_job, show_rate_jobs
 from dashboards.views.rate_model import show_rate_model
 from dashboards.views.rate_trial import show_rate_trial
 from dashboards.views.rates import export_rates, show_rates, show_rates_json
+from dashboards.views.reconciliation import export_reconciliation, show_reconciliation
 from dashboards.views.rejected import show_rejected, show_rejected_event
 from dashboards.views.saved_views import discard_view, keep_view, open_view
 from dashboards.views.search import find_anything
@@ -92,6 +93,8 @@ urlpatterns = [
     path("budgets/<int:budget_id>", show_budget, name="budget"),
     path("budgets/<int:budget_id>/edit", edit_budget, name="budget_edit"),
     path("alerts/rules", show_alert_rules, name="alert_rules"),
+    path("reconciliation", show_reconciliation, name="reconciliation"),
+    path("reconciliation/file", export_reconciliation, name="reconciliation_file"),
     path("forecast", show_forecast, name="forecast"),
     path("forecast/file", export_forecast, name="forecast_file"),
     path("first-entry", await_first_entry, name="first_entry"),

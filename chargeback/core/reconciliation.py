@@ -91,9 +91,15 @@ class Sums:
             return self.bill - self.ledger
 
     @property
+    def explanation(self) -> Decimal:
+        """How much of the variance has a reason."""
+        with localcontext(prec=DIGITS_MAX):
+            return sum(self.explained.values(), Decimal(0))
+
+    @property
     def unexplained(self) -> Decimal:
         with localcontext(prec=DIGITS_MAX):
-            return self.variance - sum(self.explained.values(), Decimal(0))
+            return self.variance - self.explanation
 
     @property
     def percent(self) -> Decimal | None:

@@ -309,6 +309,8 @@ PEOPLES_ROUTES = {
     "audit/bundle": Route("/audit/bundle", ("tenant={slug}", f"period={MONTH}"), shows=False),
     "audit/export": Route("/audit/export", ("tenant={slug}", f"period={MONTH}"), shows=False),
     "audit/rows": Route("/audit/rows", ("tenant={slug}", f"period={MONTH}")),
+    "reconciliation": Route("/reconciliation", ("tenant={slug}", f"tenant={{slug}}&period={MONTH}"), operators_only=True),
+    "reconciliation/file": Route("/reconciliation/file", ("tenant={slug}",), operators_only=True),
     "audit/log": Route("/audit/log", ("tenant={slug}", "name=budget", "actor=person 1")),
     "audit/log/file": Route("/audit/log/file", ("tenant={slug}", "name=budget")),
     "audit/verifier": Route("/audit/verifier", ("tenant={slug}",), shows=False),

@@ -71,6 +71,7 @@ PAGES = (
     ("rates-draft-impact", "/rates/drafts/{draft}/impact?tenant=acme", APPROVER),
     ("rates-jobs", "/rates/jobs?tenant=acme", OPERATOR),
     ("rates-import", "/rates/import?tenant=acme&source={upload}", OPERATOR),
+    ("reconciliation", "/reconciliation?tenant=acme", OPERATOR),
     ("audit", "/audit", OWNER),
     ("audit-statement", "/audit/statement?recompute=yes", OWNER),
     ("audit-log", "/audit/log", OWNER),
