@@ -80,7 +80,6 @@ def book_adjustment(adjustment: Adjustment, *, tenant_id: int, actor: str, now: 
             other_cost=amount,
             billed_cost=amount,
             kind=adjustment.kind,
-            corrects=adjustment.corrects or None,
             **told,
         )
         return _keep(entry, adjustment, tenant_id=tenant_id, actor=actor, now=now)
@@ -109,7 +108,9 @@ def _describe(adjustment: Adjustment, *, tenant_id: int, now: datetime) -> dict[
         corrected = get_entry(tenant_id=tenant_id, entry_id=adjustment.corrects)
         if corrected is None or corrected["kind"] == "admin_act":
             raise AdjustmentRefused("entry_unknown", f"no entry {adjustment.corrects} is charged")
-        return {"time": corrected["charge_period_start"], **{name: corrected[name] for name in ATTRIBUTION}}
+        attribution = {name: corrected[name] for name in ATTRIBUTION}
+        first = corrected["corrects"] or corrected["id"]  # a call's whole story hangs on its first entry
+        return {"time": corrected["charge_period_start"], "corrects": first, **attribution}
     named = {name: getattr(adjustment, name) for name in ("cost_center", "feature", "provider", "model")}
     return {"time": adjustment.time or now, "environment": "production", **named}
 

@@ -89,7 +89,8 @@ def _name_actors(entries: Sequence[Mapping[str, Any]], seat: Seat) -> Mapping[st
 
 def _get_tag(entry: Mapping[str, Any], name: str) -> str:
     """What the ledger itself wrote beside the call's tags."""
-    return entry["tags"].get(f"{OWN_TAGS}{name}", "") if entry["kind"] in ("rating", "correction") else ""
+    is_ours = entry["kind"] in ("rating", "correction", "credit", "adjustment")
+    return entry["tags"].get(f"{OWN_TAGS}{name}", "") if is_ours else ""
 
 
 def _add_up(entries: Sequence[Mapping[str, Any]]) -> Decimal | None:

@@ -79,6 +79,14 @@ def test_a_credit_has_the_attribution_and_the_time_of_the_entry_that_it_corrects
     assert (entry["charge_period_start"], entry["billing_period"]) == (IN_OCTOBER, NOVEMBER)
 
 
+def test_a_credit_for_a_credit_hangs_on_the_same_call(acme):
+    receipt = ingest_events(tenant_id=acme.id, api_key_id="testkey", events=[(0, make_event(time=NOW))], now=NOW)
+    call = receipt.results[0].entry_id
+    first = adjust(acme, Adjustment("one", "credit", Decimal("-0.001"), "failed twice", corrects=call))
+    second = adjust(acme, Adjustment("two", "adjustment", Decimal("0.0005"), "failed once", corrects=first))
+    assert read(acme, second)["corrects"] == call
+
+
 def test_the_same_again_is_the_entry_that_there_is(acme):
     first = adjust(acme, BILL)
     assert adjust(acme, BILL, actor="person 2") == first

@@ -1,11 +1,13 @@
 import json
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.adjustments import Adjustment, book_adjustment
 from ledger.acts import book_act
 from ledger.core.acts import Act
 from ledger.proofs import check_leaf, check_receipt
@@ -175,3 +177,14 @@ def test_an_act_says_what_was_done_and_nothing_of_a_call(acme):
     for unsaid in ("unallocated", "Billed cost", "Explanation", "Service tier"):
         assert unsaid not in html
     assert "unallocated" not in get_page(client, "/ledger?kind=admin_act&environment=all")
+
+
+def test_a_credit_stands_in_the_calls_story_with_its_reason(acme):
+    entry = book_entry(acme, feature="chat")
+    refund = Adjustment("dispute-7", "credit", Decimal("-0.004"), "the provider failed twice", corrects=entry["id"])
+    credit_id = book_adjustment(refund, tenant_id=acme.id, actor="person 7", now=datetime.now(UTC))
+    for entry_id in (entry["id"], credit_id):
+        html = " ".join(get_page(sign_in(acme), f"/ledger/{entry_id}").split())
+        assert "the provider failed twice" in html
+        assert "−0.004000000000" in html
+        assert "+0.000750000000" in html  # 0.00475 − 0.004
