@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
 from billing.selectors import Quantities, sum_costs_by_tenant
-from dashboards.core.changes import Change, compare_amounts
+from billing.selectors.groups import get_known_cost
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.core.shares import split_shares
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
-from dashboards.quantities import get_known_cost
 from tenants.selectors import list_tenants
 
 

@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from billing.core.changes import compare_amounts
 from billing.core.rate_checks import diff_prices
-from dashboards.core.changes import compare_amounts
 from dashboards.core.periods import Period
 from dashboards.core.shares import split_shares
 from dashboards.frame import Option

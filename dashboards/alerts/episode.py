@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from alerts.core.budget_alerts import write_percents
 from alerts.core.facts import Facts, Mover, Point
 from alerts.inbox import AlertInfo, AttemptInfo, DeliveryInfo, EventInfo
-from dashboards.core.figures import write_exact
+from billing.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.core.shares import split_shares
 from dashboards.frame import ALL_ENVIRONMENTS, make_link

@@ -11,10 +11,10 @@ from alerts.core.budgets import Budget
 from alerts.core.spending import Spending
 from alerts.core.windows import find_window, find_window_before
 from alerts.trials import read_costs
+from billing.core.figures import write_exact
 from billing.core.periods import has_whole_hours, start_of_day
 from billing.selectors import CostQuery, get_billed_costs
 from dashboards.budgets.standing import link_entries
-from dashboards.core.figures import write_exact
 from tenants.selectors import TenantInfo
 
 PAST_WINDOWS = {"hour": 23, "day": 30, "week": 12, "month": 12, "quarter": 7, "year": 2}

@@ -1,6 +1,6 @@
 """The chart's data: the same amounts as in the table, as text."""
 
-from dashboards.core.figures import write_exact
+from billing.core.figures import write_exact
 from dashboards.explore.page import Exploration
 
 TICKS_MAX = 8

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
 from billing.selectors import Quantities
 from billing.selectors.quantities import subtract_quantities, sum_quantities
 from dashboards.core.buckets import Bucket
-from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period
 from dashboards.core.shares import split_shares
 from dashboards.dimensions import NAMELESS

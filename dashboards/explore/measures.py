@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.selectors import Quantities
-from dashboards.quantities import count_input, get_known_cost
-
-PICO = Decimal(1).scaleb(-12)
+from billing.selectors.groups import count_input, get_cost_per_call, get_known_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +18,6 @@ class Measure:
     read: Callable[[Quantities], Decimal | int | None]
     adds_up: bool = True
     is_money: bool = False
-
-
-def get_cost_per_call(quantities: Quantities) -> Decimal | None:
-    """The mean of the calls that have a price, to the ledger's twelve decimals; None of none."""
-    if quantities.priced_calls <= 0:
-        return None
-    return (quantities.billed_cost / quantities.priced_calls).quantize(PICO)
 
 
 MEASURES = {

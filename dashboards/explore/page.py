@@ -7,10 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from billing.core.changes import Change
 from billing.selectors import CostRow, Quantities, get_costs, get_percentiles
 from billing.selectors.quantities import sum_quantities
 from dashboards.core.buckets import HOUR, find_key, list_buckets
-from dashboards.core.changes import Change
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.dimensions import WORDS
 from dashboards.explore.lines import NOTHING, Amount, Cell, Group, Line, Row, Series, Writer, compare

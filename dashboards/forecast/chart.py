@@ -1,6 +1,6 @@
 """The chart's data: the same amounts as in the table of days, as text."""
 
-from dashboards.core.figures import write_exact
+from billing.core.figures import write_exact
 from dashboards.forecast.page import ForecastPage
 from dashboards.overview.days import TICK_DAYS, TICKS_MAX
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.selectors import CHANGE_STEPS, CostChange, add_up_changes
-from dashboards.quantities import get_known_cost
+from billing.selectors.groups import get_known_cost
 
 EACH_WAY_MAX = 5
 

@@ -7,13 +7,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from billing.core.figures import write_exact
 from billing.selectors import BilledCost, BilledCosts
-from dashboards.core.figures import write_exact
+from billing.selectors.groups import Group
 from dashboards.core.periods import Period
 from dashboards.dimensions import NAMELESS
 from dashboards.links import EntryLinks
 from dashboards.overview.outlook import DayAhead
-from dashboards.quantities import Group
 
 SERIES_MAX = 5  # the rest is Other
 OTHER = "other"

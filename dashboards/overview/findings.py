@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from billing.selectors.groups import Groups, count_input, get_known_cost, get_share
 from dashboards.links import EntryLinks
-from dashboards.quantities import Groups, count_input, get_known_cost, get_share
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
 from billing.selectors import (
     CHANGE_KINDS,
     ROWS_MAX,
@@ -18,8 +19,8 @@ from billing.selectors import (
     get_cost_changes,
     get_costs,
 )
+from billing.selectors.groups import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
 from billing.selectors.quantities import sum_quantities
-from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period, find_previous_period
 from dashboards.dimensions import NAMELESS
 from dashboards.frame import ALL_ENVIRONMENTS
@@ -28,7 +29,6 @@ from dashboards.overview.changes import ChangeTable, make_change_table
 from dashboards.overview.days import DailyCosts, choose_series, make_daily_costs
 from dashboards.overview.findings import Savings, Unpriced, list_savings, list_unpriced
 from dashboards.overview.tables import DIMENSIONS, LINES_MAX, Line, Table, list_lines, make_table
-from dashboards.quantities import Group, Groups, count_input, get_known_cost, get_share, sum_by, sum_groups
 from tenants.selectors import TenantInfo
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
 from billing.selectors import Quantities
-from dashboards.core.changes import Change, compare_amounts
+from billing.selectors.groups import Group, Groups, get_known_cost
 from dashboards.core.shares import split_shares
 from dashboards.dimensions import NAMELESS, WORDS
 from dashboards.links import EntryLinks
-from dashboards.quantities import Group, Groups, get_known_cost
 
 LINES_MAX = 10  # the rest is Other, until all are asked for
 DIMENSIONS = {name: WORDS[name] for name in ("cost_center", "feature", "model")}

@@ -14,6 +14,7 @@ from billing.core.rate_words import list_prices, tell_rule, write_price
 from billing.explanations import explain_reason
 from billing.rates import load_rate_book
 from billing.selectors import CostQuery, Quantities, get_costs, sum_costs_by_tenant
+from billing.selectors.groups import get_known_cost, sum_quantities
 from billing.selectors.rate_versions import (
     EVERY_TENANT,
     Alias,
@@ -26,7 +27,6 @@ from billing.selectors.rate_versions import (
 from dashboards.access import Seat
 from dashboards.core.periods import Period
 from dashboards.frame import make_link
-from dashboards.quantities import get_known_cost, sum_quantities
 
 MONTH_DAYS = 30
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from billing.core.changes import Change, compare_amounts
 from billing.core.rate_checks import ERROR, Finding, PriceDiff, diff_prices
 from billing.core.rate_documents import RateDocument
 from billing.core.rate_words import (
@@ -19,7 +20,6 @@ from billing.core.rate_words import (
 )
 from billing.rates import examine_rate
 from billing.selectors.rate_versions import RateRecord, read_rate_versions
-from dashboards.core.changes import Change, compare_amounts
 
 WORDS_MAX = 3
 METER_ORDER = tuple(dict.fromkeys([*MAIN_METERS, *TOKEN_METERS]))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 
+from billing.core.changes import Change
 from billing.core.rate_documents import RatesRefused
 from billing.core.rate_words import (
     WHOLE_METERS,
@@ -24,7 +25,6 @@ from billing.selectors.rate_drafts import (
 )
 from billing.selectors.rate_versions import RateRecord, count_rates_under_way
 from dashboards.access import Seat
-from dashboards.core.changes import Change
 from dashboards.core.rate_forms import write_rate, write_rate_text
 from dashboards.frame import make_link
 from dashboards.rates.actors import name_actors

@@ -9,12 +9,12 @@ from decimal import Decimal
 from django.conf import settings
 from django.http import QueryDict
 
+from billing.core.changes import Change, compare_amounts
 from billing.core.import_differences import CHANGED, CONFLICT, GONE, KINDS, NEW, Difference
 from billing.core.rate_checks import PriceDiff
 from billing.core.rate_words import TOKEN_METERS, WHOLE_METERS, name_meter, write_price
 from billing.rates import IMPORTED, ImportSource, Waiting, find_waiting, list_source_differences
 from dashboards.access import Seat
-from dashboards.core.changes import Change, compare_amounts
 from dashboards.frame import make_link
 from dashboards.rates.actors import name_actors
 from dashboards.rates.impact import name_tenant

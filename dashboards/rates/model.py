@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
+from billing.core.figures import write_exact
 from billing.core.price_histories import Call, PriceStep, find_next_change, find_rate, list_price_steps
 from billing.core.rate_words import (
     MAIN_METERS,
@@ -19,6 +21,7 @@ from billing.core.rate_words import (
 from billing.explanations import explain_reason
 from billing.rates import load_rate_book
 from billing.selectors import CostQuery, Quantities, get_costs, sum_costs_by_tenant
+from billing.selectors.groups import Group, get_known_cost, sum_by, sum_quantities
 from billing.selectors.rate_versions import (
     EVERY_TENANT,
     Alias,
@@ -29,12 +32,9 @@ from billing.selectors.rate_versions import (
     list_rates_to_come,
 )
 from dashboards.access import Seat
-from dashboards.core.changes import Change, compare_amounts
-from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
 from dashboards.links import make_entry_links
-from dashboards.quantities import Group, get_known_cost, sum_by, sum_quantities
 from dashboards.rates.table import UnderWay, find_under_way
 from tenants.selectors import list_api_keys
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
 from billing.core.nearest_models import Suggestion, suggest_model
 from billing.core.price_histories import STANDARD, Call, PriceStep, find_next_change, find_rate, may_match
 from billing.core.price_lists import ALWAYS
@@ -22,6 +23,7 @@ from billing.core.rates import RateBook
 from billing.explanations import explain_reason
 from billing.rates import load_rate_book
 from billing.selectors import CostQuery, Quantities, get_costs
+from billing.selectors.groups import get_known_cost, sum_quantities
 from billing.selectors.rate_versions import (
     EVERY_TENANT,
     Alias,
@@ -34,11 +36,9 @@ from billing.selectors.rate_versions import (
     list_rates_to_come,
     read_rate_versions,
 )
-from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.periods import Period
 from dashboards.frame import ALL_ENVIRONMENTS, make_link
 from dashboards.links import EntryLinks, make_entry_links
-from dashboards.quantities import get_known_cost, sum_quantities
 from tenants.selectors import TenantInfo
 
 UNPRICED, PARTLY, PRICED = "unpriced", "partly", "priced"

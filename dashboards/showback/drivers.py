@@ -7,8 +7,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from billing.drivers import KeptDriver, list_drivers
 from billing.selectors import Quantities
+from billing.selectors.groups import get_known_cost
 from dashboards.core.spreads import PICO, Spread, measure_spread
-from dashboards.quantities import get_known_cost
 from dashboards.showback.question import Question
 
 NOTHING = Quantities()

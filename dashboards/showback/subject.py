@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from billing.core.changes import Change, compare_amounts
 from billing.selectors import (
     CostQuery,
     PercentilesBy,
@@ -14,13 +15,11 @@ from billing.selectors import (
     get_percentiles,
     get_percentiles_by,
 )
+from billing.selectors.groups import count_input, get_cost_per_call, get_known_cost, get_share
 from billing.selectors.quantities import sum_quantities
-from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.shares import split_shares
 from dashboards.core.spreads import Spread, measure_spread
 from dashboards.dimensions import NAMELESS
-from dashboards.explore.measures import get_cost_per_call
-from dashboards.quantities import count_input, get_known_cost, get_share
 from dashboards.showback.drivers import DriverCost, read_driver_costs
 from dashboards.showback.question import DIMENSIONS, MEASURED, Question, list_values
 from dashboards.showback.subjects import read_days, refuse_users

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from billing.core.changes import Change, compare_amounts
 from billing.selectors import (
     ROWS_MAX,
     PercentilesBy,
@@ -18,12 +19,10 @@ from billing.selectors import (
     get_percentiles,
     get_percentiles_by,
 )
+from billing.selectors.groups import get_cost_per_call, get_known_cost
 from billing.selectors.quantities import sum_quantities
-from dashboards.core.changes import Change, compare_amounts
 from dashboards.core.shares import split_shares
 from dashboards.dimensions import NAMELESS
-from dashboards.explore.measures import get_cost_per_call
-from dashboards.quantities import get_known_cost
 from dashboards.showback.question import MEASURED, Question
 from ledger.selectors import name_users
 

@@ -9,8 +9,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from dashboards.core.changes import Change
-from dashboards.core.figures import (
+from billing.core.changes import Change
+from billing.core.figures import (
     CENT,
     MILLION,
     MINUS,

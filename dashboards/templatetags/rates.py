@@ -7,8 +7,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from billing.core.figures import write_exact
 from billing.core.rate_words import MeterPrice, name_meter, write_price
-from dashboards.core.figures import write_exact
 
 register = template.Library()
 

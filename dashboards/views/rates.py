@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from billing.core.figures import write_exact
 from dashboards.access import Seat, member_required
-from dashboards.core.figures import write_exact
 from dashboards.core.periods import Period
 from dashboards.exports import answer_file, make_facts, write_filters
 from dashboards.frame import (

@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from billing.core.figures import write_exact
 from billing.selectors import QueryRefused
 from dashboards.access import Seat, member_required
-from dashboards.core.figures import write_exact
 from dashboards.dateline import make_dateline
 from dashboards.explore.chart import TICKS_MAX
 from dashboards.exports import answer_file

@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from billing.core.changes import compare_amounts
 from billing.rollups import apply_batches
 from billing.selectors import CostQuery, QueryRefused, get_costs
-from dashboards.core.changes import compare_amounts
 from dashboards.overview.tables import Line, make_table
 from tenants.scope import tenant_scope
 from tests.dashboards.bookings import book, on

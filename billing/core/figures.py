@@ -30,8 +30,7 @@ def write_amount(amount: Decimal) -> str:
     """
     if amount and abs(amount) < WRITTEN_IN_CENTS_FROM:
         rounded = TINY_DIGITS.create_decimal(amount)
-        missing = TINY_DIGITS.prec - len(rounded.as_tuple().digits)
-        rounded = rounded.quantize(Decimal(1).scaleb(rounded.as_tuple().exponent - missing))
+        rounded = rounded.quantize(Decimal(1).scaleb(rounded.adjusted() + 1 - TINY_DIGITS.prec))
     else:
         rounded = amount.quantize(CENT, ROUND_HALF_EVEN)
     return format(rounded, ",f").replace("-", MINUS)
@@ -49,7 +48,7 @@ def write_quantity(quantity: Decimal | int, *, in_millions_from: int = WRITTEN_I
     >>> write_quantity(22296), write_quantity(5118240000), write_quantity(-3)
     ('22,296', '5,118.2 M', '−3')
     """
-    if abs(quantity) >= in_millions_from:
+    if abs(Decimal(quantity)) >= in_millions_from:
         millions = (Decimal(quantity) / MILLION).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
         return f"{millions:,f} M".replace("-", MINUS)
     if isinstance(quantity, Decimal) and quantity != quantity.to_integral_value():

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from dashboards.core.changes import compare_amounts
+from billing.core.changes import compare_amounts
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from dashboards.core.figures import (
+from billing.core.figures import (
     write_amount,
     write_duration,
     write_exact,

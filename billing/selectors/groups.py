@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-from billing.selectors import Costs, Quantities
-from billing.selectors.quantities import sum_quantities
+from billing.selectors.costs import Costs
+from billing.selectors.quantities import Quantities, sum_quantities
 
+PICO = Decimal(1).scaleb(-12)
 Group = tuple[str, ...]
 Groups = Mapping[Group, Quantities]
 
@@ -30,6 +31,13 @@ def get_known_cost(quantities: Quantities) -> Decimal | None:
     if quantities.unpriced_calls and not quantities.billed_cost:
         return None
     return quantities.billed_cost
+
+
+def get_cost_per_call(quantities: Quantities) -> Decimal | None:
+    """The mean of the calls that have a price, to the ledger's twelve decimals; None of none."""
+    if quantities.priced_calls <= 0:
+        return None
+    return (quantities.billed_cost / quantities.priced_calls).quantize(PICO)
 
 
 def count_input(quantities: Quantities) -> int:
