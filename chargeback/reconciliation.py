@@ -100,12 +100,12 @@ def reconcile(*, tenant_id: int, period: date, using: str = "default") -> Reconc
         booked = _read_booked(tenant_id=tenant_id, first=period, after=after, using=using)
         decisions = read_decisions(tenant_id=tenant_id, first=period, after=after, using=using)
         tolerance = get_tolerance(tenant_id=tenant_id, using=using)
-        sign_off = get_sign_off(tenant_id=tenant_id, period=period, using=using)
+        signed = get_sign_off(tenant_id=tenant_id, period=period, using=using)
         aliases = list_model_aliases()
     own = [each for each in billed if each.currency == LEDGER_CURRENCY]
     sides = _name_places(own, booked, aliases=aliases)
     others = sum_amounts((each.currency, each.amount) for each in billed if each.currency != LEDGER_CURRENCY)
-    return Reconciliation(period, after, compare(*sides, decisions, tolerance=tolerance), others, sign_off)
+    return Reconciliation(period, after, compare(*sides, decisions, tolerance=tolerance), others, signed)
 
 
 def _name_places(
