@@ -193,7 +193,7 @@ def test_the_page_finds_wrong_what_the_script_does_and_nothing_else(open_page, a
     for name, make in list_cases().items():
         bundles, options = make()
         if list(bundles) == ["a.zip"] and not options:  # the page compares no two, and knows no kept receipts
-            expected[name] = bool(answers[name])
+            expected[name] = any(not line.startswith("note") for line in answers[name])
             found[name] = bool(page.evaluate(CHECK_ARCHIVE, base64.b64encode(bundles["a.zip"]).decode()))
     assert len(found) > 250
     assert [name for name in found if found[name] != expected[name]] == []
