@@ -207,6 +207,16 @@ def transactional_db():
 
 
 @pytest.fixture
+def fresh_rate_book():
+    """For tests that publish rates and roll them back: nothing remembered of those before, nor by those after."""
+    from billing.rates import forget_rate_book
+
+    forget_rate_book()
+    yield
+    forget_rate_book()
+
+
+@pytest.fixture
 def owner_connection(django_db_setup):
     with psycopg.connect(URLS["DATABASE_OWNER_URL"], autocommit=True) as connection:
         yield connection

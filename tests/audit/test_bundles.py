@@ -6,20 +6,12 @@ import pytest
 
 from audit.bundles import stream_bundle
 from audit.sealed_months import find_sealed_month
-from billing.rates import forget_rate_book
 from tests.audit.months import OCTOBER, book_october
 from tests.audit.verifying import find_faults
 from tests.factories import make_tenant, name_maker
 from tests.ledger.sealing import seal
 
-pytestmark = pytest.mark.usefixtures("committed_db")
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
+pytestmark = pytest.mark.usefixtures("committed_db", "fresh_rate_book")
 
 
 def read_bundle(tenant, period=OCTOBER):

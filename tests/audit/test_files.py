@@ -21,19 +21,13 @@ from audit.files import FORMATS, FileRefused, make_statement_file
 from audit.formats import pdf, xlsx
 from audit.formats.jsonl import hash_statement
 from audit.statements import get_statement
-from billing.rates import forget_rate_book
 from tests.audit.months import NOW, OCTOBER, book_october
 from tests.factories import make_tenant
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 TOTAL = Decimal("720.282907444444")
 EVERY_FILE = [*((name, CHARGEBACK) for name in FORMATS), ("focus", PROVIDER), ("focus_parquet", PROVIDER)]
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 @pytest.fixture

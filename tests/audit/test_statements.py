@@ -11,7 +11,6 @@ from django.http import QueryDict
 from audit.core.statement import link_rows
 from audit.recomputing import recompute_statement
 from audit.statements import get_statement
-from billing.rates import forget_rate_book
 from billing.rollups import apply_batches
 from billing.selectors import CostQuery, get_costs
 from dashboards.entries import read_entry_query
@@ -23,12 +22,7 @@ from tests.billing.ledger_rows import book_entries, make_batch, make_entry
 from tests.factories import make_event, make_tenant
 from tests.rows import read
 
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
 
 
 @pytest.fixture

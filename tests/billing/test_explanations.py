@@ -13,19 +13,14 @@ from billing.core.usage import Usage
 from billing.explanations import COSTS, explain_entry, explain_reason, summarise_rate
 from billing.genai_prices_import import read_genai_prices
 from billing.models import RateVersion
-from billing.rates import IMPORTED, forget_rate_book, load_rate_book, publish_rates
+from billing.rates import IMPORTED, load_rate_book, publish_rates
 from tests.billing.core.rate_books import make_meters, make_rate
 from tests.factories import NOW, make_event
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 MAKER = "explained"
 LONG = {"input_tokens": 200_000, "compare": ">", "scope": "request", "meters": make_meters(input="5", output="20")}
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 def publish(**fields):

@@ -11,7 +11,7 @@ from billing import month_fees
 from billing.core.rate_documents import RatesRefused, read_rates
 from billing.models import RateJob
 from billing.month_fees import FeesFailed, book_daily_fees, book_month_fees, count_months_back
-from billing.rates import forget_rate_book, publish_rates
+from billing.rates import publish_rates
 from billing.reratings import get_job, preview_rate, start_rerating, work_job
 from billing.rollups import apply_batches, reconcile_rollups
 from ledger.selectors import EntryFilters, list_entries
@@ -19,15 +19,10 @@ from tenants.scope import tenant_scope
 from tests.api.conftest import Machine
 from tests.factories import make_key, make_tenant, make_wire_event
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 NOW = datetime.now(UTC)
 THIS_MONTH = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 def publish(model, meter, *, name="seat", start="2026-01-01T00:00:00Z", **fields):

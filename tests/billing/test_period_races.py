@@ -1,5 +1,6 @@
 """Months that are closed while others book, close and die: nothing is half closed, nothing is lost, nothing twice."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from billing.ingestion import ingest_events
+from api.parsing.spans import take_span
+from billing.ingestion import RejectedItem, ingest_events
 from billing.periods import (
     PeriodStepRefused,
     approve_reopening,
@@ -21,30 +23,27 @@ from billing.periods import (
     reopen_month,
     review_month,
 )
-from billing.rates import forget_rate_book
 from billing.rates.book import read_version
+from billing.replays import replay_rejected
 from billing.reratings import start_rerating, work_job
 from billing.rollups import apply_batches, reconcile_rollups
 from billing.selectors.months import get_month, list_month_steps
+from billing.spans import QUIET_SECONDS, book_spans, settle_traces
 from ledger.act_lists import ActFilters, list_acts
+from ledger.rejected import RejectedFilters, list_rejected
 from tests.audit.months import publish, write_rate
-from tests.factories import make_event, make_tenant, name_maker
+from tests.factories import make_event, make_tenant, make_wire_event, name_maker
 from tests.rows import read
+from tests.spans import as_sent, make_agent
 
-pytestmark = pytest.mark.usefixtures("committed_db")
+pytestmark = pytest.mark.usefixtures("committed_db", "fresh_rate_book")
 NOW = datetime.now(UTC)
 THIS_MONTH = NOW.date().replace(day=1)
+NEXT_MONTH = (THIS_MONTH + timedelta(days=31)).replace(day=1)
 LAST_MONTH = (THIS_MONTH - timedelta(days=1)).replace(day=1)
 MEANT = datetime(LAST_MONTH.year, LAST_MONTH.month, 14, 9, 30, tzinfo=UTC)
 WRITERS, REQUESTS = 6, 40
 CALL = Decimal("0.003")  # 400 input and 200 output tokens at 2.50 and 10 USD a million
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 @pytest.fixture
@@ -205,6 +204,33 @@ def test_a_worker_that_is_killed_while_it_closes_leaves_the_month_as_it_was(acme
     assert [step.step for step in list_month_steps(tenant_id=acme.id)] == ["reviewed"]
     assert sum_months(acme) == {LAST_MONTH: (2, 2, 2 * CALL)}
     assert take(close_month, acme).total.entries == 2
+
+
+def close_this_month(tenant):
+    """As if the next one had begun."""
+    own = {"tenant_id": tenant.id, "period": THIS_MONTH, "actor": "person 1", "now": NOW + timedelta(days=40)}
+    review_month(**own)
+    close_month(**own)
+
+
+def test_a_span_that_waited_while_its_month_closed_is_charged_in_the_next(acme):
+    now = datetime.now(UTC)
+    span, _ = take_span(as_sent(make_agent()), now=now, may_backfill=False)
+    assert book_spans(tenant_id=acme.id, api_key_id="testkey", spans=[span], now=now).waiting == 1
+    close_this_month(acme)
+    settle_traces(now=now + timedelta(seconds=QUIET_SECONDS + 1))
+    assert list(sum_months(acme)) == [NEXT_MONTH]
+
+
+def test_a_rejected_event_that_is_replayed_after_the_close_is_charged_in_the_next_month(acme):
+    text = json.dumps(make_wire_event(status="fine"))
+    item = RejectedItem(0, "late", "wrong_type", "status", text)
+    ingest_events(tenant_id=acme.id, api_key_id="testkey", events=[], rejected=[item], now=datetime.now(UTC))
+    (rejected,) = list_rejected(tenant_id=acme.id, filters=RejectedFilters(), limit=2)
+    close_this_month(acme)
+    corrected = text.replace('"fine"', '"ok"')
+    replay_rejected(tenant=acme, rejected_id=rejected.id, text=corrected, actor="person 1", now=datetime.now(UTC))
+    assert list(sum_months(acme)) == [NEXT_MONTH]
 
 
 def test_a_job_that_corrects_a_month_goes_on_in_the_next_when_it_is_closed_between_its_pages(acme, monkeypatch):

@@ -19,7 +19,6 @@ from billing.rates import (
     draft_rate_once,
     edit_rate,
     examine_rate,
-    forget_rate_book,
     load_rate_book,
     publish_draft,
     publish_rates,
@@ -34,14 +33,9 @@ from tenants.selectors import get_tenant
 from tests.billing.core.rate_books import make_meters, make_rate
 from tests.factories import NOW, make_event, make_tenant
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 MAKER = "approvalmaker"
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 def write_rate(price="2", start="2026-01-01", **fields):

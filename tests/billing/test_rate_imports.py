@@ -32,15 +32,10 @@ from tenants.models import OPERATOR_SLUG
 from tenants.selectors import get_tenant
 from tests.conftest import URLS
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 def write_rate(model, price="2", start="2000-01-01", **fields):

@@ -12,7 +12,7 @@ from billing.core.rate_documents import read_rates
 from billing.explanations import explain_entry
 from billing.ingestion import ingest_events
 from billing.models import RateJob, RateVersion
-from billing.rates import approve_rate, draft_rate, edit_rate, forget_rate_book, publish_rates, submit_rate
+from billing.rates import approve_rate, draft_rate, edit_rate, publish_rates, submit_rate
 from billing.reratings import (
     JobRefused,
     cancel_job,
@@ -34,19 +34,14 @@ from ledger.selectors import EntryFilters, get_entry, list_corrections, list_ent
 from tenants.scope import tenant_scope
 from tests.factories import make_event, make_tenant
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 NOW = datetime.now(UTC)
 CUT = "2026-07-30T00:00:00Z"
 # USD per million tokens: input, cache write, cache read, output (the price cut of 2026-07-30).
 LUNA_BEFORE, LUNA_AFTER = ("1", "1.25", "0.1", "6"), ("0.2", "0.25", "0.02", "1.2")
 TERRA_BEFORE, TERRA_AFTER = ("2.5", "3.125", "0.25", "15"), ("2", "2.5", "0.2", "12")
 METERS = ("input", "cache_write", "cache_read", "output")
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 def write_list(model, prices, start="2026-01-01T00:00:00Z", provider="openai", **fields):

@@ -1,6 +1,5 @@
 import pytest
 
-from billing.rates import forget_rate_book
 from tests.dashboards.luna import publish_before
 
 
@@ -14,14 +13,6 @@ def quick_hasher(request, settings):
 @pytest.fixture
 def slow_hasher():
     """The product's own."""
-
-
-@pytest.fixture
-def fresh_rate_book():
-    """For tests that publish rates and roll them back: nothing remembered of those before, nor by those after."""
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import pytest
 from audit.statements import get_statement
 from billing.core.drivers import DriverValue
 from billing.drivers import keep_drivers
-from billing.rates import forget_rate_book
 from billing.tenants import change_limits
 from ledger.acts import book_act
 from ledger.core.acts import Act
@@ -28,14 +27,9 @@ from tests.dashboards.pages import get_page, read_tables, sign_in
 from tests.factories import make_tenant, name_maker, publish_test_rates
 from tests.ledger.sealing import LOG_TABLES, seal, tampering
 
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,14 @@ from billing.ingestion import ingest_events
 from billing.models import RateVersion
 from billing.month_fees import book_month_fees
 from billing.periods import close_month, compare_closed_periods, review_month
-from billing.rates import forget_rate_book
 from billing.reratings import start_rerating, work_job
 from billing.rollups import apply_batches, reconcile_rollups
 from tests.audit.months import publish, write_rate
 from tests.audit.verifying import find_faults
 from tests.factories import make_event, make_tenant, name_maker
 from tests.ledger.sealing import seal
+
+pytestmark = pytest.mark.usefixtures("fresh_rate_book")
 
 NOW = datetime.now(UTC)
 THIS_MONTH = NOW.date().replace(day=1)
@@ -36,13 +37,6 @@ MEANT = datetime(LAST_MONTH.year, LAST_MONTH.month, 14, 9, 30, tzinfo=UTC)
 JUST_NOW = NOW - timedelta(minutes=5)
 USED = {"input_tokens": 400, "output_tokens": 200}
 BEFORE, AFTER, NOTHING = Decimal("0.003"), Decimal("0.0012"), Decimal(0)
-
-
-@pytest.fixture(autouse=True)
-def no_remembered_rate_book():
-    forget_rate_book()
-    yield
-    forget_rate_book()
 
 
 @dataclass(frozen=True)
