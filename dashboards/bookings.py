@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from billing.reratings.reallocation import REALLOCATION
 from dashboards.access import Seat
 from dashboards.frame import make_link
 from dashboards.rates.actors import name_actors
@@ -74,11 +75,20 @@ def _describe(
         author=names.get(_get_tag(each, "author"), ""),
         approver=names.get(_get_tag(each, "approver"), ""),
         job=job,
-        job_href=make_link("rate_job", seat.link_query, job) if seat.may_edit_rates and job.isdigit() else "",
+        job_href=_find_job(job, _get_tag(each, "reason"), seat),
         rate_href=make_link("rate_model", seat.link_query, each["provider"], each["model"]) + "#history"
         if each["rate_version_id"] and each["provider"] and each["model"]
         else "",
     )
+
+
+def _find_job(job: str, reason: str, seat: Seat) -> str:
+    """Where the job is told that booked the pair, for those who may read it."""
+    if not job.isdigit():
+        return ""
+    if reason.startswith(REALLOCATION):
+        return make_link("reallocation", seat.link_query, job)
+    return make_link("rate_job", seat.link_query, job) if seat.may_edit_rates else ""
 
 
 def _name_actors(entries: Sequence[Mapping[str, Any]], seat: Seat) -> Mapping[str, str]:

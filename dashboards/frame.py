@@ -24,7 +24,7 @@ TEXT_LENGTH_MAX = 512
 # Pages that an operator may look at for another tenant, as they are.
 PLACES_OF_EVERY_TENANT = (
     "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys", "budgets", "alerts",
-    "audit", "audit_statement", "audit_log", "reconciliation",
+    "audit", "audit_statement", "audit_log", "cost_centers", "mapping_rules", "reconciliation",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
@@ -74,7 +74,12 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         [("Budgets", "budgets"), ("Alerts", "alerts"), ("Forecast", "forecast")],
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected")],
         [("Rates", "rates"), ("Audit", "audit")],
-        [("Settings", "keys"), ("API", "show_docs")],
+        [
+            ("Settings", "keys"),
+            ("Cost centres", "cost_centers"),
+            ("Mapping rules", "mapping_rules"),
+            ("API", "show_docs"),
+        ],
     ]
     open_alerts = count_open_alerts(tenant_id=seat.tenant.id)
     if seat.may_reconcile:

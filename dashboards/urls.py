@@ -15,6 +15,7 @@ from dashboards.views.audit_export import export_bundle, show_export
 from dashboards.views.audit_log import export_audit_log, show_audit_log
 from dashboards.views.audit_statement import export_rows, export_statement, show_statement
 from dashboards.views.budgets import edit_budget, export_budgets, show_budget, show_budgets, show_new_budget
+from dashboards.views.cost_centers import show_cost_center, show_cost_centers
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
@@ -22,6 +23,7 @@ from dashboards.views.forecast import export_forecast, show_forecast
 from dashboards.views.jobs import show_jobs
 from dashboards.views.keys import await_key_entry, show_keys
 from dashboards.views.ledger import count_newer, export_ledger, show_ledger
+from dashboards.views.mapping_rules import show_mapping_rules, show_reallocation
 from dashboards.views.overview import await_first_entry, export_overview
 from dashboards.views.rate_aliases import show_rate_aliases
 from dashboards.views.rate_drafts import show_rate_draft, show_rate_drafts
@@ -123,6 +125,10 @@ urlpatterns = [
     path("audit/verifier", send_verifier, name="audit_verifier"),
     path("settings/keys", show_keys, name="keys"),
     path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),
+    path("settings/cost-centers", show_cost_centers, name="cost_centers"),
+    path("settings/cost-centers/<int:center_id>", show_cost_center, name="cost_center"),
+    path("settings/mapping-rules", show_mapping_rules, name="mapping_rules"),
+    path("settings/re-allocations/<int:job_id>", show_reallocation, name="reallocation"),
     path("rejected", show_rejected, name="rejected"),
     path("rejected/<uuid:rejected_id>", show_rejected_event, name="rejected_event"),
     path("rates", show_rates, name="rates"),

@@ -316,6 +316,10 @@ PEOPLES_ROUTES = {
     "audit/verifier": Route("/audit/verifier", ("tenant={slug}",), shows=False),
     "settings/keys": Route("/settings/keys", ("tenant={slug}",)),
     "settings/keys/<slug:key_id>/first-entry": Route("/settings/keys/{key_id}/first-entry", ("tenant={slug}",)),
+    "settings/cost-centers": Route("/settings/cost-centers", ("tenant={slug}",)),
+    "settings/cost-centers/<int:center_id>": Route("/settings/cost-centers/{center_id}", ("tenant={slug}",)),
+    "settings/mapping-rules": Route("/settings/mapping-rules", ("tenant={slug}", "trial=1")),
+    "settings/re-allocations/<int:job_id>": Route("/settings/re-allocations/{job_id}", ("tenant={slug}",)),
     "rejected": Route(
         "/rejected", ("tenant={slug}", "cursor={rejected_id}", "q={event_id}", "key={key_id}", "state=all")
     ),

@@ -44,6 +44,8 @@ PAGES = (
     ("showback", "/showback?by=feature&period=30d", OWNER),
     ("showback-subject", "/showback/one?by=feature&value=support-chat&period=30d", OWNER),
     ("showback-drivers", "/showback/drivers", OWNER),
+    ("cost-centers", "/settings/cost-centers", OWNER),
+    ("mapping-rules", "/settings/mapping-rules?trial=1", OWNER),
     ("budgets", "/budgets", OWNER),
     ("budget", "/budgets/1", OWNER),
     ("budget-new", "/budgets/new", OWNER),

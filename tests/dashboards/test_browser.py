@@ -85,6 +85,8 @@ def list_pages(tenant):
         f"/ledger/{by_status['unpriced']}",
         "/rejected",
         "/settings/keys",
+        "/settings/cost-centers",
+        "/settings/mapping-rules?trial=1",
         "/rates",
         "/rates?q=nothing",
         "/rates/openai/gpt-4o-2024-08-06",
