@@ -73,6 +73,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "content_conflict": ProblemType(409, "Another prompt and completion are kept for the event"),
     "rate_refused": ProblemType(409, "The rate or its job does not take this step now"),
     "reallocation_refused": ProblemType(409, "The re-allocation cannot begin, or does not take this step now"),
+    "export_unmade": ProblemType(409, "The file is not made yet, or no longer there"),
     "period_unsealed": ProblemType(409, "Not everything of this month is sealed yet"),
     "alert_refused": ProblemType(409, "The alert does not take this step now"),
     "reconciliation_refused": ProblemType(409, "The month of bills does not take this step now"),

@@ -95,6 +95,30 @@ SEAL_COMPONENTS: dict[str, Schema] = {
             "seal": _refer("Seal"),
         }
     ),
+    "Export": _object(
+        {
+            "id": {"type": "string", "description": "The month and the file, as 2026-10-bundle."},
+            "href": _TEXT,
+            "period": {"type": "string", "pattern": r"^\d{4}-\d\d$"},
+            "file": {"enum": ["bundle", "rows", "entries"]},
+            "state": {"enum": ["waiting", "running", "done", "failed", "expired"]},
+            "asked_at": _TIME,
+            "entries": {"type": "integer", "minimum": 0, "description": "Written so far."},
+            "entries_expected": _or_null(_COUNT),
+            "error": {"type": "string", "description": "Why it failed."},
+            "download": _or_null(
+                _object(
+                    {
+                        "href": {"type": "string", "description": "Taken with the same key."},
+                        "name": _TEXT,
+                        "bytes": _COUNT,
+                        "sha256": _HASH,
+                        "expires_at": _TIME,
+                    }
+                )
+            ),
+        }
+    ),
     "PublicKeys": {
         "type": "object",
         "properties": {

@@ -15,6 +15,7 @@ from api.views.audit_checkpoints import (
     LogConsistency,
     NewestCheckpoint,
 )
+from api.views.audit_exports import AuditExportDetail, AuditExportFile, AuditExports
 from api.views.audit_log import AuditLog
 from api.views.audit_proofs import BatchReceipt, EntryProofs
 from api.views.audit_statement import AuditStatement
@@ -95,6 +96,9 @@ urlpatterns = [
     path("v1/audit/log", AuditLog.as_view(), name="list_acts"),
     path("v1/audit/bundle", AuditBundle.as_view(), name="get_bundle"),
     path("v1/audit/entries", AuditEntries.as_view(), name="list_month_entries"),
+    path("v1/audit/exports", AuditExports.as_view(), name="ask_export"),
+    path("v1/audit/exports/<str:export_id>", AuditExportDetail.as_view(), name="get_export"),
+    path("v1/audit/exports/<str:export_id>/file", AuditExportFile.as_view(), name="get_export_file"),
     path("v1/audit/verifier", AuditVerifier.as_view(), name="get_verifier"),
     path("v1/audit/checkpoint", NewestCheckpoint.as_view(), name="get_newest_checkpoint"),
     path("v1/audit/checkpoint/<int:size>", CheckpointOfSize.as_view(), name="get_checkpoint"),

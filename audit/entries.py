@@ -5,7 +5,7 @@ what he asked for.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from tenants.scope import reading_scope
 
 BATCHES_PER_READ = 1_000
 ROWS_PER_READ = 5_000
+PIECE_BYTES = 1 << 18
 RATES_TAG = "tokenledger.rates"  # of a fee that is owed by several price lists: their hashes
 
 
@@ -95,6 +96,26 @@ def list_leaves(month: SealedMonth, *, using: str = "default") -> Iterator[Month
         rows = read_rows(month, batches, hashes, using=using)
         for batch in batches:
             yield from (row for row in rows.get(batch.batch_id, ()) if row.is_of_month)
+
+
+def write_leaves(
+    month: SealedMonth, *, using: str = "default", tell: Callable[[int], None] = lambda entries: None
+) -> Iterator[bytes]:
+    """The same as JSON Lines, rows byte for byte, in pieces of some PIECE_BYTES; nothing is held between two of them.
+
+    tell: hears of the rows written.
+    """
+    lines: list[bytes] = []
+    size = 0
+    for number, row in enumerate(list_leaves(month, using=using), 1):
+        line = b'{"leaf":"%s","row":%s}\n' % (row.leaf.hex().encode(), row.data)
+        lines.append(line)
+        size += len(line)
+        if size >= PIECE_BYTES:
+            yield b"".join(lines)
+            tell(number)
+            lines, size = [], 0
+    yield b"".join(lines)
 
 
 def list_strays(month: SealedMonth, hashes: Mapping[int, str], *, using: str = "default") -> Iterator[MonthRow]:

@@ -1,6 +1,6 @@
-"""Evidence archives of long months, made by a worker: asked for once, told how far it is, taken from a file for hours.
+"""Files of long months, made by a worker: asked for once, told how far it is, taken for hours.
 
-What is kept of a job is a row of `job_run`, which every process sees; what it made is the file of `audit.exports`.
+What is kept of a job is a row of `job_run`, which every process sees; what it made is a file of `audit.exports`.
 """
 
 import json
@@ -8,15 +8,19 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
-from audit.exports import open_bundle
+from audit.entries import write_leaves
+from audit.exports import Export, forget_old_files, keep_file, open_bundle, open_file
+from audit.rows import count_rows, stream_rows
 from audit.sealed_months import PeriodEmpty, PeriodUnsealed, find_sealed_month
 from billing.job_runs import HEARTBEAT_SLOT, end_turn, take_turn
-from tenants.selectors import get_tenant_by_id
+from ledger.sealing.proofs import TreeTorn
+from tenants.selectors import TenantInfo, get_tenant_by_id
 
 logger = logging.getLogger(__name__)
 
@@ -24,19 +28,27 @@ JOB_PREFIX = "export "
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 LEASE = timedelta(minutes=5)  # a worker that says nothing for longer died, and another one begins anew
 TOLD_EVERY = 1.0  # seconds
+BUNDLE, ROWS, ENTRIES = "bundle", "rows", "entries"
+SAVED_AS = {BUNDLE: "evidence-{}.zip", ROWS: "rows-{}.csv", ENTRIES: "entries-{}.jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
 class ExportJob:
-    """The making of a month's archive. entries: written so far, of `expected`. error: why it failed, in words."""
+    """The making of a month's file. entries: written so far, of `expected`, which is 0 until it is known.
+
+    what: the evidence archive, the rows beneath the statement, or the entries with their leaves. error: why it failed,
+    in words. kept_as: the file that was made.
+    """
 
     tenant_id: int
     period: date
+    what: str
     state: str
-    entries: int
-    expected: int
     asked_at: datetime
+    entries: int = 0
+    expected: int = 0
     error: str = ""
+    kept_as: str = ""
 
     @property
     def is_under_way(self) -> bool:
@@ -51,9 +63,9 @@ ASK_EXPORT_SQL = """
     WHERE asked.finished_at IS NOT NULL"""
 
 
-def ask_export(*, tenant_id: int, period: date, expected: int, now: datetime) -> None:
-    """Have the archive made; the same again while it is being made changes nothing."""
-    job = ExportJob(tenant_id, period, WAITING, 0, expected, now)
+def ask_export(*, tenant_id: int, period: date, what: str = BUNDLE, now: datetime) -> None:
+    """Have the file made; the same again while it is being made changes nothing."""
+    job = ExportJob(tenant_id, period, what, WAITING, now)
     with connection.cursor() as cursor:
         cursor.execute(ASK_EXPORT_SQL, _name_row(job) | {"now": now, "result": _write_result(job)})
 
@@ -65,12 +77,20 @@ LIST_EXPORTS_SQL = """
     ORDER BY started_at"""
 
 
-def get_export(*, tenant_id: int, period: date) -> ExportJob | None:
-    """The latest job of this month; None where it was never asked for."""
+def get_export(*, tenant_id: int, period: date, what: str = BUNDLE) -> ExportJob | None:
+    """The latest job for this file of the month; None where it was never asked for."""
     with connection.cursor() as cursor:
-        cursor.execute(GET_EXPORT_SQL, {"job": _name_job(tenant_id, period), "slot": HEARTBEAT_SLOT})
+        cursor.execute(GET_EXPORT_SQL, {"job": _name_job(tenant_id, period, what), "slot": HEARTBEAT_SLOT})
         row = cursor.fetchone()
     return _read_job(*row) if row else None
+
+
+def open_made(job: ExportJob, *, tenant: TenantInfo) -> Export | None:
+    """What the job of this tenant made; None where it has not yet, or the file is deleted since."""
+    if job.state != DONE:
+        return None
+    name = SAVED_AS[job.what].format(f"{tenant.slug}-{job.period:%Y-%m}")
+    return open_file(job.kept_as, tenant_id=tenant.id, name=name)
 
 
 def work_exports(*, clock: Callable[[], datetime]) -> int:
@@ -81,16 +101,16 @@ def work_exports(*, clock: Callable[[], datetime]) -> int:
     holder = f"{os.getpid()}-{time.monotonic_ns()}"
     made = 0
     for job in jobs:
-        turn = _name_job(job.tenant_id, job.period)
+        turn = _name_job(job.tenant_id, job.period, job.what)
         if not take_turn(job=turn, holder=holder, lease=LEASE):
             continue
         try:
             _make(job, holder=holder, now=clock())
             made += 1
-        except (PeriodEmpty, PeriodUnsealed) as refused:
+        except (PeriodEmpty, PeriodUnsealed, TreeTorn) as refused:
             _end(job, state=FAILED, error=str(refused))
         except Exception as error:
-            logger.exception("the archive of tenant %d, %s was not made", job.tenant_id, job.period)
+            logger.exception("%s of tenant %d, %s were not made", job.what, job.tenant_id, job.period)
             _end(job, state=FAILED, error=f"it could not be made ({type(error).__name__}); ask for it again")
         finally:
             end_turn(job=turn, holder=holder)
@@ -102,19 +122,45 @@ def _make(job: ExportJob, *, holder: str, now: datetime) -> None:
     tenant = get_tenant_by_id(job.tenant_id)
     if tenant is None:
         raise PeriodEmpty("there is no such tenant")
-    month = find_sealed_month(tenant=tenant, period=job.period, now=now)
     told_at = float("-inf")
 
-    def tell(entries: int) -> None:
+    def tell(entries: int, expected: int) -> None:
         nonlocal told_at
         if time.monotonic() - told_at >= TOLD_EVERY:
             told_at = time.monotonic()
-            take_turn(job=_name_job(job.tenant_id, job.period), holder=holder, lease=LEASE)
-            _tell(job, state=RUNNING, entries=entries, expected=month.entries)
+            take_turn(job=_name_job(job.tenant_id, job.period, job.what), holder=holder, lease=LEASE)
+            _tell(job, state=RUNNING, entries=entries, expected=expected)
 
-    tell(0)
-    open_bundle(month, tell=tell).content.close()
-    _end(job, state=DONE, entries=month.entries, expected=month.entries)
+    tell(0, 0)
+    forget_old_files()
+    make = {BUNDLE: _make_bundle, ROWS: _make_rows, ENTRIES: _make_entries}[job.what]
+    kept_as, entries = make(tenant, job.period, now, tell)
+    _end(job, state=DONE, entries=entries, expected=entries, kept_as=kept_as)
+
+
+Tell = Callable[[int, int], None]  # hears of the entries written, and of how many there will be
+
+
+def _make_bundle(tenant: TenantInfo, period: date, now: datetime, tell: Tell) -> tuple[str, int]:
+    """What the file is kept as, and how many entries are in it; so do the others."""
+    month = find_sealed_month(tenant=tenant, period=period, now=now)
+    file = open_bundle(month, tell=lambda entries: tell(entries, month.entries))
+    file.content.close()
+    return file.kept_as, month.entries
+
+
+def _make_rows(tenant: TenantInfo, period: date, now: datetime, tell: Tell) -> tuple[str, int]:
+    expected = count_rows(tenant_id=tenant.id, period=period)
+    if not expected:
+        raise PeriodEmpty(f"nothing is charged in {period:%Y-%m}")
+    pieces = stream_rows(tenant_id=tenant.id, period=period, tell=lambda entries: tell(entries, expected))
+    return keep_file(pieces, tenant_id=tenant.id, stem=f"{period:%Y-%m}-{ROWS}", suffix="csv"), expected
+
+
+def _make_entries(tenant: TenantInfo, period: date, now: datetime, tell: Tell) -> tuple[str, int]:
+    month = find_sealed_month(tenant=tenant, period=period, now=now)
+    pieces = write_leaves(month, tell=lambda entries: tell(entries, month.entries))
+    return keep_file(pieces, tenant_id=tenant.id, stem=f"{period:%Y-%m}-{ENTRIES}", suffix="jsonl"), month.entries
 
 
 TELL_EXPORT_SQL = "UPDATE job_run SET result = %(result)s WHERE job = %(job)s AND slot = %(slot)s"
@@ -123,13 +169,12 @@ END_EXPORT_SQL = """
     WHERE job = %(job)s AND slot = %(slot)s"""
 
 
-def _tell(job: ExportJob, *, state: str, entries: int, expected: int) -> None:
-    _write(TELL_EXPORT_SQL, ExportJob(job.tenant_id, job.period, state, entries, expected, job.asked_at))
+def _tell(job: ExportJob, **facts: Any) -> None:
+    _write(TELL_EXPORT_SQL, replace(job, **facts))
 
 
-def _end(job: ExportJob, *, state: str, entries: int = 0, expected: int = 0, error: str = "") -> None:
-    ended = ExportJob(job.tenant_id, job.period, state, entries, expected or job.expected, job.asked_at, error)
-    _write(END_EXPORT_SQL, ended)
+def _end(job: ExportJob, **facts: Any) -> None:
+    _write(END_EXPORT_SQL, replace(job, **facts))
 
 
 def _write(statement: str, job: ExportJob) -> None:
@@ -138,26 +183,20 @@ def _write(statement: str, job: ExportJob) -> None:
 
 
 def _name_row(job: ExportJob) -> dict[str, object]:
-    return {"job": _name_job(job.tenant_id, job.period), "slot": HEARTBEAT_SLOT}
+    return {"job": _name_job(job.tenant_id, job.period, job.what), "slot": HEARTBEAT_SLOT}
 
 
-def _name_job(tenant_id: int, period: date) -> str:
-    return f"{JOB_PREFIX}{tenant_id} {period:%Y-%m}"
+def _name_job(tenant_id: int, period: date, what: str) -> str:
+    return f"{JOB_PREFIX}{tenant_id} {period:%Y-%m} {what}"
+
+
+FACTS = ("state", "entries", "expected", "error", "kept_as")
 
 
 def _write_result(job: ExportJob) -> str:
-    return json.dumps({"state": job.state, "entries": job.entries, "expected": job.expected, "error": job.error})
+    return json.dumps({name: getattr(job, name) for name in FACTS})
 
 
 def _read_job(name: str, asked_at: datetime, result: str) -> ExportJob:
-    tenant_id, month = name.removeprefix(JOB_PREFIX).split(" ")
-    facts = json.loads(result)
-    return ExportJob(
-        int(tenant_id),
-        date.fromisoformat(f"{month}-01"),
-        facts["state"],
-        facts["entries"],
-        facts["expected"],
-        asked_at,
-        facts["error"],
-    )
+    tenant_id, month, what = name.removeprefix(JOB_PREFIX).split(" ")
+    return ExportJob(int(tenant_id), date.fromisoformat(f"{month}-01"), what, asked_at=asked_at, **json.loads(result))

@@ -1,4 +1,4 @@
-"""Evidence archives as files: made once, kept for some hours, sent from there.
+"""What takes long to make, as files: made once, kept for some hours, sent from there.
 
 A client that is slow, hangs or goes away holds a file and nothing of the database, and can take up where it was: the
 file is named by what is in it, and a part of it is asked for like a part of any other.
@@ -7,9 +7,9 @@ file is named by what is in it, and a part of it is asked for like a part of any
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -24,12 +24,14 @@ KEPT_FOR = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A whole file, to be read from its beginning; who has it closes it. sha256: hexadecimal."""
+    """A whole file, to be read from its beginning; who has it closes it. kept_as: its name here."""
 
     name: str
     content: BinaryIO
     size: int
     sha256: str
+    kept_as: str
+    expires_at: datetime
 
 
 def open_bundle(
@@ -39,7 +41,12 @@ def open_bundle(
     found = find_bundle(month)
     if found is None:
         forget_old_files()
-        _make_bundle(month, using=using, tell=tell)
+        keep_file(
+            stream_bundle(month, using=using, tell=tell),
+            tenant_id=month.tenant.id,
+            stem=_name_contents(month),
+            suffix="zip",
+        )
         found = find_bundle(month)
     assert found is not None  # it was made a moment ago
     return found
@@ -47,34 +54,44 @@ def open_bundle(
 
 def find_bundle(month: SealedMonth) -> Export | None:
     """The file that was made of this very month; None where there is none, or no longer."""
-    for path in _folder(month).glob(f"{_name_contents(month)}.*.zip"):
-        try:
-            content = path.open("rb")
-        except FileNotFoundError:  # it was forgotten meanwhile
-            return None
-        return Export(
-            name=f"evidence-{month.name}.zip",
-            content=content,
-            size=os.fstat(content.fileno()).st_size,
-            sha256=path.name.split(".")[1],
-        )
+    for path in _folder(month.tenant.id).glob(f"{_name_contents(month)}.*.zip"):
+        return open_file(path.name, tenant_id=month.tenant.id, name=f"evidence-{month.name}.zip")
     return None
 
 
-def _make_bundle(month: SealedMonth, *, using: str, tell: Callable[[int], None]) -> None:
-    """Whole or not at all: another process, or this one after it was killed, begins anew."""
-    folder = _folder(month)
+def open_file(kept_as: str, *, tenant_id: int, name: str) -> Export | None:
+    """A tenant's file, to be saved as `name`; None where it was forgotten meanwhile."""
+    try:
+        content = (_folder(tenant_id) / Path(kept_as).name).open("rb")
+    except FileNotFoundError:
+        return None
+    facts = os.fstat(content.fileno())
+    return Export(
+        name=name,
+        content=content,
+        size=facts.st_size,
+        sha256=kept_as.split(".")[1],
+        kept_as=kept_as,
+        expires_at=datetime.fromtimestamp(facts.st_mtime, tz=UTC) + KEPT_FOR,
+    )
+
+
+def keep_file(pieces: Iterable[bytes], *, tenant_id: int, stem: str, suffix: str) -> str:
+    """Write a file, whole or not at all: another process, or this one after it was killed, begins anew. Its name."""
+    folder = _folder(tenant_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = folder / f"{os.getpid()}-{time.monotonic_ns()}.draft"
     digest = hashlib.sha256()
     try:
         with draft.open("xb") as file:
-            for piece in stream_bundle(month, using=using, tell=tell):
+            for piece in pieces:
                 digest.update(piece)
                 file.write(piece)
-        draft.replace(folder / f"{_name_contents(month)}.{digest.hexdigest()}.zip")
+        kept_as = f"{stem}.{digest.hexdigest()}.{suffix}"
+        draft.replace(folder / kept_as)
     finally:
         draft.unlink(missing_ok=True)
+    return kept_as
 
 
 def forget_old_files(*, now: float | None = None) -> int:
@@ -91,8 +108,8 @@ def forget_old_files(*, now: float | None = None) -> int:
     return gone
 
 
-def _folder(month: SealedMonth) -> Path:
-    return settings.HOME / "exports" / str(month.tenant.id)
+def _folder(tenant_id: int) -> Path:
+    return settings.HOME / "exports" / str(tenant_id)
 
 
 def _name_contents(month: SealedMonth) -> str:

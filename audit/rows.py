@@ -4,7 +4,7 @@ They are read in pieces by their key, each piece a short transaction: however sl
 the database is held for it, and memory holds one piece.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -50,20 +50,52 @@ COPY_ROWS_SQL = SQL("""COPY (
 )
 
 
-def stream_rows(*, tenant_id: int, period: date, using: str = "default") -> Iterator[bytes]:
-    """A heading, and the month's rows in the order in which they were booked."""
+COUNT_ROWS_SQL = """
+    SELECT count(*) FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND recorded_at >= %(booked_from)s
+      AND charge_period_start < %(end)s AND kind <> 'admin_act'"""
+
+
+def count_rows(*, tenant_id: int, period: date, using: str = "default") -> int:
+    """How many rows `stream_rows` gives."""
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(COUNT_ROWS_SQL, name_period(tenant_id, period))
+        return cursor.fetchone()[0]
+
+
+IS_LONG_SQL = """
+    SELECT count(*) > %(most)s FROM (
+        SELECT FROM ledger_entry
+        WHERE tenant_id = %(tenant_id)s AND billing_period = %(period)s AND recorded_at >= %(booked_from)s
+        LIMIT %(most)s + 1) AS entry"""
+
+
+def is_long(*, tenant_id: int, period: date, most: int, using: str = "default") -> bool:
+    """Whether the month has more than `most` entries; it counts no further."""
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(IS_LONG_SQL, name_period(tenant_id, period) | {"most": most})
+        return cursor.fetchone()[0]
+
+
+def stream_rows(
+    *, tenant_id: int, period: date, using: str = "default", tell: Callable[[int], None] = lambda rows: None
+) -> Iterator[bytes]:
+    """A heading, and the month's rows in the order in which they were booked. tell: hears of the rows written."""
     yield ",".join(COLUMNS).encode() + b"\n"
     key: tuple[str, int] | None = NO_KEY
+    written = 0
     while key is not None:
-        piece, key = _copy_piece(tenant_id, period, key, using=using)
+        piece, rows, key = _copy_piece(tenant_id, period, key, using=using)
         if piece:
             yield piece
+            written += rows
+            tell(written)
 
 
 def _copy_piece(
     tenant_id: int, period: date, key: tuple[str, int], *, using: str
-) -> tuple[bytes, tuple[str, int] | None]:
-    """The rows after `key`, and the key of the last of them; None where nothing follows."""
+) -> tuple[bytes, int, tuple[str, int] | None]:
+    """The rows after `key`, how many, and the key of the last of them; None where nothing follows."""
     values: dict[str, Any] = {
         **name_period(tenant_id, period), "batch_id": key[0], "line": key[1], "rows": ROWS_PER_PIECE,
     }  # fmt: skip
@@ -72,8 +104,8 @@ def _copy_piece(
         with cursor.copy(COPY_ROWS_SQL, values) as copy:
             for data in copy:
                 piece += data
-        is_last = cursor.rowcount < ROWS_PER_PIECE
-    return bytes(piece), None if is_last else _read_key(piece)
+        rows = cursor.rowcount
+    return bytes(piece), rows, None if rows < ROWS_PER_PIECE else _read_key(piece)
 
 
 def _read_key(piece: bytearray) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from dashboards.views.alert_rules import show_alert_rules
 from dashboards.views.alerts import show_alert, show_alerts
 from dashboards.views.appearance import choose_theme
 from dashboards.views.audit import send_verifier, show_audit
-from dashboards.views.audit_export import export_bundle, show_export
+from dashboards.views.audit_export import export_bundle, export_leaves, send_export, show_export
 from dashboards.views.audit_log import export_audit_log, show_audit_log
 from dashboards.views.audit_statement import export_rows, export_statement, show_statement
 from dashboards.views.budgets import edit_budget, export_budgets, show_budget, show_budgets, show_new_budget
@@ -119,7 +119,9 @@ urlpatterns = [
     path("audit/statement/file", export_statement, name="audit_statement_file"),
     path("audit/bundle", export_bundle, name="audit_bundle"),
     path("audit/export", show_export, name="audit_export"),
+    path("audit/export/file", send_export, name="audit_export_file"),
     path("audit/rows", export_rows, name="audit_rows"),
+    path("audit/leaves", export_leaves, name="audit_leaves"),
     path("audit/log", show_audit_log, name="audit_log"),
     path("audit/log/file", export_audit_log, name="audit_log_file"),
     path("audit/verifier", send_verifier, name="audit_verifier"),

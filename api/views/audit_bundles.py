@@ -1,7 +1,5 @@
 """GET /v1/audit/bundle, /v1/audit/entries, /v1/audit/verifier: a month's evidence, to be checked without us."""
 
-from collections.abc import Iterator
-
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -14,12 +12,11 @@ from api.periods import PERIOD, require_period
 from api.problems import Problem
 from api.schema import describe_call
 from audit.bundles import VERIFIER, locate_verifier
-from audit.entries import list_leaves
+from audit.entries import write_leaves
 from audit.exports import open_bundle
 from audit.sealed_months import PeriodEmpty, PeriodUnsealed, SealedMonth, find_sealed_month
 from tenants.selectors import get_tenant_by_id
 
-PIECE_BYTES = 1 << 18
 PARAMETERS = (PERIOD,)
 FILE = {"type": "string", "format": "binary"}
 
@@ -74,21 +71,7 @@ class AuditEntries(APIView):
             "Cache-Control": "private, no-cache",
             "Content-Disposition": f'attachment; filename="entries-{month.name}.jsonl"',
         }
-        return StreamingHttpResponse(_write_lines(month), content_type="application/jsonl", headers=headers)
-
-
-def _write_lines(month: SealedMonth) -> Iterator[bytes]:
-    """The lines in pieces of some PIECE_BYTES; nothing is held between two of them."""
-    lines: list[bytes] = []
-    size = 0
-    for row in list_leaves(month):
-        line = b'{"leaf":"%s","row":%s}\n' % (row.leaf.hex().encode(), row.data)
-        lines.append(line)
-        size += len(line)
-        if size >= PIECE_BYTES:
-            yield b"".join(lines)
-            lines, size = [], 0
-    yield b"".join(lines)
+        return StreamingHttpResponse(write_leaves(month), content_type="application/jsonl", headers=headers)
 
 
 class AuditVerifier(APIView):

@@ -49,6 +49,11 @@ def list_downloads(seat: Seat, month: date) -> list[DownloadGroup]:
             [Download("CSV", make_link("audit_rows", query))],
         ),
         DownloadGroup(
+            "Entries with their leaves",
+            "Every row byte for byte as it was hashed, and its hash: for a check of your own.",
+            [Download("JSONL", make_link("audit_leaves", query))],
+        ),
+        DownloadGroup(
             "FOCUS 1.2, as charged",
             "For cost tools: what is charged by us, a row for each meter and day; with the columns of 1.4.",
             _list_focus(query, "chargeback"),

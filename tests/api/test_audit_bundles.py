@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from api.views import audit_bundles
 from audit import exports
+from audit.export_jobs import work_exports
 from billing.rates import forget_rate_book
 from tests.audit.months import book_october
 from tests.audit.verifying import VERIFIER, find_faults
@@ -121,7 +121,7 @@ def test_anybody_may_have_the_verifier():
 
 
 def test_a_client_that_hangs_or_goes_away_holds_no_transaction(acme, monkeypatch, reader):
-    monkeypatch.setattr(audit_bundles, "PIECE_BYTES", 1)
+    monkeypatch.setattr("audit.entries.PIECE_BYTES", 1)
     answer = get(f"{ENTRIES}?period=2026-10", acme)
     pieces = iter(answer)
     assert next(pieces)
@@ -133,3 +133,44 @@ def test_a_client_that_hangs_or_goes_away_holds_no_transaction(acme, monkeypatch
     assert state in ((None, None), ("idle", None))
     answer.close()
     assert list(pieces) == []
+
+
+def post(path, tenant):
+    key = make_key(tenant, "audit")
+    return Client(raise_request_exception=False).post(path, HTTP_AUTHORIZATION=f"Bearer {key}")
+
+
+def test_a_long_months_file_is_asked_for_told_and_taken_in_parts_until_it_expires(acme):
+    answer = post("/v1/audit/exports?period=2026-10&file=rows", acme)
+    asked = answer.json()
+    assert (answer.status_code, answer["Location"]) == (202, "/v1/audit/exports/2026-10-rows")
+    assert (asked["id"], asked["state"], asked["entries_expected"], asked["download"]) == (
+        "2026-10-rows", "waiting", None, None
+    )  # fmt: skip
+    early = get(f"{asked['href']}/file", acme)
+    assert (early.status_code, early.json()["code"]) == (409, "export_unmade")
+    work_exports(clock=lambda: datetime.now(UTC))
+    told = get(asked["href"], acme).json()
+    assert (told["state"], told["entries"]) == ("done", told["entries_expected"])
+    link = told["download"]
+    whole = get(link["href"], acme).getvalue()
+    assert (len(whole), hashlib.sha256(whole).hexdigest()) == (link["bytes"], link["sha256"])
+    assert link["name"] == f"rows-{acme.slug}-2026-10.csv"
+    rest = get(link["href"], acme, HTTP_RANGE="bytes=1000-")
+    assert (rest.status_code, rest.getvalue()) == (206, whole[1000:])
+    exports.forget_old_files(now=datetime.now(UTC).timestamp() + 7 * 3600)
+    assert get(asked["href"], acme).json()["state"] == "expired"
+    assert "made again" in get(link["href"], acme).json()["detail"]
+
+
+def test_a_job_is_its_tenants_and_one_that_failed_says_why(acme):
+    post("/v1/audit/exports?period=2026-10", acme)
+    globex = make_tenant("globex")
+    for export_id in ("2026-10-bundle", "2026-10-rows", "2026-13-rows", "bundle", "2026-10-receipts"):
+        assert get(f"/v1/audit/exports/{export_id}", globex).json()["code"] == "job_unknown"
+    post("/v1/audit/exports?period=2026-10", globex)
+    work_exports(clock=lambda: datetime.now(UTC))
+    told = get("/v1/audit/exports/2026-10-bundle", globex).json()
+    assert (told["state"], told["error"]) == ("failed", "nothing is charged in 2026-10")
+    assert get("/v1/audit/exports/2026-10-bundle", acme).json()["state"] == "done"
+    assert post("/v1/audit/exports?period=2999-01", acme).json()["code"] == "query_invalid"

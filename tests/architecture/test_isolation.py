@@ -165,6 +165,11 @@ MACHINE_ROUTES = {
     "v1/audit/checkpoint": Route("/v1/audit/checkpoint", scope="audit"),
     "v1/audit/bundle": Route("/v1/audit/bundle", (f"period={THIS_MONTH}",), scope="audit", shows=False),
     "v1/audit/entries": Route("/v1/audit/entries", (f"period={THIS_MONTH}",), scope="audit"),
+    "v1/audit/exports": Route(f"/v1/audit/exports?period={MONTH}", scope="audit", method="POST", shows=False),
+    "v1/audit/exports/<str:export_id>": Route(f"/v1/audit/exports/{MONTH}-bundle", scope="audit", shows=False),
+    "v1/audit/exports/<str:export_id>/file": Route(
+        f"/v1/audit/exports/{MONTH}-bundle/file", scope="audit", shows=False
+    ),
     "v1/audit/verifier": Route("/v1/audit/verifier", is_open=True),
     "v1/audit/checkpoint/<int:size>": Route("/v1/audit/checkpoint/{sealed}", scope="audit"),
     "v1/audit/consistency": Route("/v1/audit/consistency", ("from={sealed}",), scope="audit"),
@@ -308,6 +313,8 @@ PEOPLES_ROUTES = {
     ),
     "audit/bundle": Route("/audit/bundle", ("tenant={slug}", f"period={MONTH}"), shows=False),
     "audit/export": Route("/audit/export", ("tenant={slug}", f"period={MONTH}"), shows=False),
+    "audit/export/file": Route("/audit/export/file", ("tenant={slug}", f"period={MONTH}"), shows=False),
+    "audit/leaves": Route("/audit/leaves", ("tenant={slug}", f"period={MONTH}")),
     "audit/rows": Route("/audit/rows", ("tenant={slug}", f"period={MONTH}")),
     "reconciliation": Route("/reconciliation", ("tenant={slug}", f"tenant={{slug}}&period={MONTH}"), operators_only=True),
     "reconciliation/file": Route("/reconciliation/file", ("tenant={slug}",), operators_only=True),

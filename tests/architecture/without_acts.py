@@ -105,6 +105,7 @@ DOORS_WITHOUT_ACTS = {
     "POST /alerts/<int:alert_id>": HISTORY,
     "POST /audit": "compares seals, and keeps when that was",
     "POST /audit/export": "a file of what the tenant reads anyway",
+    "POST /v1/audit/exports": "a file of what the tenant reads anyway",
     "POST /ledger/<entry_id:entry_id>/content": "who read it is kept in `content_act`",
     "POST /rates/check": READS,
     "POST /rates/try": READS,

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audit.export_jobs import LEASE, ask_export, get_export, work_exports
-from audit.exports import find_bundle
+from audit.entries import write_leaves
+from audit.export_jobs import LEASE, ask_export, get_export, open_made, work_exports
+from audit.exports import forget_old_files
+from audit.rows import stream_rows
 from audit.sealed_months import find_sealed_month
 from billing.job_runs import end_turn, take_turn
 from billing.rates import forget_rate_book
@@ -40,24 +42,42 @@ def clock():
 def test_an_archive_is_asked_for_made_once_and_told(acme, tmp_path):
     asked = {"tenant_id": acme.id, "period": OCTOBER}
     assert get_export(**asked) is None
-    ask_export(**asked, expected=7, now=clock())
+    ask_export(**asked, now=clock())
     first = get_export(**asked)
-    assert (first.state, first.entries, first.expected, first.is_under_way) == ("waiting", 0, 7, True)
-    ask_export(**asked, expected=9, now=clock())
+    assert (first.state, first.entries, first.expected, first.is_under_way) == ("waiting", 0, 0, True)
+    ask_export(**asked, now=clock())
     assert get_export(**asked) == first  # it is under way
     assert work_exports(clock=clock) >= 1
     month = find_sealed_month(tenant=acme, period=OCTOBER, now=clock())
     job = get_export(**asked)
     assert (job.state, job.entries, job.expected) == ("done", month.entries, month.entries)
-    with find_bundle(month).content as content:
+    with open_made(job, tenant=acme).content as content:
         assert find_faults(tmp_path, content.read()) == []
     assert work_exports(clock=clock) == 0
 
 
+@pytest.mark.parametrize("what", ["rows", "entries"])
+def test_rows_and_entries_are_made_too_each_as_they_are_streamed(acme, what):
+    asked = {"tenant_id": acme.id, "period": OCTOBER, "what": what}
+    ask_export(**asked, now=clock())
+    assert work_exports(clock=clock) >= 1
+    job = get_export(**asked)
+    month = find_sealed_month(tenant=acme, period=OCTOBER, now=clock())
+    file = open_made(job, tenant=acme)
+    streamed = {"rows": stream_rows(tenant_id=acme.id, period=OCTOBER), "entries": write_leaves(month)}[what]
+    with file.content as content:
+        assert content.read() == b"".join(streamed)
+    assert file.name == {"rows": f"rows-{acme.slug}-2026-10.csv", "entries": f"entries-{acme.slug}-2026-10.jsonl"}[what]
+    assert job.entries == job.expected > 0
+    assert get_export(tenant_id=acme.id, period=OCTOBER) is None  # the archive is another file
+    forget_old_files(now=clock().timestamp() + 7 * 3600)
+    assert open_made(job, tenant=acme) is None
+
+
 def test_what_another_worker_makes_is_left_to_it_until_it_says_nothing_more(acme):
     asked = {"tenant_id": acme.id, "period": OCTOBER}
-    ask_export(**asked, expected=7, now=clock())
-    turn = f"export {acme.id} 2026-10"
+    ask_export(**asked, now=clock())
+    turn = f"export {acme.id} 2026-10 bundle"
     assert take_turn(job=turn, holder="another", lease=LEASE)
     assert work_exports(clock=clock) == 0
     assert get_export(**asked).state == "waiting"
@@ -68,11 +88,11 @@ def test_what_another_worker_makes_is_left_to_it_until_it_says_nothing_more(acme
 def test_a_month_that_cannot_be_made_says_why_and_may_be_asked_for_again(committed_db):
     tenant = make_tenant("acme")
     asked = {"tenant_id": tenant.id, "period": OCTOBER}
-    ask_export(**asked, expected=1, now=clock())
+    ask_export(**asked, now=clock())
     work_exports(clock=clock)
     job = get_export(**asked)
     assert job.state == "failed" and job.error
-    ask_export(**asked, expected=1, now=clock())
+    ask_export(**asked, now=clock())
     assert get_export(**asked).state == "waiting"
     work_exports(clock=clock)
 
@@ -90,7 +110,7 @@ def test_a_long_month_is_made_by_a_worker_and_its_page_says_how_far(acme, monkey
     work_exports(clock=clock)
     part = client.get("/audit/export?period=2026-10", headers={"HX-Request": "true"}).content.decode()
     assert "It is made" in part and "<html" not in part and "hx-get" not in part
-    archive = client.get("/audit/bundle?period=2026-10")
+    archive = client.get("/audit/export/file?period=2026-10")
     assert (archive.status_code, archive["Content-Type"]) == (200, "application/zip")
     assert archive.getvalue().startswith(b"PK")
     stranger = sign_in(make_tenant("globex"))
