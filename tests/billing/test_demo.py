@@ -11,6 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from billing.core.demo import TENANTS
+from billing.cost_centers import list_cost_centers
+from billing.mapping import list_rules
 from billing.selectors import get_trace
 from tenants.keys import find_api_key
 from tenants.models import User
@@ -119,6 +121,15 @@ def test_the_people_can_sign_in_and_the_keys_are_live(demo):
         person = User.objects.get(email=login["email"])
         assert person.check_password(login["password"])
         assert (person.tenant.slug if person.tenant else "operator") == login["tenant"]
+
+
+def test_the_codes_that_acmes_calls_name_are_cost_centres_with_owners_and_rules_wait_for_the_rest(demo):
+    acme = get_tenant("acme")
+    centers = {center.code: center for center in list_cost_centers(tenant_id=acme.id)}
+    named = {code for (code,) in read("acme", "SELECT DISTINCT cost_center FROM ledger_entry WHERE cost_center <> ''")}
+    assert named <= set(centers)
+    assert all(center.owner and center.gl_account for center in centers.values())
+    assert [rule.rule.cost_center for rule in list_rules(tenant_id=acme.id)] == ["retail", "strategy"]
 
 
 def test_a_second_run_books_nothing_and_hands_out_new_keys(demo):

@@ -14,6 +14,7 @@ from alerts.demo_budgets import seed_budgets
 from alerts.forecasts import make_forecasts
 from billing.core.demo import TENANTS
 from billing.demo import DAYS, NOW_AGO_MAX, Demo, DemoRefused, seed_demo
+from billing.demo_cost_centers import seed_cost_centers
 from billing.management.moments import parse_moment
 from tenants.selectors import get_tenant
 
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         self.stdout.write("forecasting past nights")
         for slug in TENANTS:
             seed_forecasts(tenant=get_tenant(slug), days=days, now=now)
+            seed_cost_centers(tenant=get_tenant(slug), now=now)
             seed_budgets(tenant=get_tenant(slug), now=now)
             make_forecasts(tenant=get_tenant(slug), now=now)  # tonight's, with what budgets come to
             seed_alerts(tenant=get_tenant(slug), now=now)
