@@ -161,7 +161,7 @@ CHARGEBACK: Schema = _close(
             ),
             description="charged + unallocated = cost + markups + fees + minimums − discounts − credits, in USD.",
         ),
-        "notes": _list(_close({"rule": _ID, "version": _ID, "note": _TEXT})),
+        "notes": _list(_close({"rule": _ID, "name": _TEXT, "version": _ID, "note": _TEXT})),
     }
 )  # fmt: skip
 CHARGEBACK_TRIAL: Schema = _close(

@@ -40,6 +40,8 @@ ALERT_ROLES = ("admin", "finance", "engineer", "owner")
 CHANNEL_ROLES = ("admin", "finance", "owner")
 # Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
 RATE_ROLES = ("admin", "finance")
+# Of the operator's people: who decides what is charged to whom.
+CHARGE_ROLES = ("admin", "finance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,11 @@ class Seat:
     def may_reconcile(self) -> bool:
         """Whether the person may send providers' bills, say why they differ and sign for a month."""
         return self.is_operator and self.role in RATE_ROLES
+
+    @property
+    def may_charge(self) -> bool:
+        """Whether the person may decide who is charged what: rules, rates of exchange, the currency."""
+        return self.is_operator and self.role in CHARGE_ROLES
 
     @property
     def actor(self) -> str:

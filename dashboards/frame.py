@@ -23,8 +23,8 @@ NUMBER_DIGITS_MAX = 12
 TEXT_LENGTH_MAX = 512
 # Pages that an operator may look at for another tenant, as they are.
 PLACES_OF_EVERY_TENANT = (
-    "overview", "explore", "showback", "forecast", "ledger", "traces", "rejected", "rates", "keys", "budgets", "alerts",
-    "audit", "audit_statement", "audit_log", "cost_centers", "mapping_rules", "reconciliation",
+    "overview", "explore", "showback", "chargeback", "forecast", "ledger", "traces", "rejected", "rates", "keys",
+    "budgets", "alerts", "audit", "audit_statement", "audit_log", "cost_centers", "mapping_rules", "reconciliation",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
@@ -70,7 +70,7 @@ class Frame:
 def make_frame(seat: Seat, *, current: str) -> Frame:
     """The frame of a tenant's page; `current` is the name of its URL."""
     places = [
-        [("Overview", "overview"), ("Explore", "explore"), ("Showback", "showback")],
+        [("Overview", "overview"), ("Explore", "explore"), ("Showback", "showback"), ("Chargeback", "chargeback")],
         [("Budgets", "budgets"), ("Alerts", "alerts"), ("Forecast", "forecast")],
         [("Ledger", "ledger"), ("Traces", "traces"), ("Rejected events", "rejected")],
         [("Rates", "rates"), ("Audit", "audit")],

@@ -15,6 +15,13 @@ from dashboards.views.audit_export import export_bundle, export_leaves, send_exp
 from dashboards.views.audit_log import export_audit_log, show_audit_log
 from dashboards.views.audit_statement import export_rows, export_statement, show_statement
 from dashboards.views.budgets import edit_budget, export_budgets, show_budget, show_budgets, show_new_budget
+from dashboards.views.chargeback import export_chargeback, show_charge_lines, show_chargeback
+from dashboards.views.chargeback_rates import show_chargeback_rates
+from dashboards.views.chargeback_rules import (
+    show_chargeback_rule,
+    show_chargeback_rules,
+    show_new_chargeback_rule,
+)
 from dashboards.views.cost_centers import show_cost_center, show_cost_centers
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
@@ -83,6 +90,13 @@ urlpatterns = [
     path("showback/one", show_subject, name="showback_subject"),
     path("showback/one/file", export_subject, name="showback_subject_file"),
     path("showback/drivers", show_drivers, name="showback_drivers"),
+    path("chargeback", show_chargeback, name="chargeback"),
+    path("chargeback/file", export_chargeback, name="chargeback_file"),
+    path("chargeback/lines", show_charge_lines, name="chargeback_lines"),
+    path("chargeback/rules", show_chargeback_rules, name="chargeback_rules"),
+    path("chargeback/rules/<str:family>/new", show_new_chargeback_rule, name="chargeback_rule_new"),
+    path("chargeback/rules/<str:family>/<int:rule_id>", show_chargeback_rule, name="chargeback_rule"),
+    path("chargeback/rates", show_chargeback_rates, name="chargeback_rates"),
     path("alerts", show_alerts, name="alerts"),
     path("alerts/<int:alert_id>", show_alert, name="alert"),
     path("alerts/channels", show_channels, name="alert_channels"),

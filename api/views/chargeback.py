@@ -166,7 +166,8 @@ def write_month_charge(charged: MonthCharge, *, with_lines: set[str]) -> dict[st
         "totals": write_sums(charge.sums),
         "conservation": _write_conservation(charge.conservation),
         "notes": [
-            {"rule": note.rule.rule_id, "version": note.rule.version, "note": note.words} for note in charge.notes
+            {"rule": note.rule.rule_id, "name": note.name, "version": note.rule.version, "note": note.words}
+            for note in charge.notes
         ],
     }
 

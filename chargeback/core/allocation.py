@@ -130,10 +130,10 @@ def allocate(
         taken = dict(_find_taken(standing, rule.terms, targets))
         weights = weigh(split, targets, grounds)
         if not taken:
-            notes.append(RuleNote(rule.ref, "nothing stood at its source"))
+            notes.append(RuleNote(rule.ref, rule.terms.name, "nothing stood at its source"))
         elif not sum(weights.values()):
             words = f"nothing was moved: no target has any weight by {METHOD_WORDS[split.method]}"
-            notes.append(RuleNote(rule.ref, words))
+            notes.append(RuleNote(rule.ref, rule.terms.name, words))
         else:
             postings += _move(standing, rule, taken, weights)
     return postings, notes

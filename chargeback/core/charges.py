@@ -86,7 +86,7 @@ def charge_fees(rules: Iterable[ChargeRule], grounds: Grounds) -> tuple[list[Pos
         whole = sum(weights.values())
         if not whole:
             words = f"nobody is charged: no cost centre has any weight by {METHOD_WORDS[terms.split.method]}"
-            notes.append(RuleNote(rule.ref, words))
+            notes.append(RuleNote(rule.ref, terms.name, words))
         for center, amount in split_amount(terms.amount, weights).items():
             share = "" if len(weights) == 1 else f" × {write_weight(terms.split, weights[center], whole)}"
             words = f"{terms.name}: {write_usd(terms.amount)}{share}"

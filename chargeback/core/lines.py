@@ -57,6 +57,7 @@ class RuleNote(NamedTuple):
     """What a rule has to say where it did nothing."""
 
     rule: RuleRef
+    name: str
     words: str
 
 

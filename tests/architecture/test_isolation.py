@@ -268,6 +268,18 @@ PEOPLES_ROUTES = {
     "alerts/channels/new": Route("/alerts/channels/new", ("tenant={slug}", "kind=webhook"), shows=False),
     "alerts/channels/<int:channel_id>": Route("/alerts/channels/{channel_id}", ("tenant={slug}",)),
     "alerts/deliveries": Route("/alerts/deliveries", ("tenant={slug}", "state=waiting")),
+    "chargeback": Route("/chargeback", ("tenant={slug}", f"period={MONTH}")),
+    "chargeback/file": Route(
+        "/chargeback/file",
+        ("tenant={slug}", f"period={MONTH}&format=xlsx", f"period={MONTH}&cost_center=acme-cost-center"),
+    ),
+    "chargeback/lines": Route(
+        "/chargeback/lines", ("tenant={slug}", f"period={MONTH}", f"period={MONTH}&cost_center=acme-cost-center")
+    ),
+    "chargeback/rules": Route("/chargeback/rules", ("tenant={slug}",)),
+    "chargeback/rules/<str:family>/new": Route("/chargeback/rules/charge/new", ("tenant={slug}",), operators_only=True),
+    "chargeback/rules/<str:family>/<int:rule_id>": Route("/chargeback/rules/charge/1", ("tenant={slug}",)),
+    "chargeback/rates": Route("/chargeback/rates", ("tenant={slug}",)),
     "budgets": Route("/budgets", ("tenant={slug}",)),
     "budgets/file": Route("/budgets/file", ("tenant={slug}", "tenant={slug}&format=xlsx")),
     "budgets/new": Route("/budgets/new", ("tenant={slug}",)),
