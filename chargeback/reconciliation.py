@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from django.db import connection, connections
 
+from audit.core.focus import PROVIDER_NAMES
 from billing.selectors import CostQuery, QueryRefused, get_billed_costs
 from billing.selectors.rate_versions import find_alias, list_model_aliases
 from chargeback.bill_sums import BilledSum, sum_billed
@@ -82,7 +83,7 @@ class Reconciliation:
     def blockers(self) -> list[str]:
         """What a sign-off needs a reason for, in sentences."""
         found = [
-            f"{group.provider} {group.model}".strip()
+            f"{PROVIDER_NAMES.get(group.provider, group.provider)} {group.model}".strip()
             + f": {strip_zeros(group.sums.unexplained):f} USD is not explained"
             for group in self.comparison.open_groups
         ]
@@ -97,7 +98,7 @@ def reconcile(*, tenant_id: int, period: date, using: str = "default") -> Reconc
     after = next_month(period)
     with reading_scope(tenant_id, using=using):
         billed = sum_billed(tenant_id=tenant_id, first=period, after=after, using=using)
-        booked = _read_booked(tenant_id=tenant_id, first=period, after=after, using=using)
+        booked = read_booked(tenant_id=tenant_id, first=period, after=after, using=using)
         decisions = read_decisions(tenant_id=tenant_id, first=period, after=after, using=using)
         tolerance = get_tolerance(tenant_id=tenant_id, using=using)
         signed = get_sign_off(tenant_id=tenant_id, period=period, using=using)
@@ -127,7 +128,7 @@ def _name_places(
     )
 
 
-def _read_booked(*, tenant_id: int, first: date, after: date, using: str) -> list[Booked]:
+def read_booked(*, tenant_id: int, first: date, after: date, using: str = "default") -> list[Booked]:
     """What the rollups say of each provider, model and day that has a price."""
     try:
         return _ask_rollups(tenant_id=tenant_id, first=first, after=after, using=using)

@@ -100,7 +100,7 @@ def test_a_month_is_compared_explained_and_signed(acme, admin, book):
         ("", "0.19", ""), (MODEL, "3", "rate"),
     ]  # fmt: skip
     assert sum(Decimal(row["variance"]) for row in month["rows"]) == Decimal(month["total"]["variance"])
-    assert month["blockers"] == [f"openai {MODEL}: 3 USD is not explained"]
+    assert month["blockers"] == [f"OpenAI {MODEL}: 3 USD is not explained"]
     sign = {"period": MONTH, "comment": "looks right"}
     refused = send(admin, "POST", "/v1/reconciliation/sign-off", sign)
     assert (refused.status_code, refused.json()["reason"]) == (409, "unexplained")

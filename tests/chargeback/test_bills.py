@@ -259,7 +259,7 @@ def test_a_reason_that_cannot_be_is_refused(acme, changes, code):
 
 def test_a_month_is_signed_once_nothing_beyond_the_tolerance_is_unexplained(acme):
     send(acme, write_bill((3, "3.0095", MODEL), (4, "0.00475", MODEL)))
-    with pytest.raises(ReconciliationRefused, match=f"openai {MODEL}: 3 USD is not explained") as caught:
+    with pytest.raises(ReconciliationRefused, match=f"OpenAI {MODEL}: 3 USD is not explained") as caught:
         sign_off(**own_steps(acme), comment="looks right")
     assert caught.value.code == "unexplained"
     with pytest.raises(ReconciliationRefused) as caught:

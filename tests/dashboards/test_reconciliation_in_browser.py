@@ -51,7 +51,7 @@ def test_finance_sends_a_bill_and_its_correction_explains_the_rest_and_signs(ope
     expect(page.get_by_role("table", name="Days that corrected.csv told anew")).to_contain_text("+1.00")
     assert list_too_wide(page) == [] and list_violations(page) == []
     page.get_by_label("Comment, kept in the ledger").last.fill("looks right")
-    page.get_by_role("button", name="Sign ").press("Enter")
+    page.get_by_role("button", name=f"Sign {LAST:%B}").press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("3 USD is not explained")
     page.get_by_label("Explain OpenAI").first.click()
     page.get_by_label("Reason for").first.select_option("not in the ledger (unmetered use)")
@@ -60,7 +60,7 @@ def test_finance_sends_a_bill_and_its_correction_explains_the_rest_and_signs(ope
     page.get_by_role("button", name="Keep the reason").first.press("Enter")
     page.wait_for_url("**done=explained")
     page.get_by_label("Comment, kept in the ledger").last.fill("looks right")
-    page.get_by_role("button", name="Sign ").press("Enter")
+    page.get_by_role("button", name=f"Sign {LAST:%B}").press("Enter")
     page.wait_for_url("**done=signed")
     expect(page.locator(".dateline").get_by_text("Signed")).to_be_visible()
     expect(page.get_by_text("a notebook without a key")).to_be_visible()

@@ -16,6 +16,7 @@ from billing.core.demo import TENANTS
 from billing.demo import DAYS, NOW_AGO_MAX, Demo, DemoRefused, seed_demo
 from billing.demo_cost_centers import seed_cost_centers
 from billing.management.moments import parse_moment
+from chargeback.demo_bills import seed_bills
 from tenants.selectors import get_tenant
 
 
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             seed_budgets(tenant=get_tenant(slug), now=now)
             make_forecasts(tenant=get_tenant(slug), now=now)  # tonight's, with what budgets come to
             seed_alerts(tenant=get_tenant(slug), now=now)
+            seed_bills(tenant=get_tenant(slug), now=now)
 
     def _print(self, demo: Demo) -> None:
         self.stdout.write(
