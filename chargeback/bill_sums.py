@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, localcontext
 
-from django.db import connections
+from django.db import connection, connections
 from psycopg.sql import SQL
 
-from chargeback.core.bills.charges import DIGITS_MAX, strip_zeros
+from chargeback.core.bills import ReadBill
+from chargeback.core.bills.charges import DIGITS_MAX, strip_zeros, sum_amounts
 from tenants.scope import reading_scope
 
 # A line counts unless a newer file that is no part tells of its day anew.
@@ -51,45 +52,40 @@ class RestatedDay:
             return self.after - self.before
 
 
-# Both sides of a file: what counted of its days before it, and with it. A day that nothing told before is not restated.
-LIST_RESTATED_DAYS_SQL = """
-    WITH days AS (
-        SELECT provider, account, day FROM bill_day WHERE tenant_id = %(tenant_id)s AND bill_id = %(bill_id)s
-        UNION
-        SELECT provider, account, filed_day FROM bill_charge
-        WHERE tenant_id = %(tenant_id)s AND bill_id = %(bill_id)s),
-    lines AS (
-        SELECT charge.provider, charge.account, days.day, charge.currency, charge.amount, charge.bill_id,
-               (SELECT coalesce(max(newer.bill_id) FILTER (WHERE newer.bill_id < %(bill_id)s), 0)
-                FROM bill_day AS newer JOIN provider_bill AS teller
-                  ON teller.tenant_id = newer.tenant_id AND teller.id = newer.bill_id AND teller.withdrawn_at IS NULL
-                WHERE newer.tenant_id = %(tenant_id)s AND newer.provider = days.provider
-                  AND newer.account = days.account AND newer.day = days.day) AS told_before,
-               EXISTS (SELECT FROM bill_day AS own
-                       WHERE own.tenant_id = %(tenant_id)s AND own.bill_id = %(bill_id)s
-                         AND own.provider = days.provider AND own.account = days.account
-                         AND own.day = days.day) AS is_told_anew
-        FROM days JOIN bill_charge AS charge
-          ON charge.tenant_id = %(tenant_id)s AND charge.provider = days.provider AND charge.account = days.account
-             AND charge.filed_day = days.day AND charge.bill_id <= %(bill_id)s
-        JOIN provider_bill AS bill
-          ON bill.tenant_id = charge.tenant_id AND bill.id = charge.bill_id AND bill.withdrawn_at IS NULL)
-    SELECT provider, account, day, currency,
-           coalesce(sum(amount) FILTER (WHERE bill_id < %(bill_id)s AND bill_id >= told_before), 0),
-           coalesce(sum(amount) FILTER (
-               WHERE bill_id = %(bill_id)s OR (NOT is_told_anew AND bill_id >= told_before)), 0)
-    FROM lines
-    GROUP BY provider, account, day, currency
-    HAVING count(*) FILTER (WHERE bill_id < %(bill_id)s AND bill_id >= told_before) > 0
-    ORDER BY provider, account, day, currency"""
+DayKey = tuple[str, str, date, str]  # provider, account, day, currency
+
+SUM_COVERED_DAYS_SQL = (
+    SQL("""
+    SELECT charge.filed_day, charge.currency, sum(charge.amount) {counting}
+      AND charge.provider = %(provider)s AND charge.account = %(account)s
+      AND charge.filed_day BETWEEN %(first)s AND %(last)s
+    GROUP BY charge.filed_day, charge.currency""")
+    .format(counting=LINES_THAT_COUNT)
+    .as_string()
+)
 
 
-def list_restated_days(*, tenant_id: int, bill_id: int, using: str = "default") -> tuple[RestatedDay, ...]:
-    """The days of a file that counts which others had told otherwise before it."""
-    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
-        cursor.execute(LIST_RESTATED_DAYS_SQL, {"tenant_id": tenant_id, "bill_id": bill_id})
-        found = [RestatedDay(*row[:4], strip_zeros(row[4]), strip_zeros(row[5])) for row in cursor.fetchall()]
-    return tuple(each for each in found if each.before != each.after)
+def find_restated_days(read: ReadBill, *, tenant_id: int, is_part: bool) -> tuple[RestatedDay, ...]:
+    """The days that a file is about to tell otherwise than others did; call it inside the tenant's scope."""
+    before: dict[DayKey, Decimal] = {}
+    with connection.cursor() as cursor:
+        for cover in read.covers:
+            named = {"provider": cover.provider, "account": cover.account, "first": cover.first, "last": cover.last}
+            cursor.execute(SUM_COVERED_DAYS_SQL, {"tenant_id": tenant_id, **named})
+            for day, currency, amount in cursor.fetchall():
+                before[cover.provider, cover.account, day, currency] = strip_zeros(amount)
+    own = sum_amounts(
+        ((charge.provider, charge.account, charge.filed_day, charge.currency), charge.amount) for charge in read.charges
+    )
+    told = {key[:3] for key in before}
+    found = []
+    for key in sorted({*before, *own}):
+        kept = before.get(key, Decimal(0))
+        with localcontext(prec=DIGITS_MAX):
+            after = strip_zeros(own.get(key, Decimal(0)) + (kept if is_part else 0))
+        if key[:3] in told and after != kept:
+            found.append(RestatedDay(*key, kept, after))
+    return tuple(found)
 
 
 SUM_BILLED_SQL = (

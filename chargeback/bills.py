@@ -17,7 +17,7 @@ from django.db import connection
 
 from chargeback.bill_files import read_bill_file
 from chargeback.bill_mappings import find_mapping
-from chargeback.bill_sums import RestatedDay, list_restated_days
+from chargeback.bill_sums import RestatedDay, find_restated_days
 from chargeback.core.bills import BillCharge, BillProblem, BillRefused, ReadBill
 from chargeback.models import ProviderBill
 from ledger.acts import book_act
@@ -26,6 +26,7 @@ from tenants.scope import reading_scope, tenant_scope
 
 DAYS_MAX = 800  # from the first to the last day of a file, of one account
 FILENAME_LENGTH_MAX = 200
+RESTATED_MAX = 1_000
 CHARGES_PER_STATEMENT = 5_000
 
 
@@ -35,7 +36,10 @@ class BillUnknown(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """An imported file. totals: of all its lines by currency. notes: code, lines and words of what was told of them."""
+    """An imported file. totals: of all its lines by currency. notes: code, lines and words of what was told of them.
+
+    restated: days that others had told otherwise when it came, the first thousand.
+    """
 
     id: int
     filename: str
@@ -49,6 +53,7 @@ class Bill:
     providers: tuple[str, ...]
     totals: Mapping[str, Decimal]
     notes: tuple[Mapping[str, Any], ...]
+    restated: tuple[RestatedDay, ...]
     imported_by: str
     imported_at: datetime
     withdrawn_by: str
@@ -83,6 +88,7 @@ def import_bill(
             return Importing(known, False, ())
         read = read_bill_file(content, find_mapping=lambda columns: _find_mapping(columns, tenant_id=tenant_id))
         _check_days(read)
+        restated = find_restated_days(read, tenant_id=tenant_id, is_part=is_part)
         bill_id = _add_bill(
             read,
             tenant_id=tenant_id,
@@ -91,11 +97,11 @@ def import_bill(
                 "sha256": sha256,
                 "size_bytes": len(content),
                 "is_part": is_part,
+                "restated": json.dumps([_write_restated(each) for each in restated[:RESTATED_MAX]]),
                 "actor": actor,
                 "now": now,
             },
         )
-        restated = list_restated_days(tenant_id=tenant_id, bill_id=bill_id)
         bill = get_bill(tenant_id=tenant_id, bill_id=bill_id)
         _record("bill.imported", bill, actor=actor, now=now, tenant_id=tenant_id, restated=len(restated))
     return Importing(bill, True, restated)
@@ -172,9 +178,9 @@ def _check_days(read: ReadBill) -> None:
 
 ADD_BILL_SQL = """
     INSERT INTO provider_bill (tenant_id, filename, format, sha256, size_bytes, is_part, first_day, last_day, charges,
-                               providers, totals, notes, imported_by, imported_at)
+                               providers, totals, notes, restated, imported_by, imported_at)
     VALUES (%(tenant_id)s, %(filename)s, %(format)s, %(sha256)s, %(size_bytes)s, %(is_part)s, %(first)s, %(last)s,
-            %(charges)s, %(providers)s, %(totals)s, %(notes)s, %(actor)s, %(now)s)
+            %(charges)s, %(providers)s, %(totals)s, %(notes)s, %(restated)s, %(actor)s, %(now)s)
     RETURNING id"""
 ADD_CHARGES_SQL = """
     INSERT INTO bill_charge (tenant_id, bill_id, line, day, filed_day, starts_at, ends_at, provider, account, model,
@@ -246,4 +252,19 @@ def _record(name: str, bill: Bill, *, actor: str, now: datetime, tenant_id: int,
 def _read_row(row: ProviderBill) -> Bill:
     values = {field.name: getattr(row, field.name) for field in fields(Bill)}
     totals = {currency: Decimal(total) for currency, total in row.totals.items()}
-    return Bill(**values | {"providers": tuple(row.providers), "totals": totals, "notes": tuple(row.notes)})
+    read = {
+        "providers": tuple(row.providers),
+        "totals": totals,
+        "notes": tuple(row.notes),
+        "restated": tuple(_read_restated(each) for each in row.restated),
+    }
+    return Bill(**values | read)
+
+
+def _write_restated(each: RestatedDay) -> list[str]:
+    return [each.provider, each.account, each.day.isoformat(), each.currency, f"{each.before:f}", f"{each.after:f}"]
+
+
+def _read_restated(kept: Sequence[str]) -> RestatedDay:
+    provider, account, day, currency, before, after = kept
+    return RestatedDay(provider, account, date.fromisoformat(day), currency, Decimal(before), Decimal(after))

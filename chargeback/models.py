@@ -90,6 +90,7 @@ class ProviderBill(models.Model):
     providers = ArrayField(models.TextField())
     totals = models.JSONField()
     notes = models.JSONField()
+    restated = models.JSONField()  # days that another file had told otherwise
     imported_by = models.TextField()
     imported_at = models.DateTimeField()
     withdrawn_by = models.TextField()

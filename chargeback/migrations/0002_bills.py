@@ -166,6 +166,7 @@ class Migration(migrations.Migration):
                         ("providers", ArrayField(base_field=models.TextField(), size=None)),
                         ("totals", models.JSONField()),
                         ("notes", models.JSONField()),
+                        ("restated", models.JSONField()),
                         ("imported_by", models.TextField()),
                         ("imported_at", models.DateTimeField()),
                         ("withdrawn_by", models.TextField()),

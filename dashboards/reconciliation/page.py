@@ -6,7 +6,6 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from audit.core.focus import PROVIDER_NAMES
-from chargeback.bill_sums import RestatedDay, list_restated_days
 from chargeback.bills import Bill, list_bills
 from chargeback.core.bills import FORMATS
 from chargeback.core.reconciliation import REASONS, Row, Sums, sum_by
@@ -18,7 +17,6 @@ from dashboards.rates.actors import name_actors
 
 BY_MODEL, BY_DAY = "model", "day"
 MONTHS_SHOWN = 13
-RESTATED_BILLS_MAX = 10  # of the newest bills the restated days are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +38,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """A file, with what it restated."""
+    """A file. by: who sent it. total: of all its lines, in words."""
 
     bill: Bill
     format_name: str
     by: str
-    restated: Sequence[RestatedDay]
     total: str
 
 
@@ -87,7 +84,7 @@ def read_reconciliation_page(
         by=by,
         of=of,
         total=found.comparison.total,
-        bills=_list_bills(bills, names, tenant_id=tenant_id),
+        bills=_list_bills(bills, names),
         decisions=[(each, REASONS[each.reason], names[each.decided_by]) for each in decisions],
         signed_by=names[found.sign_off.signed_by] if found.sign_off else "",
         month_options=_list_months(seat, period, now=now),
@@ -161,13 +158,8 @@ def _make_line(
     )  # fmt: skip
 
 
-def _list_bills(bills: Sequence[Bill], names: Mapping[str, str], *, tenant_id: int) -> list[BillLine]:
-    lines = []
-    for number, bill in enumerate(bills):
-        is_shown = bill.withdrawn_at is None and number < RESTATED_BILLS_MAX
-        restated = list_restated_days(tenant_id=tenant_id, bill_id=bill.id) if is_shown else ()
-        lines.append(BillLine(bill, FORMATS[bill.format], names[bill.imported_by], restated, _write_totals(bill)))
-    return lines
+def _list_bills(bills: Sequence[Bill], names: Mapping[str, str]) -> list[BillLine]:
+    return [BillLine(bill, FORMATS[bill.format], names[bill.imported_by], _write_totals(bill)) for bill in bills]
 
 
 def _write_totals(bill: Bill) -> str:

@@ -14,7 +14,7 @@ from billing.aliases import add_alias
 from billing.core.alias_rules import NewAlias
 from billing.rates import forget_rate_book
 from chargeback.bill_mappings import find_mapping, keep_mapping, list_mappings
-from chargeback.bill_sums import RestatedDay, list_restated_days, sum_billed
+from chargeback.bill_sums import RestatedDay, sum_billed
 from chargeback.bill_tolerances import get_tolerance, set_tolerance
 from chargeback.bills import BillUnknown, get_bill, import_bill, list_bills, withdraw_bill
 from chargeback.core.bills import LayoutUnknown, MappingRefused, read_mapping
@@ -93,7 +93,7 @@ def test_a_newer_file_restates_its_days_and_the_difference_is_told_by_day(acme):
     newer = send(acme, write_bill((4, "2.5", MODEL), (5, "3", MODEL)))
     assert newer.restated == (RestatedDay("openai", "", date(2026, 11, 4), "USD", Decimal(2), Decimal("2.5")),)
     assert newer.restated[0].difference == Decimal("0.5")
-    assert list_restated_days(tenant_id=acme.id, bill_id=newer.bill.id) == newer.restated
+    assert get_bill(tenant_id=acme.id, bill_id=newer.bill.id).restated == newer.restated
     assert read_sums(acme) == [(3, MODEL, "1"), (4, MODEL, "2.5"), (5, MODEL, "3")]
     withdraw_bill(tenant_id=acme.id, bill_id=newer.bill.id, actor="person 7", now=NOW)
     assert read_sums(acme) == [(3, MODEL, "1"), (4, MODEL, "2"), (5, MODEL, "3")]

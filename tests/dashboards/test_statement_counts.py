@@ -13,7 +13,7 @@ PAGES = (
     "/?{}", "/", "/explore?{}&by=feature", "/explore?{}&by=feature&by=model&why=yes", "/explore?{}&by=user",
     "/ledger?{}", "/forecast", "/tenants?{}", "/rejected", "/rates?{}", "/design", "/find?q=a", "/budgets",
     "/alerts",
-    "/audit", "/audit/statement", "/audit/log",
+    "/audit", "/audit/statement", "/audit/log", "/reconciliation?period=2026-11",
 )  # fmt: skip
 
 

@@ -1,10 +1,13 @@
 """What every reader gives: the charges of a bill, what is told about them, and what is wrong with a file. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 USAGE, TAX, CREDIT, DISCOUNT, FEE, ADJUSTMENT = "usage", "tax", "credit", "discount", "fee", "adjustment"
 OTHER_SERVICE = "other_service"  # of the same provider, and none that runs models
@@ -104,9 +107,9 @@ class BillRefused(ValueError):
         self.count = len(problems)
 
 
-def sum_amounts(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+def sum_amounts(amounts: Iterable[tuple[Name, Decimal]]) -> dict[Name, Decimal]:
     """Exact sums by name, in the order in which the names came."""
-    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    sums: defaultdict[Name, Decimal] = defaultdict(Decimal)
     with localcontext(prec=DIGITS_MAX):
         for name, amount in amounts:
             sums[name] += amount

@@ -15,6 +15,7 @@ CREATE TABLE provider_bill (
     providers text[] NOT NULL,
     totals jsonb NOT NULL,
     notes jsonb NOT NULL,
+    restated jsonb NOT NULL,
     imported_by text NOT NULL,
     imported_at timestamptz NOT NULL,
     withdrawn_by text NOT NULL DEFAULT '',
