@@ -110,7 +110,7 @@ def tenant_tables(prepared):
 
 
 def test_the_constants_are_found():
-    assert ("ledger.selectors", "LIST_ENTRIES_SQL") in CONSTANTS
+    assert ("ledger.selectors.entry_lists", "LIST_ENTRIES_SQL") in CONSTANTS
     assert ("tenants.scope", "SET_TENANT_SQL") in CONSTANTS
 
 
