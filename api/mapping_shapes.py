@@ -93,7 +93,7 @@ MAPPING_RULE_STEP: Schema = {
     "example": {"valid_to": "2026-12-01"},
 }
 
-_SHARE: Schema = {"calls": _COUNT, "billed_cost": _MONEY}
+_SHARE: Schema = {"calls": _COUNT, "unpriced_calls": _COUNT, "billed_cost": _MONEY}
 MAPPING_QUESTION: Schema = _object(
     {
         "rule": {"$ref": "#/components/schemas/MappingRuleTerms"},

@@ -5,7 +5,7 @@ from the entries, a page at a time and CALLS_READ_MAX of them at most: what came
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,10 +30,23 @@ CALLS_PER_PAGE = 5_000
 
 @dataclass(slots=True)
 class Share:
-    """Calls, and what they cost so far; USD."""
+    """Calls, how many of them have no price, and what the others cost; USD."""
 
     calls: int = 0
+    unpriced_calls: int = 0
     billed_cost: Decimal = Decimal(0)
+
+    def add(self, other: "Share") -> None:
+        self.calls += other.calls
+        self.unpriced_calls += other.unpriced_calls
+        self.billed_cost += other.billed_cost
+
+
+def add_shares(shares: Iterable[Share]) -> Share:
+    total = Share()
+    for share in shares:
+        total.add(share)
+    return total
 
 
 class RuleShare(NamedTuple):
@@ -73,10 +86,8 @@ class _Tally:
     taken: defaultdict[int, Share] = field(default_factory=lambda: defaultdict(Share))
     left: defaultdict[tuple[str, str], Share] = field(default_factory=lambda: defaultdict(Share))
 
-    def add(self, rule: MappingRule | None, *, feature: str, key: str, calls: int, billed_cost: Decimal) -> None:
-        share = self.taken[rule.id] if rule else self.left[feature, key]
-        share.calls += calls
-        share.billed_cost += billed_cost
+    def add(self, rule: MappingRule | None, *, feature: str, key: str, share: Share) -> None:
+        (self.taken[rule.id] if rule else self.left[feature, key]).add(share)
 
 
 def try_mapping(
@@ -100,9 +111,7 @@ def try_mapping(
         counted_to=counted_to,
         rules=[RuleShare(rule.id, rule.cost_center, tally.taken[rule.id]) for rule in rules],
         left=left[:LEFT_MAX],
-        left_total=Share(
-            sum(one.share.calls for one in left), sum((one.share.billed_cost for one in left), Decimal(0))
-        ),
+        left_total=add_shares(one.share for one in left),
         is_from_entries=is_from_entries,
     )
 
@@ -147,7 +156,9 @@ def _count_rollups(
             (key, feature), sums = row.group, row.quantities
             if sums.calls:
                 rule = book.find(time=first, key=key, feature=feature, user_ref="", tags={})
-                tally.add(rule, feature=feature, key=key, calls=sums.calls, billed_cost=sums.billed_cost)
+                tally.add(
+                    rule, feature=feature, key=key, share=Share(sums.calls, sums.unpriced_calls, sums.billed_cost)
+                )
     return tally, end
 
 
@@ -169,8 +180,8 @@ def _count_entries(
                 book, tenant_id=tenant_id, start=start, end=end, after=after, limit=CALLS_PER_PAGE, using=using
             )
         for call, rule in moves.calls:
-            cost = call.billed_cost or Decimal(0)
-            tally.add(rule, feature=call.feature, key=call.api_key_id, calls=1, billed_cost=cost)
+            share = Share(1, call.billed_cost is None, call.billed_cost or Decimal(0))
+            tally.add(rule, feature=call.feature, key=call.api_key_id, share=share)
         after, read = moves.last, read + len(moves.calls)
         if after is None:
             return tally, end

@@ -198,4 +198,8 @@ def write_trial(trial: MappingTrial) -> dict[str, Any]:
 
 
 def write_share(share: Share) -> dict[str, Any]:
-    return {"calls": share.calls, "billed_cost": write_money(share.billed_cost)}
+    return {
+        "calls": share.calls,
+        "unpriced_calls": share.unpriced_calls,
+        "billed_cost": write_money(share.billed_cost),
+    }

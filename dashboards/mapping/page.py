@@ -21,13 +21,16 @@ JOBS_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule with its conditions in words; state: holds, ended, later."""
+    """A rule with its conditions in words; state: holds, ended, later. places: how many rules there are."""
 
     rule: KeptRule
     words: str
     state: str
-    is_first: bool
-    is_last: bool
+    places: int
+
+    @property
+    def is_only(self) -> bool:
+        return self.places == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,6 @@ class ShownTrial:
     trial: MappingTrial
     taken: Sequence[TrialLine]
     left: Sequence[TrialLine]
-
-    @property
-    def taken_total(self) -> Share:
-        shares = [line.share for line in self.taken]
-        cost = sum((share.billed_cost for share in shares), Decimal(0))
-        return Share(sum(share.calls for share in shares), cost)
 
     @property
     def is_cut(self) -> bool:
@@ -95,8 +92,7 @@ def list_rows(rules: Sequence[KeptRule], *, keys: Mapping[str, str], today: date
             rule=rule,
             words=describe_terms([_name_keys(term, keys) for term in rule.named]),
             state=_find_state(rule, today),
-            is_first=rule.place == 1,
-            is_last=rule.place == len(rules),
+            places=len(rules),
         )
         for rule in rules
     ]

@@ -101,7 +101,7 @@ def test_a_rule_is_tried_and_then_booked_and_both_come_to_the_same(admin, acme, 
     book(acme, make_event(feature="chat", time=now), make_event(feature="mail", time=now))
     send(admin, "POST", "/v1/cost-centers", GROWTH)
     tried = send(admin, "POST", "/v1/mapping-rules/try", {"rule": RULE, **DAYS}).json()
-    share = {"calls": 1, "billed_cost": "0.004750000000"}
+    share = {"calls": 1, "unpriced_calls": 0, "billed_cost": "0.004750000000"}
     assert tried["rules"] == [{"id": None, "cost_center": "growth", **share}]
     assert [(one["feature"], one["calls"]) for one in tried["left"]] == [("mail", 1)]
     assert (tried["left_total"], tried["read_from"], tried["counted_to"]) == (share, "rollups", tried["to"])

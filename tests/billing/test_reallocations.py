@@ -283,6 +283,7 @@ def test_users_and_tags_are_counted_call_by_call_and_come_to_what_is_booked(acme
     trial = try_out(acme, draft)
     assert trial.is_from_entries
     assert list_taken(trial) == [(DRAFT_ID, 3, 2 * COST)]
+    assert trial.rules[0].share.unpriced_calls == 1
     assert list_left(trial) == [("mail", "testkey", 2, 2 * COST)]
     map_to("growth", term, tenant=acme)
     run(acme)
