@@ -281,6 +281,20 @@ def test_the_log_is_paged_and_taken_as_a_file_that_no_spreadsheet_runs(db):
     assert not [line for line in lines if line.startswith(("=", "+", "-", "@"))]
 
 
+def test_a_log_that_is_too_long_for_a_file_is_refused_and_never_cut(db, monkeypatch):
+    monkeypatch.setattr("dashboards.views.audit_log.ACTS_PER_PAGE_MAX", 2)
+    monkeypatch.setattr("dashboards.views.audit_log.FILE_ROWS_MAX", 3)
+    acme = make_tenant("acme")
+    client = sign_in(acme)
+    for number in range(1, 5):
+        change_limits(tenant_id=acme.id, changes={"events": number}, actor="person 1", now=NOW)
+        answer = client.get("/audit/log/file?name=limits")
+        assert (answer.status_code, answer.content.count(b"limits.changed")) == (
+            (200, number) if number < 4 else (400, 0)
+        )
+    assert "a file holds at most 3 acts" in answer.content.decode()
+
+
 def test_a_viewer_takes_every_file_and_another_tenant_none(acme):
     paths = ("/audit", "/audit/statement?period=2026-10", "/audit/statement/file?period=2026-10", "/audit/rows",
              "/audit/log", "/audit/log/file", "/audit/verifier")  # fmt: skip
