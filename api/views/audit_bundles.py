@@ -100,6 +100,7 @@ def require_month(*, tenant_id: int, period: str) -> SealedMonth:
     try:
         return find_sealed_month(tenant=tenant, period=require_period(period, now=now), now=now)
     except PeriodEmpty as error:
-        raise Problem("period_empty", f"{error}.") from error
+        raise Problem("period_empty", f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     except PeriodUnsealed as error:
-        raise Problem("period_unsealed", f"{error}. Ask again in a few seconds.", waiting=error.waiting) from error
+        detail = f"{str(error)[:1].upper()}{str(error)[1:]}. Ask again in a few seconds."
+        raise Problem("period_unsealed", detail, waiting=error.waiting) from error

@@ -94,7 +94,7 @@ def test_a_month_with_nothing_has_no_archive(acme, path):
     for tenant, period in ((acme, "2026-05"), (globex, "2026-10")):
         answer = get(f"{path}?period={period}", tenant)
         assert (answer.status_code, answer.json()["code"]) == (404, "period_empty")
-        assert answer.json()["detail"] == f"nothing is charged in {period}."
+        assert answer.json()["detail"] == f"Nothing is charged in {period}."
 
 
 @pytest.mark.parametrize("path", [BUNDLE, ENTRIES])
