@@ -98,31 +98,46 @@ def _make_resolvers() -> ThreadPoolExecutor:
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str], resolve: Resolver = resolve_name) -> Answer:
     """Send a body to an address and read the beginning of the answer. Raises AddressRefused, RequestFailed."""
-    deadline = time.monotonic() + WHOLE_SECONDS
+    return ask("POST", url, body=body, headers=headers, resolve=resolve)
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    body: bytes = b"",
+    headers: Mapping[str, str],
+    seconds: float | None = None,
+    bytes_max: int = ANSWER_BYTES_MAX,
+    resolve: Resolver = resolve_name,
+) -> Answer:
+    """One request of any method, whole within `seconds`; of the answer the first bytes. Raises as `post` does."""
+    seconds = WHOLE_SECONDS if seconds is None else seconds
+    deadline = time.monotonic() + seconds
     backend = _CheckedBackend(is_encrypted=url.startswith("https:"), deadline=deadline, resolve=resolve)
-    timeouts = {"connect": CONNECT_SECONDS, "read": WHOLE_SECONDS, "write": WHOLE_SECONDS, "pool": CONNECT_SECONDS}
+    timeouts = {"connect": CONNECT_SECONDS, "read": seconds, "write": seconds, "pool": CONNECT_SECONDS}
     sent = [(name.encode(), value.encode()) for name, value in {"User-Agent": "Tokenledger", **headers}.items()]
     try:
         with (
             httpcore2.ConnectionPool(ssl_context=_make_tls(), network_backend=backend) as pool,
-            pool.stream("POST", url, headers=sent, content=body, extensions={"timeout": timeouts}) as response,
+            pool.stream(method, url, headers=sent, content=body, extensions={"timeout": timeouts}) as response,
         ):
             told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            return Answer(response.status, told, _read_beginning(response.iter_stream()))
+            return Answer(response.status, told, _read_beginning(response.iter_stream(), bytes_max))
     except httpcore2.TimeoutException as error:
         raise RequestFailed(f"no answer in time ({_say(error)})") from error
     except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError, OSError) as error:
         raise RequestFailed(_say(error)) from error
 
 
-def _read_beginning(stream: Iterable[bytes]) -> str:
+def _read_beginning(stream: Iterable[bytes], bytes_max: int) -> str:
     """As much of an answer as tells what went wrong; what comes after it is not read."""
     kept = b""
     for chunk in stream:
         kept += chunk
-        if len(kept) >= ANSWER_BYTES_MAX:
+        if len(kept) >= bytes_max:
             break
-    return kept[:ANSWER_BYTES_MAX].decode(errors="replace")
+    return kept[:bytes_max].decode(errors="replace")
 
 
 def _say(error: Exception) -> str:
@@ -197,5 +212,5 @@ def _shorten(
 ) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise late(f"more than {WHOLE_SECONDS:.0f} s")
+        raise late("the time for the whole of it is over")
     return left if timeout is None else min(timeout, left)

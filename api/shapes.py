@@ -10,6 +10,7 @@ from api.booking_shapes import BOOKING_COMPONENTS
 from api.budget_shapes import BUDGET_COMPONENTS
 from api.chargeback_shapes import CHARGEBACK_COMPONENTS
 from api.content_shapes import CONTENT_COMPONENTS
+from api.export_shapes import EXPORT_COMPONENTS
 from api.forecast_shapes import FORECAST_COMPONENTS
 from api.mapping_shapes import MAPPING_COMPONENTS
 from api.period_shapes import PERIOD_COMPONENTS
@@ -392,6 +393,7 @@ COMPONENTS: Mapping[str, Schema] = {
     **BUDGET_COMPONENTS,
     **MAPPING_COMPONENTS,
     **CHARGEBACK_COMPONENTS,
+    **EXPORT_COMPONENTS,
     **FORECAST_COMPONENTS,
     **PERIOD_COMPONENTS,
     **QUOTA_COMPONENTS,

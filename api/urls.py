@@ -30,6 +30,7 @@ from api.views.costs import Costs
 from api.views.drivers import Drivers
 from api.views.entries import Entries, Entry
 from api.views.events import Events
+from api.views.exports import ExportDayAgain, ExportDays, ExportTargetDetail, ExportTargets, ExportTargetTest
 from api.views.forecasts import ForecastEventDetail, ForecastEvents, ForecastRuns, MonthForecast
 from api.views.fx_rates import FxRates
 from api.views.health import Health, Readiness
@@ -82,6 +83,11 @@ urlpatterns = [
     path("v1/periods", Periods.as_view(), name="list_periods"),
     path("v1/periods/<str:period>/<str:step>", PeriodStep.as_view(), name="take_period_step"),
     path("v1/adjustments", Adjustments.as_view(), name="book_adjustment"),
+    path("v1/export-targets", ExportTargets.as_view(), name="export_targets"),
+    path("v1/export-targets/<int:target_id>", ExportTargetDetail.as_view(), name="export_target"),
+    path("v1/export-targets/<int:target_id>/test", ExportTargetTest.as_view(), name="test_export_target"),
+    path("v1/export-targets/<int:target_id>/days", ExportDays.as_view(), name="export_days"),
+    path("v1/export-targets/<int:target_id>/days/<str:day>", ExportDayAgain.as_view(), name="run_export_day_again"),
     path("v1/chargeback", Chargeback.as_view(), name="get_chargeback"),
     path("v1/chargeback/currency", ChargebackCurrency.as_view(), name="get_billing_currency"),
     path("v1/chargeback/rules/<str:family>", ChargebackRules.as_view(), name="list_chargeback_rules"),

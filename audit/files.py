@@ -132,9 +132,12 @@ def _write_focus(out: BinaryIO, tenant: TenantInfo, period: date, *, view: str, 
     out.seek(0, 2)
 
 
-def list_focus_rows(*, tenant: TenantInfo, period: date, view: str, using: str = "default") -> Iterator[Row]:
+def list_focus_rows(
+    *, tenant: TenantInfo, period: date, view: str, booked_on: date | None = None, using: str = "default"
+) -> Iterator[Row]:
     """The month's FOCUS rows, a few thousand in memory, within `snapshot_scope`. Of the chargeback view they sum to
-    what is payable: the last one is the rounding to the cent.
+    what is payable: the last one is the rounding to the cent. booked_on: see `list_place_sums`; a part of a month is
+    payable by nobody, so it goes with the provider's view alone.
     """
     parties = FocusParties(
         tenant_slug=tenant.slug,
@@ -144,7 +147,7 @@ def list_focus_rows(*, tenant: TenantInfo, period: date, view: str, using: str =
     )
     rates: dict[int, RateContent] = {}
     total = Fraction(0)
-    for sums in list_place_sums(tenant_id=tenant.id, period=period, using=using):
+    for sums in list_place_sums(tenant_id=tenant.id, period=period, booked_on=booked_on, using=using):
         total += Fraction(sums.billed_cost)
         yield from list_rows(sums, _find_rate(sums, rates), period=period, view=view, parties=parties)
     amount = Decimal(round(total * 10**12)).scaleb(-12)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
@@ -52,7 +52,8 @@ _PLACE = {
 # Rows that are alike in these were charged alike, whatever their price list says of parts and minimums.
 _VECTOR = (*TOKENS, "other_usage", "status", "sign")
 _OF_PERIOD = SQL("""tenant_id = %(tenant_id)s AND billing_period = %(period)s
-                AND recorded_at >= %(booked_from)s AND charge_period_start < %(end)s AND kind <> 'admin_act'""")
+                AND recorded_at >= %(booked_from)s AND recorded_at < %(booked_until)s::timestamptz
+                AND charge_period_start < %(end)s AND kind <> 'admin_act'""")
 _USED_NOTHING = SQL(" AND ").join(
     [*(SQL("{} = 0").format(Identifier(name)) for name in TOKENS), SQL("other_usage = '{{}}'").format()]
 )
@@ -127,12 +128,15 @@ def get_statement(*, tenant: TenantInfo, period: date, now: datetime, using: str
         )
 
 
-def list_place_sums(*, tenant_id: int, period: date, using: str = "default") -> Iterator[RowSums]:
+def list_place_sums(
+    *, tenant_id: int, period: date, booked_on: date | None = None, using: str = "default"
+) -> Iterator[RowSums]:
     """The month's sums by day, environment, cost centre, service tier and region besides, a day after the other.
 
-    Within `snapshot_scope`; it holds a few thousand rows at a time.
+    booked_on: of what was booked on this day of UTC alone. Within `snapshot_scope`; it holds a few thousand rows at a
+    time.
     """
-    yield from _read_sums(tenant_id, period, by_place=True, using=using)
+    yield from _read_sums(tenant_id, period, by_place=True, booked_on=booked_on, using=using)
 
 
 TAKE_SNAPSHOT_SQL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -161,9 +165,11 @@ def read_contents(rate_version_ids: Iterable[int | None]) -> dict[int, RateConte
     }
 
 
-def _read_sums(tenant_id: int, period: date, *, by_place: bool, using: str) -> Iterator[RowSums]:
+def _read_sums(
+    tenant_id: int, period: date, *, by_place: bool, booked_on: date | None = None, using: str
+) -> Iterator[RowSums]:
     in_parts = list_rates_in_parts(using=using)
-    values = {**name_period(tenant_id, period), "in_parts": list(in_parts)}
+    values = {**name_period(tenant_id, period), **name_day(booked_on), "in_parts": list(in_parts)}
     by_product, by_parts = (
         (SUM_ROWS_BY_PLACE_SQL, SUM_ROWS_IN_PARTS_BY_PLACE_SQL) if by_place else (SUM_ROWS_SQL, SUM_ROWS_IN_PARTS_SQL)
     )
@@ -176,7 +182,18 @@ def _read_sums(tenant_id: int, period: date, *, by_place: bool, using: str) -> I
 def name_period(tenant_id: int, period: date) -> dict[str, Any]:
     """The parameters of a statement about a month's rows: nothing of it was booked long before, or used after it."""
     start, end = find_bounds(period)
-    return {"tenant_id": tenant_id, "period": period, "booked_from": start - BOOKED_BEFORE, "end": end}
+    return {
+        "tenant_id": tenant_id, "period": period, "booked_from": start - BOOKED_BEFORE, "booked_until": "infinity",
+        "end": end,
+    }  # fmt: skip
+
+
+def name_day(day: date | None) -> dict[str, datetime]:
+    """The parameters that keep a statement to what was booked on a day of UTC; none where there is no day."""
+    if day is None:
+        return {}
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return {"booked_from": start, "booked_until": start + timedelta(days=1)}
 
 
 def _fetch_sums(

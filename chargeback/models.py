@@ -215,3 +215,57 @@ class BillSignOff(models.Model):
     class Meta:
         db_table = "bill_sign_off"
         indexes = [models.Index(fields=["tenant_id", "period", "id"], name="bill_sign_off_by_period")]
+
+
+class ExportTarget(models.Model):
+    """Where days are sent. settings: credentials, encrypted; empty once it is removed."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    name = models.TextField()
+    kind = models.TextField()
+    place = models.TextField()
+    region = models.TextField()
+    endpoint = models.TextField()
+    is_path_style = models.BooleanField()
+    first_day = models.DateField()
+    is_enabled = models.BooleanField()
+    settings = models.BinaryField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "export_target"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "name"], condition=Q(removed_at=None), name="export_target_name_once"
+            )
+        ]
+
+
+class ExportRun(models.Model):
+    """How a day fares on its way to a target."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "target_id", "day")
+    tenant_id = models.BigIntegerField()
+    target_id = models.BigIntegerField()
+    day = models.DateField()
+    state = models.TextField()
+    attempts = models.IntegerField()
+    retried_from = models.IntegerField()
+    due_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    last_error = models.TextField()
+    finished_at = models.DateTimeField(null=True)
+    rows = models.BigIntegerField(null=True)
+    bytes = models.BigIntegerField(null=True)
+    billed_cost = models.DecimalField(max_digits=30, decimal_places=12, null=True)
+    content_sha256 = models.TextField()
+    manifest_sha256 = models.TextField()
+
+    class Meta:
+        db_table = "export_run"
+        indexes = [models.Index(fields=["tenant_id", "due_at"], condition=Q(state="waiting"), name="export_run_due")]

@@ -24,6 +24,7 @@ TIMETABLE = {
     "tell alerts": _every("alerts.deliver", 2),
     "show that beat and worker live": _every("billing.beat_heart", 10),
     "make evidence archives of long months": _every("audit.work_exports", 5),
+    "send settled days to folders and buckets": _every("chargeback.export_days", 60),
     "settle traces that are quiet": _every("billing.settle_traces", 15),
     "drop spans that nobody asks for": _every("billing.prune_spans", 300),
     "count what quota checks decided": _every("alerts.fold_decisions", 60),

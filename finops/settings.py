@@ -237,8 +237,10 @@ EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
 EMAIL_TIMEOUT = 5  # seconds, of each step
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Tokenledger <tokenledger@localhost>")
-# Networks of one's own to which channels may lead, also without TLS; all else that is not public is refused.
+# Networks of one's own that channels and buckets may lead to, also without TLS; else what is not public is refused.
 ALERT_NETWORKS = env.list("ALERT_NETWORKS", default=[])
+# Below it stand the folders that days are exported to; without it there are none.
+EXPORT_ROOT = env.str("EXPORT_ROOT", default="")
 PAGERDUTY_URL = env.str("PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue")
 
 REST_FRAMEWORK = {

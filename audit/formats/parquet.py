@@ -26,7 +26,7 @@ COMPRESSION = "zstd"
 
 def write_parquet(statement: Statement, out: BinaryIO) -> None:
     """The statement's lines; its head is the file's metadata, under `tokenledger.statement`."""
-    _write_rows(
+    write_records(
         out,
         _make_schema(LINE_COLUMNS, {"tokenledger.statement": canonical_json(write_head(statement))}),
         list_records(statement),
@@ -36,7 +36,7 @@ def write_parquet(statement: Statement, out: BinaryIO) -> None:
 def write_focus_parquet(rows: Iterable[focus.Row], out: BinaryIO) -> None:
     """FOCUS rows as they come, some thousands in memory."""
     records = (tuple(row[name] for name in focus.COLUMNS) for row in rows)
-    _write_rows(out, _make_schema(focus.COLUMNS, {}), records)
+    write_records(out, _make_schema(focus.COLUMNS, {}), records)
 
 
 def _make_schema(columns: Mapping[str, str], metadata: Mapping[str, bytes]) -> Any:
@@ -50,7 +50,8 @@ def _make_schema(columns: Mapping[str, str], metadata: Mapping[str, bytes]) -> A
     return pa.schema([(name, types.get(kind, pa.string())) for name, kind in columns.items()], metadata or None)
 
 
-def _write_rows(out: BinaryIO, schema: Any, records: Iterable[Sequence[Any]]) -> None:
+def write_records(out: BinaryIO, schema: Any, records: Iterable[Sequence[Any]]) -> None:
+    """Records in the order of the schema's columns, ROWS_PER_GROUP in memory."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 

@@ -47,7 +47,7 @@ def receive_http(*answers, port=0, tls=None):
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             receiver.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             answer = receiver.next_answer()
             if answer == "hang":
@@ -67,6 +67,8 @@ def receive_http(*answers, port=0, tls=None):
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"ok")
+
+        do_GET = do_HEAD = do_PUT = do_POST
 
         def log_message(self, *arguments):
             pass

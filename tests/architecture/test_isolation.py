@@ -37,7 +37,9 @@ from billing.rates import publish_rates
 from billing.reratings import cancel_job, start_reallocation
 from billing.rollups import apply_batches
 from chargeback.bills import import_bill
+from chargeback.core.export_targets import read_terms as read_target_terms
 from chargeback.core.rule_terms import read_charge
+from chargeback.exports.targets import add_target
 from chargeback.rules import create_rule
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
@@ -54,8 +56,17 @@ from tenants.scope import tenant_scope
 from tests.factories import RATES_DOCUMENT, make_event, make_key, make_tenant, make_wire_event, publish_test_rates
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-# Which stand in every page without being told there.
-NUMBERS = ("bill_id", "budget_id", "alert_id", "channel_id", "sealed", "center_id", "rule_id", "job_id")
+NUMBERS = (
+    "bill_id",
+    "budget_id",
+    "alert_id",
+    "channel_id",
+    "target_id",
+    "sealed",
+    "center_id",
+    "rule_id",
+    "job_id",
+)  # which stand in every page without being told there
 NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 PASSWORD = "correct horse battery staple"
 
@@ -202,6 +213,15 @@ MACHINE_ROUTES = {
     "v1/alert-deliveries/<uuid:delivery_id>/retry": Route(
         "/v1/alert-deliveries/{delivery_id}/retry", scope="admin", method="POST", shows=False
     ),
+    "v1/export-targets": Route("/v1/export-targets", scope="read"),
+    "v1/export-targets/<int:target_id>": Route("/v1/export-targets/{target_id}", scope="read"),
+    "v1/export-targets/<int:target_id>/test": Route(
+        "/v1/export-targets/{target_id}/test", scope="admin", method="POST", shows=False
+    ),
+    "v1/export-targets/<int:target_id>/days": Route("/v1/export-targets/{target_id}/days", scope="read", shows=False),
+    "v1/export-targets/<int:target_id>/days/<str:day>": Route(
+        "/v1/export-targets/{target_id}/days/2026-11-22", scope="admin", method="POST", shows=False
+    ),
     "v1/bills": Route("/v1/bills", scope="read"),
     "v1/bills/mappings": Route("/v1/bills/mappings", scope="read", shows=False),
     "v1/bills/<int:bill_id>": Route("/v1/bills/{bill_id}", scope="read"),
@@ -328,7 +348,9 @@ PEOPLES_ROUTES = {
     "audit/export/file": Route("/audit/export/file", ("tenant={slug}", f"period={MONTH}"), shows=False),
     "audit/leaves": Route("/audit/leaves", ("tenant={slug}", f"period={MONTH}")),
     "audit/rows": Route("/audit/rows", ("tenant={slug}", f"period={MONTH}")),
-    "reconciliation": Route("/reconciliation", ("tenant={slug}", f"tenant={{slug}}&period={MONTH}"), operators_only=True),
+    "reconciliation": Route(
+        "/reconciliation", ("tenant={slug}", f"tenant={{slug}}&period={MONTH}"), operators_only=True
+    ),
     "reconciliation/file": Route("/reconciliation/file", ("tenant={slug}",), operators_only=True),
     "audit/log": Route("/audit/log", ("tenant={slug}", "name=budget", "actor=person 1")),
     "audit/log/file": Route("/audit/log/file", ("tenant={slug}", "name=budget")),
@@ -439,6 +461,12 @@ def make_world():
         {"name": "acme-channel", "kind": "webhook", "settings": {"url": "https://acme-hooks.example/acme-path"}}
     )
     channel, _ = create_channel(hook, tenant_id=acme.id, actor="person 1", now=now)
+    lake = {"name": "acme-target", "kind": "s3", "place": "acme-bucket", "access_key_id": "acme-access-key",
+            "secret_access_key": "acme-secret", "endpoint": "https://acme-lake.example"}  # fmt: skip
+    target = add_target(
+        read_target_terms(lake, kinds=("s3",), schemes=("https",), today=now.date()),
+        tenant_id=acme.id, actor="person 1", now=now,
+    )  # fmt: skip
     center, _ = create_cost_center(
         CostCenterTerms(code="acme-cost-center", owner="acme-owner"), tenant_id=acme.id, actor="person 1", now=now
     )
@@ -496,6 +524,7 @@ def make_world():
         "bill_id": str(bill.id),
         "alert_id": str(alert_id),
         "channel_id": str(channel.id),
+        "target_id": str(target.id),
         "delivery_id": str(delivery.id),
         "sealed": str(head.size),
         "center_id": str(center.id),

@@ -18,6 +18,7 @@ UTILITY = ("CREATE TEMPORARY TABLE", "COPY ", "LOCK ", "SET LOCAL ", "SET TRANSA
 WATCHES_ALL = "the job that watches every tenant, through the reader"
 # SQL that reads tenants' tables without a tenant, and why it may.
 WITHOUT_TENANT: dict[str, str] = {
+    "chargeback.exports.runs.LIST_EXPORTING_TENANTS_SQL": "whose days there are to send, through the reader",
     "alerts.deliveries.LIST_DUE_TENANTS_SQL": "whose turn it is, through the reader",
     "alerts.evaluation.LIST_WINDOWS_SQL": "the windows of all budgets, through the reader",
     "alerts.evaluation.LIST_ENDED_SQL": "whose turn it is, through the reader",

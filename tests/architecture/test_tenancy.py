@@ -12,7 +12,8 @@ TENANT_TABLES = {
     "intake_tally", "ledger_batch", "ledger_entry", "mapping_rule", "person", "quota_decision_hour", "quota_hold",
     "rejected_event", "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
-    "bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance", "provider_bill", "variance_decision",
+    "bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance", "export_run", "export_target",
+    "provider_bill", "variance_decision",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
 OPEN_TABLES = {
@@ -91,6 +92,8 @@ APP_GRANTS = {
     **dict.fromkeys(("allocation_rule", "charge_rule", "billing_setting", "fx_rate"), ADD),
     **dict.fromkeys(("bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance"), ADD),
     **dict.fromkeys(("provider_bill", "variance_decision"), ADD),
+    "export_run": ADD | {"UPDATE"},
+    "export_target": ADD | {"UPDATE"},
     "alert_attempt": ADD | {"UPDATE"},
     "alert_channel": ADD | {"UPDATE"},
     "alert_delivery": ADD | {"UPDATE"},
@@ -200,6 +203,7 @@ APP_COLUMN_GRANTS = {
     ),
 }
 READER_TABLES = {
+    "export_run",
     "allocation_rule", "charge_rule", "billing_setting", "fx_rate",
     "billing_period", "billing_period_step", "cost_center", "mapping_rule",
     "alert", "alert_delivery", "budget", "budget_window", "tenant", "ledger_entry", "ledger_batch", "rejected_event",

@@ -11,8 +11,14 @@ RUNS = "which job ran when"
 HOLDS = "what a quota check holds and counts"
 SEALING = "the proof of what is booked: a signed tree, written by the sealer alone"
 
+EXPORTING = "how a day fares on its way to a target: the days of each stand on its page"
+
 # Writes that are none of an administrator's, and why.
 NO_ACTS = {
+    **dict.fromkeys(
+        (f"chargeback.exports.runs.{name}" for name in ("_end", "_make_keep", "_postpone", "claim_day", "queue_days")),
+        EXPORTING,
+    ),
     "audit.export_jobs._end": RUNS,
     "audit.export_jobs._tell": RUNS,
     "audit.export_jobs.ask_export": RUNS,
@@ -88,6 +94,7 @@ COMPOSED = {
 READS = "answers a question, and keeps nothing"
 # Calls and forms that change nothing of an administrator's, and why.
 DOORS_WITHOUT_ACTS = {
+    "POST /v1/export-targets/<int:target_id>/test": "writes a file there, and nothing here",
     "POST /v1/alerts/<int:alert_id>/<str:step>": HISTORY,
     "POST /v1/budgets/try": READS,
     "POST /v1/chargeback/rules/<str:family>/try": READS,

@@ -1,6 +1,16 @@
 """Every deed that comes with an act, in modules by what they are about: one that is not named here is not walked."""
 
-from tests.architecture.deeds import bookings, chargeback, mapping, periods, rates, reconciling, tenants, watching
+from tests.architecture.deeds import (
+    bookings,
+    chargeback,
+    exporting,
+    mapping,
+    periods,
+    rates,
+    reconciling,
+    tenants,
+    watching,
+)
 from tests.architecture.deeds.scenario import ME, NOW, PASSWORD, SCENARIOS
 
 __all__ = [
@@ -10,6 +20,7 @@ __all__ = [
     "SCENARIOS",
     "bookings",
     "chargeback",
+    "exporting",
     "mapping",
     "periods",
     "rates",

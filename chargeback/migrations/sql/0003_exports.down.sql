@@ -1,0 +1,1 @@
+DROP TABLE export_run, export_target;

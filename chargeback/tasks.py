@@ -1,0 +1,15 @@
+"""The periodic work of chargeback; `finops/schedule.py` says when. A lost or doubled run changes nothing."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from chargeback.exports.runs import export_due
+
+EXPORT_SECONDS = 50  # no day is begun after so long; the next knock goes on
+EXPORT_SECONDS_MAX = 3 * 3600
+
+
+@shared_task(name="chargeback.export_days", soft_time_limit=EXPORT_SECONDS_MAX, time_limit=EXPORT_SECONDS_MAX + 60)
+def export_days() -> None:
+    """Sends the days that are settled and not there yet, each by one worker."""
+    export_due(clock=timezone.now, seconds=EXPORT_SECONDS)
