@@ -74,7 +74,7 @@ def check_tree(
         pause()
         with tenant_scope(tenant_id, using=SEALER):
             known, found = _compare_page(tenant_id, known, start=start, end=min(start + PAGE, size), ring=ring)
-        faults += found
+        faults = list(dict.fromkeys(faults + found))[:FAULTS_MAX]
         if not known:
             break
     checkpoints, found = _check_checkpoints(tenant_id, origin=origin, ring=ring, pause=pause)

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections, transaction
 
 from ledger.sealing import SEALER
 from ledger.sealing.alarms import NOBODY, end_alarm, list_standing, raise_alarm
-from ledger.sealing.checks import HISTORY, KINDS_OF_BATCHES, Fault, check_recent, check_tree, list_tenants
+from ledger.sealing.checks import FAULTS_MAX, HISTORY, KINDS_OF_BATCHES, Fault, check_recent, check_tree, list_tenants
 from ledger.sealing.keys import KeyRefused, KeyRing, MemoryLost, settle_keys
 from ledger.sealing.log import log_keys, log_tree, publish_head
 from ledger.sealing.memory import LOG, Memory, Remembered, name_tree, open_memory
@@ -199,14 +199,14 @@ def check_seals(*, now: Callable[[], datetime]) -> int:
 
 
 def _tell_faults(tenant_id: int, faults: Sequence[Fault], *, is_whole: bool) -> None:
-    """What was found; and, when everything was compared, what is over."""
+    """What was found; and, when everything was compared and all of it is told, what is over."""
     found: dict[str, list[Fault]] = {}
     for fault in faults:
         found.setdefault(fault.subject, []).append(fault)
     for subject, (first, *more) in found.items():
         detail = first.detail + (f", and {len(more)} faults more" if more else "")
         raise_alarm(tenant_id=tenant_id, subject=subject, kind=first.kind, detail=detail)
-    if not is_whole:
+    if not is_whole or len(faults) >= FAULTS_MAX:
         return
     for subject, kind in list_standing(tenant_id).items():
         if subject not in found and (subject == HISTORY or kind in KINDS_OF_BATCHES):

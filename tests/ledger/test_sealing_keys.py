@@ -7,6 +7,7 @@ import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -20,7 +21,7 @@ from ledger.key_files import load_key, make_pair, verify
 from ledger.receipts import RECEIPT_KEY_PLACE, ReceiptKey, load_receipt_key
 from ledger.sealing import proofs, rounds
 from ledger.sealing.alarms import list_alarms
-from ledger.sealing.checks import check_tree
+from ledger.sealing.checks import Fault, TreeCheck, check_tree
 from ledger.sealing.keys import SEAL_KEY_PLACE, announce_key, list_announced_keys, settle_keys
 from ledger.sealing.memory import NOTHING, Memory, Remembered, open_memory
 from ledger.selectors import EntryFilters, list_entries
@@ -315,6 +316,20 @@ def test_a_batch_whose_outbox_row_was_deleted_is_missed_and_can_be_queued_again(
     seal()
     assert {leaf.batch_id for leaf in list_leaves(acme)} >= {other}
     assert check(acme).faults == ()
+
+
+def test_a_comparison_that_found_more_than_it_tells_ends_no_alarm(acme, monkeypatch):
+    first, second = (Fault(f"batch {batch_id}", "changed", "its receipt is another") for batch_id in (uuid4(), uuid4()))
+    found = iter([(second,), (first,), ()])
+    monkeypatch.setattr(rounds, "FAULTS_MAX", 1)
+    monkeypatch.setattr(rounds, "list_tenants", lambda: [acme])
+    monkeypatch.setattr(rounds, "check_tree", lambda *_, **__: TreeCheck(acme, 2, 1, 0, next(found)))
+    monkeypatch.setattr(Memory, "claim", lambda *_, **__: True)
+    standing = []
+    for _ in range(3):
+        rounds.check_seals(now=lambda: datetime.now(UTC))
+        standing.append({alarm.subject for alarm in list_alarms() if alarm.tenant_id == acme})
+    assert standing == [{second.subject}, {first.subject, second.subject}, set()]
 
 
 def test_a_comparison_beside_a_sealer_at_work_finds_no_fault(acme):
