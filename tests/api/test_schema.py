@@ -88,7 +88,7 @@ def test_the_schema_is_served_to_everybody_and_names_no_host(db):
 
 def test_every_path_stands_in_the_documentation():
     text = (ROOT / "docs/api.md").read_text()
-    documented = set(re.findall(r"^\| `(?:GET|POST|DELETE) (/\S*)` \|", text, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(?:GET|POST|PUT|DELETE) (/\S*)` \|", text, re.MULTILINE))
     assert documented == set(list_paths())
 
 
