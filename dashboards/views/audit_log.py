@@ -27,7 +27,9 @@ def show_audit_log(request: HttpRequest, seat: Seat) -> HttpResponse:
         "link_query": seat.link_query,
         "audit_href": make_link("audit", seat.link_query),
         "here": make_link("audit_log", seat.link_query),
-        "file_href": make_link("audit_log_file", {name: request.GET.getlist(name) for name in request.GET}),
+        "file_href": make_link(
+            "audit_log_file", {name: request.GET.getlist(name) for name in request.GET if name != "cursor"}
+        ),
     }
     return render(request, "audit/log.html", context)
 
