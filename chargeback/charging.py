@@ -191,7 +191,7 @@ def _read_facts(
     currency = get_billing_currency(tenant_id=tenant_id, month=period, using=using).currency
     return MonthFacts(
         period=period,
-        costs=[DirectCost(*cost) for cost in sum_month_costs(tenant_id=tenant_id, period=period, using=using)],
+        costs=[DirectCost._make(cost) for cost in sum_month_costs(tenant_id=tenant_id, period=period, using=using)],
         drivers=_sum_drivers(tenant_id, period, after, using),
         allocations=[
             AllocationRule(rule.ref, rule.terms)

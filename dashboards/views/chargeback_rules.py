@@ -1,6 +1,6 @@
 """Rules of chargeback: all of them, and the form that adds, changes, tries and ends one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from django.core.exceptions import BadRequest
@@ -77,7 +77,7 @@ def show_chargeback_rules(request: HttpRequest, seat: Seat) -> HttpResponse:
     context = {
         "frame": make_frame(seat, current="chargeback"),
         "families": families,
-        "names": name_actors(rule.created_by for _, rows, _ in families for rule, _, _ in rows),
+        "names": _name_writers((rule for _, rows, _ in families for rule, _, _ in rows), seat),
         "may_charge": seat.may_charge,
         "done": DONE.get(request.GET.get("done", ""), ""),
         "chargeback_href": make_link("chargeback", seat.link_query),
@@ -180,7 +180,7 @@ def _render(
         "family_words": FAMILY_WORDS[family],
         "rule": versions[-1] if versions else None,
         "versions": [(rule, describe_terms(rule.terms)) for rule in reversed(versions)],
-        "names": name_actors(rule.created_by for rule in versions),
+        "names": _name_writers(versions, seat),
         "texts": texts,
         "wrong": wrong,
         "unplaced": unplaced,
@@ -222,6 +222,11 @@ def _read_family(name: str) -> Family:
     if name not in FAMILIES:
         raise Http404
     return name  # type: ignore[return-value]
+
+
+def _name_writers(rules: Iterable[KeptRule], seat: Seat) -> dict[str, str]:
+    """By name for the operator's people; a tenant's are told numbers."""
+    return name_actors(rule.created_by for rule in rules) if seat.is_operator else {}
 
 
 def _get_month(now: datetime) -> date:
