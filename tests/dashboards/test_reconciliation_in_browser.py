@@ -66,3 +66,30 @@ def test_finance_sends_a_bill_and_its_correction_explains_the_rest_and_signs(ope
     expect(page.get_by_text("a notebook without a key")).to_be_visible()
     assert list_too_wide(page) == [] and list_violations(page) == []
     assert [text for text in page.complaints if "422" not in text] == []
+
+
+@pytest.mark.parametrize(("size", "theme"), [(WIDE, "dark"), (PHONE, "light")], ids=["wide", "phone"])
+def test_finance_says_once_which_column_is_what(open_page, acme, tmp_path, size, theme):
+    page = open_page(f"/reconciliation?tenant={acme.slug}", client=sign_in(role="finance"), size=size, theme=theme)
+    path = tmp_path / "own.csv"
+    path.write_text(f"Day of use;Net amount;Model name;Who pays for it\n{MONTH}-03;1.234,50;{MODEL};Research\n")
+    page.get_by_label("CSV, JSON or Parquet").set_input_files(path)
+    page.get_by_role("button", name="Send the bill").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Say below which is which")
+    expect(page.get_by_role("region", name="The first lines of the file")).to_contain_text("1.234,50")
+    assert list_too_wide(page) == [] and list_violations(page) == []
+    for label, column in (("Day", "Day of use"), ("Amount", "Net amount"), ("Model", "Model name")):
+        page.get_by_label(label, exact=True).select_option(column)
+    page.get_by_label("Provider of every line").fill("OpenAI")
+    page.get_by_label("Between thousands").select_option("a point")
+    page.get_by_label("Before decimals").select_option("a comma")
+    page.get_by_label("The file once more").set_input_files(path)
+    page.get_by_role("button", name="Keep the columns and send the bill").press("Enter")
+    page.wait_for_url("**done=imported")
+    expect(page.get_by_role("table", name="Files that tell of these days")).to_contain_text("1,234.50")
+    path.write_text(path.read_text().replace("1.234,50", "many"))
+    page.get_by_label("CSV, JSON or Parquet").set_input_files(path)
+    page.get_by_role("button", name="Send the bill").press("Enter")
+    expect(page.get_by_role("table", name="Lines that could not be read")).to_contain_text("Net amount")
+    assert list_too_wide(page) == [] and list_violations(page) == []
+    assert [text for text in page.complaints if "422" not in text] == []
