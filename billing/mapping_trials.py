@@ -182,7 +182,7 @@ def _count_entries(
         for call, rule in moves.calls:
             share = Share(1, call.billed_cost is None, call.billed_cost or Decimal(0))
             tally.add(rule, feature=call.feature, key=call.api_key_id, share=share)
-        after, read = moves.last, read + len(moves.calls)
+        after, read = moves.last, read + moves.read
         if after is None:
             return tally, end
         if read >= CALLS_READ_MAX:

@@ -29,31 +29,34 @@ class UnallocatedCall:
     billed_cost: Decimal | None
 
 
-# Of the entries that state a call that one stands which no other takes back. What was used at `start` was booked at
-# most ten minutes earlier, and is taken back later still; older partitions go unread.
+@dataclass(frozen=True, slots=True)
+class UnallocatedPage:
+    """Calls that stand so, of `read` entries that state one. `last` is None at the end."""
+
+    calls: Sequence[UnallocatedCall]
+    read: int
+    last: CallPlace | None
+
+
+# Those that another entry took back are sorted out afterwards: looked up here, all that the tenant ever corrected was
+# read for each page. What was used at `start` was booked at most ten minutes earlier; older partitions go unread.
 LIST_UNALLOCATED_CALLS_SQL = """
     SELECT batch_id, line, corrects, charge_period_start, billing_period, api_key_id, feature, user_ref, tags::text,
            billed_cost
-    FROM ledger_entry AS stated
+    FROM ledger_entry
     WHERE tenant_id = %(tenant_id)s AND cost_center = '' AND calls > 0 AND kind IN ('usage', 'rating', 'correction')
       AND charge_period_start >= greatest(%(start)s, %(after_time)s::timestamptz) AND charge_period_start < %(end)s
       AND recorded_at >= %(start)s::timestamptz - interval '10 minutes'
       AND (%(after_time)s::timestamptz IS NULL OR (charge_period_start, batch_id, line)
            > (%(after_time)s::timestamptz, %(after_batch_id)s::uuid, %(after_line)s::int))
-      AND NOT EXISTS (
-          SELECT FROM ledger_entry AS taking
-          WHERE taking.tenant_id = %(tenant_id)s
-            AND taking.corrects = coalesce(stated.corrects, stated.batch_id || '.' || stated.line)
-            AND taking.calls < 0 AND taking.recorded_at >= %(start)s::timestamptz - interval '10 minutes'
-            AND taking.tags ->> 'tokenledger.reverses' = stated.batch_id || '.' || stated.line)
     ORDER BY charge_period_start, batch_id, line
     LIMIT %(limit)s"""
 
 
 def list_unallocated_calls(
     *, tenant_id: int, start: datetime, end: datetime, after: CallPlace | None, limit: int, using: str = "default"
-) -> list[UnallocatedCall]:
-    """One page of calls used in [start, end) that stand without a cost centre. Call it inside the tenant's scope."""
+) -> UnallocatedPage:
+    """The next calls used in [start, end) that stand without a cost centre. Call it inside the tenant's scope."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             LIST_UNALLOCATED_CALLS_SQL,
@@ -67,7 +70,24 @@ def list_unallocated_calls(
                 "limit": limit,
             },
         )
-        return [_read_row(row) for row in cursor.fetchall()]
+        stated = [_read_row(row) for row in cursor.fetchall()]
+    roots = [call.root_id for call in stated]
+    taken_back = _find_taken_back(tenant_id=tenant_id, entry_ids=roots, start=start, using=using)
+    calls = [call for call in stated if call.entry_id not in taken_back]
+    return UnallocatedPage(calls, len(stated), stated[-1].place if len(stated) == limit else None)
+
+
+FIND_TAKEN_BACK_SQL = """
+    SELECT tags ->> 'tokenledger.reverses' FROM ledger_entry
+    WHERE tenant_id = %(tenant_id)s AND corrects = ANY(%(entry_ids)s) AND calls < 0
+      AND recorded_at >= %(start)s::timestamptz - interval '10 minutes'"""
+
+
+def _find_taken_back(*, tenant_id: int, entry_ids: Sequence[str], start: datetime, using: str) -> set[str]:
+    """Of these calls, by their first entries, the entries that others took back."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(FIND_TAKEN_BACK_SQL, {"tenant_id": tenant_id, "entry_ids": entry_ids, "start": start})
+        return {entry_id for (entry_id,) in cursor.fetchall()}
 
 
 def _read_row(row: Sequence[object]) -> UnallocatedCall:

@@ -249,7 +249,7 @@ def _work_reallocation(job: RateJob, *, now: datetime) -> None:
         correction = Correction(f"{REALLOCATION}: {job.reason}", job.requested_by, "", str(job.pk))
         book_moves(moves, tenant_id=job.tenant_id, rules=rules, correction=correction, recorded_at=now)
     job.state = "running"
-    _count(job, read=len(moves.calls), impact=measure_moves(moves, tenant_id=job.tenant_id))
+    _count(job, read=moves.read, impact=measure_moves(moves, tenant_id=job.tenant_id))
     _move_on(job, moves.last)
     if moves.last is None:
         _finish(job, now=now)

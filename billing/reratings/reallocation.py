@@ -19,9 +19,13 @@ REALLOCATION = "re-allocation"  # begins the reason of what is booked so
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Calls that were read, each with the rule that takes it, None for one that stays. `last` is None at the end."""
+    """Calls, each with the rule that takes it, None for one that stays. read: how many entries were looked at.
+
+    `last` is None at the end.
+    """
 
     calls: Sequence[tuple[UnallocatedCall, MappingRule | None]]
+    read: int
     last: CallPlace | None
 
     @property
@@ -40,7 +44,7 @@ def read_moves(
     using: str = "default",
 ) -> Moves:
     """The next calls used in [start, end) that stand without a cost centre. Call it inside the tenant's scope."""
-    calls = list_unallocated_calls(tenant_id=tenant_id, start=start, end=end, after=after, limit=limit, using=using)
+    page = list_unallocated_calls(tenant_id=tenant_id, start=start, end=end, after=after, limit=limit, using=using)
     found = [
         (
             call,
@@ -52,9 +56,9 @@ def read_moves(
                 tags=call.tags,
             ),
         )
-        for call in calls
+        for call in page.calls
     ]
-    return Moves(found, calls[-1].place if len(calls) == limit else None)
+    return Moves(found, page.read, page.last)
 
 
 def book_moves(
