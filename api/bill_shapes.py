@@ -229,7 +229,12 @@ BILL_COMPONENTS: dict[str, Schema] = {
             "groups": _list(_refer("ReconciliationGroup")),
             "rows": _list(_refer("ReconciliationRow")),
             "reasons": _list(_refer("VarianceReason")),
-            "other_currencies": _AMOUNTS_BY_NAME | {"description": "Billed, and not compared."},
+            "exchanges": {
+                "type": "object",
+                "additionalProperties": _describe({"rate": _AMOUNT, "day": _DAY, "source": _TEXT}),
+                "description": "What one USD is worth where bills of another currency are compared.",
+            },
+            "other_currencies": _AMOUNTS_BY_NAME | {"description": "Billed, and not compared for want of a rate."},
             "blockers": _list(_TEXT) | {"description": "What a sign-off needs a reason for."},
             "sign_off": _or_null(_refer("BillSignOff")),
             "is_signed": _FLAG | {"description": "False where something changed since it was signed."},

@@ -1,11 +1,11 @@
 """A month of bills beside the ledger: read, explained by people, signed. Days are those of UTC, as providers count.
 
-What a bill says in another currency than the ledger's is no row: it is told apart, and stands in the way of a sign-off
-like a difference that nothing explains.
+What a bill says in another currency than the ledger's is compared at the rate in force on the month's last day. Where
+none is known it is no row: it is told apart, and stands in the way of a sign-off like what nothing explains.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -19,6 +19,7 @@ from chargeback.bill_tolerances import get_tolerance
 from chargeback.bills import lock_bills
 from chargeback.core.billed_models import match_models
 from chargeback.core.bills.charges import strip_zeros, sum_amounts
+from chargeback.core.exchange import FxRate
 from chargeback.core.reconciliation import (
     REASONS,
     Billed,
@@ -29,7 +30,9 @@ from chargeback.core.reconciliation import (
     compare,
     explain_rest,
     next_month,
+    to_ledger_currency,
 )
+from chargeback.exchange_rates import find_rate
 from chargeback.variance_decisions import (
     KeptDecision,
     ReconciliationRefused,
@@ -61,11 +64,15 @@ class SignOff:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """A month of a tenant. other_currencies: what bills say that is not compared. sign_off: the newest, if any."""
+    """A month of a tenant. exchanges: the rates at which bills of other currencies are compared.
+
+    other_currencies: what bills say that is not compared, for want of a rate. sign_off: the newest, if any.
+    """
 
     period: date
     after: date
     comparison: Comparison
+    exchanges: dict[str, FxRate]
     other_currencies: dict[str, Decimal]
     sign_off: SignOff | None
 
@@ -88,7 +95,7 @@ class Reconciliation:
             for group in self.comparison.open_groups
         ]
         return found + [
-            f"{strip_zeros(amount):f} {currency} is billed in another currency and not compared"
+            f"{strip_zeros(amount):f} {currency} is billed, and no rate of exchange is known for it"
             for currency, amount in self.other_currencies.items()
         ]
 
@@ -103,10 +110,25 @@ def reconcile(*, tenant_id: int, period: date, using: str = "default") -> Reconc
         tolerance = get_tolerance(tenant_id=tenant_id, using=using)
         signed = get_sign_off(tenant_id=tenant_id, period=period, using=using)
         aliases = list_model_aliases()
-    own = [each for each in billed if each.currency == LEDGER_CURRENCY]
+    exchanges = _find_exchanges({each.currency for each in billed}, last_day=after - timedelta(days=1), using=using)
+    own = [_exchange(each, exchanges) for each in billed if each.currency in (LEDGER_CURRENCY, *exchanges)]
     sides = _name_places(own, booked, aliases=aliases)
-    others = sum_amounts((each.currency, each.amount) for each in billed if each.currency != LEDGER_CURRENCY)
-    return Reconciliation(period, after, compare(*sides, decisions, tolerance=tolerance), others, signed)
+    others = sum_amounts(
+        (each.currency, each.amount) for each in billed if each.currency not in (LEDGER_CURRENCY, *exchanges)
+    )
+    return Reconciliation(period, after, compare(*sides, decisions, tolerance=tolerance), exchanges, others, signed)
+
+
+def _find_exchanges(currencies: set[str], *, last_day: date, using: str) -> dict[str, FxRate]:
+    found = {name: find_rate(name, last_day=last_day, using=using) for name in sorted(currencies - {LEDGER_CURRENCY})}
+    return {name: rate for name, rate in found.items() if rate is not None}
+
+
+def _exchange(billed: BilledSum, exchanges: dict[str, FxRate]) -> BilledSum:
+    if billed.currency == LEDGER_CURRENCY:
+        return billed
+    amount = to_ledger_currency(billed.amount, rate=exchanges[billed.currency].rate)
+    return replace(billed, amount=amount, currency=LEDGER_CURRENCY)
 
 
 def _name_places(

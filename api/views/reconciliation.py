@@ -296,6 +296,10 @@ def write_reconciliation(found: Reconciliation, decisions: list[KeptDecision]) -
         ],
         "rows": [write_row(row) for row in comparison.rows],
         "reasons": [write_decision(decision) for decision in decisions],
+        "exchanges": {
+            name: {"rate": write_exact(rate.rate), "day": rate.day.isoformat(), "source": rate.source}
+            for name, rate in found.exchanges.items()
+        },
         "other_currencies": {name: write_exact(amount) for name, amount in found.other_currencies.items()},
         "blockers": found.blockers,
         "sign_off": found.sign_off and write_sign_off(found.sign_off),

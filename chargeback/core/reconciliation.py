@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import TypeVar
 
 from chargeback.core.bills.charges import CREDIT, DIGITS_MAX, DISCOUNT, OTHER_SERVICE, TAX
@@ -30,6 +30,7 @@ REASONS = {
 # What a bill itself says that the ledger cannot hold.
 REASON_OF_CATEGORY = {TAX: TAXED, CREDIT: DISCOUNTED, DISCOUNT: DISCOUNTED, OTHER_SERVICE: ANOTHER_SERVICE}
 HUNDRED = Decimal(100)
+PICO = Decimal("0.000000000001")
 PERCENT_STEP = Decimal("0.01")
 
 Place = tuple[str, str, date]  # provider, model, day
@@ -151,6 +152,12 @@ class Comparison:
     def open_groups(self) -> tuple[Group, ...]:
         """What stands in the way of a sign-off."""
         return tuple(group for group in self.groups if not group.is_within)
+
+
+def to_ledger_currency(amount: Decimal, *, rate: Decimal) -> Decimal:
+    """USD of an amount of which one USD is worth `rate`, to the ledger's twelve decimals, half-even."""
+    with localcontext(prec=DIGITS_MAX):
+        return (amount / rate).quantize(PICO, ROUND_HALF_EVEN)
 
 
 def next_month(period: date) -> date:

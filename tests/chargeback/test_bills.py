@@ -18,7 +18,9 @@ from chargeback.bill_sums import RestatedDay, sum_billed
 from chargeback.bill_tolerances import get_tolerance, set_tolerance
 from chargeback.bills import BillUnknown, get_bill, import_bill, list_bills, withdraw_bill
 from chargeback.core.bills import LayoutUnknown, MappingRefused, read_mapping
+from chargeback.core.exchange import FxRate
 from chargeback.core.reconciliation import Tolerance
+from chargeback.exchange_rates import enter_rates
 from chargeback.reconciliation import explain, reconcile, sign_off
 from chargeback.true_ups import book_true_up
 from chargeback.variance_decisions import ReconciliationRefused, list_decisions, take_back_decision
@@ -289,7 +291,7 @@ def test_a_wider_tolerance_lets_a_month_be_signed_and_is_an_act(acme):
     assert sign_off(**own_steps(acme), comment="within bounds").open_groups == 0
 
 
-def test_another_currency_is_told_apart_and_stands_in_the_way(acme):
+def test_another_currency_is_told_apart_until_its_rate_is_known(acme):
     keep_mapping(
         read_mapping(MAPPING | {"constants": {"provider": "OpenAI", "currency": "EUR"}}), ("Datum", "Betrag", "Modell"),
         tenant_id=acme.id, actor="person 7", now=NOW,
@@ -297,7 +299,15 @@ def test_another_currency_is_told_apart_and_stands_in_the_way(acme):
     send(acme, GERMAN)
     found = reconcile(tenant_id=acme.id, period=NOVEMBER)
     assert found.other_currencies == {"EUR": Decimal("1234.50")}
-    assert found.blockers == ["1234.5 EUR is billed in another currency and not compared"]
+    assert found.blockers == ["1234.5 EUR is billed, and no rate of exchange is known for it"]
+    # One USD is 0.8 EUR on the last rate of November: 1,234.50 / 0.8 = 1,543.125.
+    rates = [
+        FxRate("EUR", date(2026, 11, day), rate, "ECB") for day, rate in ((2, Decimal("0.9")), (27, Decimal("0.8")))
+    ]
+    enter_rates([*rates, FxRate("EUR", date(2026, 12, 1), Decimal("0.5"))], actor="person 7", now=NOW)
+    found = reconcile(tenant_id=acme.id, period=NOVEMBER)
+    assert found.other_currencies == {} and found.exchanges["EUR"].day == date(2026, 11, 27)
+    assert found.comparison.total.bill == Decimal("1543.125")
 
 
 def test_a_true_up_books_what_is_unexplained_once_and_the_month_is_even(acme):
