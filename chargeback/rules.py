@@ -68,7 +68,7 @@ def create_rule(
 ) -> tuple[KeptRule, bool]:
     """The rule, and whether it is new: the same terms again are the rule that there is. Raises RuleRefused."""
     family = name_family(terms)
-    with _lock_rules(tenant_id=tenant_id):
+    with lock_rules(tenant_id=tenant_id):
         versions = list_versions(family, tenant_id=tenant_id)
         for rule in find_newest(versions):
             if (rule.terms, rule.valid_from, rule.valid_to) == (terms, valid_from, valid_to):
@@ -95,7 +95,7 @@ def change_rule(
     The same terms and months change nothing, and are no act.
     """
     family = name_family(terms)
-    with _lock_rules(tenant_id=tenant_id):
+    with lock_rules(tenant_id=tenant_id):
         before = get_rule(family, rule_id=rule_id, tenant_id=tenant_id)
         if (before.terms, before.valid_from, before.valid_to) == (terms, valid_from, valid_to):
             return before
@@ -113,7 +113,7 @@ def change_rule(
 
 def end_rule(family: Family, *, rule_id: int, month: date, tenant_id: int, actor: str, now: datetime) -> KeptRule:
     """Let a rule count no more from a month on; what it did before stays. Raises RuleRefused, RuleUnknown."""
-    with _lock_rules(tenant_id=tenant_id):
+    with lock_rules(tenant_id=tenant_id):
         before = get_rule(family, rule_id=rule_id, tenant_id=tenant_id)
         if before.is_ended and before.valid_from == month:
             return before
@@ -130,7 +130,8 @@ LOCK_RULES_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('chargeback ' ||
 
 
 @contextmanager
-def _lock_rules(*, tenant_id: int) -> Iterator[None]:
+def lock_rules(*, tenant_id: int) -> Iterator[None]:
+    """Be the only one who changes the tenant's rules, for a block; for whoever reads one to change it."""
     with tenant_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(LOCK_RULES_SQL, {"tenant_id": tenant_id})
         yield

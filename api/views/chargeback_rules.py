@@ -30,6 +30,7 @@ from chargeback.rules import (
     find_newest,
     get_rule,
     list_versions,
+    lock_rules,
     write_terms,
 )
 
@@ -161,16 +162,17 @@ class ChargebackRuleDetail(APIView):
         read_query(request.query_params, ())
         named: dict[str, Any] = {"tenant_id": access.tenant_id, "rule_id": _read_id(rule_id)}
         try:
-            before = get_rule(read_family(family), **named)
-            dated = _read_body(request, read_family(family), before=before)
-            rule = change_rule(
-                dated.terms,
-                **named,
-                valid_from=dated.valid_from,
-                valid_to=dated.valid_to,
-                actor=access.actor,
-                now=timezone.now(),
-            )
+            with lock_rules(tenant_id=access.tenant_id):  # so that two who change different fields change both
+                before = get_rule(read_family(family), **named)
+                dated = _read_body(request, read_family(family), before=before)
+                rule = change_rule(
+                    dated.terms,
+                    **named,
+                    valid_from=dated.valid_from,
+                    valid_to=dated.valid_to,
+                    actor=access.actor,
+                    now=timezone.now(),
+                )
         except RuleUnknown:
             raise Problem("chargeback_rule_unknown") from None
         except RuleRefused as refused:

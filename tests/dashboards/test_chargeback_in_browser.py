@@ -50,4 +50,7 @@ def test_one_tries_a_rule_adds_it_and_finds_its_lines_in_the_month(open_page, ac
     page.get_by_role("link", name="sales").click()
     expect(page.get_by_text("100.00 USD × 300.00 USD of 400.00 USD by direct cost")).to_be_visible()
     assert list_too_wide(page) == [] and list_violations(page) == []
+    page.goto(f"/chargeback/rates?tenant={acme.slug}")
+    expect(page.get_by_role("button", name="Enter the rate")).to_be_visible()
+    assert list_too_wide(page) == [] and list_violations(page) == []
     assert [text for text in page.complaints if "422" not in text] == []

@@ -14,6 +14,7 @@ PAGES = (
     "/ledger?{}", "/forecast", "/tenants?{}", "/rejected", "/rates?{}", "/design", "/find?q=a", "/budgets",
     "/alerts",
     "/audit", "/audit/statement", "/audit/log", "/reconciliation?period=2026-11",
+    "/chargeback?period=2026-11", "/chargeback/rules", "/chargeback/rates",
 )  # fmt: skip
 
 
