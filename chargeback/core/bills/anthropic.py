@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from typing import Any
 
-from chargeback.core.bills.cells import read_amount, read_currency, read_moment, read_text
+from chargeback.core.bills.cells import check_amount, read_amount, read_currency, read_moment, read_text
 from chargeback.core.bills.charges import (
     DIGITS_MAX,
     USAGE,
@@ -96,7 +96,7 @@ def _read_result(reader: RowReader) -> BillCharge:
         account="",
         model=read_text(reader.get("model")),
         description=read_text(reader.get("description")) or _describe(reader.row),
-        amount=_from_cents(reader.read("amount", read_amount)),
+        amount=reader.read("amount", _read_cents),
         currency=reader.read("currency", _read_dollars),
         category=USAGE,
     )
@@ -106,9 +106,9 @@ def _describe(row: Row) -> str:
     return ", ".join(text for name in WHAT if (text := read_text(row.get(name, ""))))
 
 
-def _from_cents(amount: Decimal) -> Decimal:
+def _read_cents(text: str) -> Decimal:
     with localcontext(prec=DIGITS_MAX):
-        return amount * CENTS
+        return check_amount(read_amount(text) * CENTS)
 
 
 def _read_dollars(text: str) -> str:
