@@ -44,7 +44,8 @@ from alerts.core.quota import (
     make_gate,
     suggest_model,
 )
-from alerts.counters import DONE, HOLD_SECONDS_MAX, STALE, CountersAway, Known, get_counters
+from alerts.counter_scripts import HOLD_SECONDS_MAX
+from alerts.counters import DONE, STALE, CountersAway, Known, get_counters
 from alerts.decisions import count_decision
 from alerts.holds import add_hold, get_hold, lock_holds, settle_holds, sum_holds
 from alerts.quota_mapping import map_call
