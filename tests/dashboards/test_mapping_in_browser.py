@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from billing.core.mapping_terms import CostCenterTerms
-from billing.cost_centers import create_cost_center
-from billing.reratings import list_jobs, work_job
+from billing.core.mapping import Term
+from billing.core.mapping_terms import CostCenterTerms, RuleTerms
+from billing.cost_centers import create_cost_center, list_cost_centers
+from billing.mapping import add_rule
+from billing.reratings import list_jobs, start_reallocation, work_job
+from tests.browsing import LIST_WEIGHTS, PAGE_BYTES_MAX, look_at
 from tests.dashboards.bookings import book
 from tests.dashboards.pages import sign_in
 from tests.factories import make_tenant, publish_test_rates
@@ -54,3 +57,25 @@ def test_last_weeks_calls_get_a_cost_centre_by_a_rule_that_was_tried_first(open_
     week_ago = page.get_by_role("table", name="Daily cost").get_by_role("row").filter(has_text="0.0142")
     expect(week_ago).to_contain_text("0.00475")
     expect(week_ago).to_contain_text("33.3")
+
+
+def test_the_pages_fit_are_silent_light_and_accessible(open_page, acme):
+    own = {"tenant_id": acme.id, "now": NOW}
+    term = Term("feature", ("chat", "a-feature-with-a-rather-long-name-that-nobody-types"))
+    rule = RuleTerms(terms=(term,), cost_center="growth")
+    add_rule(rule, actor="person 7", **own)
+    add_rule(rule, actor="person 7", **own)
+    days = {"used_from": NOW - timedelta(days=9), "used_to": NOW}
+    job_id = start_reallocation(reason="late", requested_by="person 7", **days, **own)
+    (center,) = list_cost_centers(tenant_id=acme.id)
+    client = sign_in(acme, role="owner")
+    for path in (
+        "/settings/cost-centers",
+        f"/settings/cost-centers/{center.id}",
+        "/settings/mapping-rules?trial=1",
+        f"/settings/re-allocations/{job_id}",
+    ):
+        page = open_page(path, client=client, theme="dark")
+        look_at(page)
+        weights = page.evaluate(LIST_WEIGHTS)
+        assert sum(size for url, size in weights if not url.endswith("plotly.min.js")) < PAGE_BYTES_MAX, weights
