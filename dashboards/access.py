@@ -38,6 +38,8 @@ PLANNER_ROLES = ("admin", "finance", "owner")
 ALERT_ROLES = ("admin", "finance", "engineer", "owner")
 # Who makes and changes the channels by which alerts are told, and has dead messages tried again.
 CHANNEL_ROLES = ("admin", "finance", "owner")
+# Who says where settled days are sent as files; a folder only the operator's of them.
+EXPORT_ROLES = ("admin", "finance", "owner")
 # Of the operator's people: who changes what things cost, and reads what was agreed with every tenant.
 RATE_ROLES = ("admin", "finance")
 # Of the operator's people: who decides what is charged to whom.
@@ -84,6 +86,11 @@ class Seat:
     def may_keep_channels(self) -> bool:
         """Whether the person may make and change the tenant's channels, and send again what did not arrive."""
         return self.role in CHANNEL_ROLES
+
+    @property
+    def may_keep_exports(self) -> bool:
+        """Whether the person may add and change targets of exports, and have a day made again."""
+        return self.role in EXPORT_ROLES
 
     @property
     def may_edit_rates(self) -> bool:

@@ -25,6 +25,7 @@ TEXT_LENGTH_MAX = 512
 PLACES_OF_EVERY_TENANT = (
     "overview", "explore", "showback", "chargeback", "forecast", "ledger", "traces", "rejected", "rates", "keys",
     "budgets", "alerts", "audit", "audit_statement", "audit_log", "cost_centers", "mapping_rules", "reconciliation",
+    "exports",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
@@ -80,6 +81,7 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
             ("Mapping rules", "mapping_rules"),
             ("API", "show_docs"),
         ],
+            ("Exports", "exports"),
     ]
     open_alerts = count_open_alerts(tenant_id=seat.tenant.id)
     if seat.may_reconcile:

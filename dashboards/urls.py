@@ -26,6 +26,7 @@ from dashboards.views.cost_centers import show_cost_center, show_cost_centers
 from dashboards.views.design import show_design
 from dashboards.views.entry import show_entry, show_entry_content, show_entry_json
 from dashboards.views.explore import export_explore, list_values, show_changes, show_explore
+from dashboards.views.exports import show_export_target, show_export_targets, show_new_export_target
 from dashboards.views.forecast import export_forecast, show_forecast
 from dashboards.views.jobs import show_jobs
 from dashboards.views.keys import await_key_entry, show_keys
@@ -143,6 +144,9 @@ urlpatterns = [
     path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),
     path("settings/cost-centers", show_cost_centers, name="cost_centers"),
     path("settings/cost-centers/<int:center_id>", show_cost_center, name="cost_center"),
+    path("settings/exports", show_export_targets, name="exports"),
+    path("settings/exports/new", show_new_export_target, name="export_target_new"),
+    path("settings/exports/<int:target_id>", show_export_target, name="export_target"),
     path("settings/mapping-rules", show_mapping_rules, name="mapping_rules"),
     path("settings/re-allocations/<int:job_id>", show_reallocation, name="reallocation"),
     path("rejected", show_rejected, name="rejected"),

@@ -26,7 +26,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 WORDS = {
     "InvalidAccessKeyId": "the access key is not known there",
     "SignatureDoesNotMatch": "the secret does not belong to the access key",
-    "AccessDenied": "the access key may not do this: it needs s3:PutObject and s3:GetObject",
+    "AccessDenied": "the access key may not do this: it needs s3:PutObject, s3:GetObject and s3:ListBucket",
     "NoSuchBucket": "there is no such bucket",
     "PermanentRedirect": "the bucket is of another region or endpoint",
     "AuthorizationHeaderMalformed": "the bucket is of another region",
@@ -38,10 +38,17 @@ WORDS = {
 
 
 class Bucket:
-    """See `chargeback.exports.places.Place`. credentials: decrypted. clock: each request is signed for its moment."""
+    """See `chargeback.exports.places.Place`. credentials: decrypted. clock: a request is signed for its moment."""
 
-    def __init__(self, terms: TargetTerms, credentials: Mapping[str, str], *, clock: Callable[[], datetime]) -> None:
-        self.clock = clock
+    def __init__(
+        self,
+        terms: TargetTerms,
+        credentials: Mapping[str, str],
+        *,
+        clock: Callable[[], datetime],
+        seconds: float | None = None,
+    ) -> None:
+        self.clock, self.seconds = clock, seconds or REQUEST_SECONDS
         bucket, _, prefix = terms.place.partition("/")
         endpoint = terms.endpoint or f"https://s3.{terms.region}.amazonaws.com"
         part = urlsplit(endpoint)
@@ -136,7 +143,7 @@ class Bucket:
             **self.credentials,
         )
         try:
-            return ask(method, url, body=body, headers=signed, seconds=REQUEST_SECONDS, bytes_max=READ_BYTES_MAX)
+            return ask(method, url, body=body, headers=signed, seconds=self.seconds, bytes_max=READ_BYTES_MAX)
         except (AddressRefused, RequestFailed) as error:
             raise PlaceFailed(str(error)) from error
 

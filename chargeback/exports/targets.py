@@ -22,6 +22,7 @@ from ledger.core.acts import Act
 from tenants.scope import reading_scope, tenant_scope
 
 TARGETS_MAX = 20
+TRY_SECONDS = 5.0  # somebody waits before the page
 PROBE = b'{"tokenledger": "a test: days are written beside this file"}\n'
 
 
@@ -120,17 +121,17 @@ def try_target(*, tenant_id: int, target_id: int, clock: Callable[[], datetime])
         target = get_target(tenant_id=tenant_id, target_id=target_id)
         kept = _load_settings(tenant_id, target_id)
     try:
-        open_place(target, kept, clock=clock).probe(PROBE)
+        open_place(target, kept, clock=clock, seconds=TRY_SECONDS).probe(PROBE)
     except (PlaceFailed, SecretsUnreadable) as failed:
         return str(failed)
     return ""
 
 
-def open_place(target: Target, kept: bytes, *, clock: Callable[[], datetime]) -> Place:
-    """kept: the encrypted credentials. Raises PlaceFailed, SecretsUnreadable."""
+def open_place(target: Target, kept: bytes, *, clock: Callable[[], datetime], seconds: float | None = None) -> Place:
+    """kept: the encrypted credentials. seconds: of each request. Raises PlaceFailed, SecretsUnreadable."""
     if target.kind == "folder":
         return Folder(target.place)
-    return Bucket(target, decrypt_settings(kept, tenant_id=target.tenant_id), clock=clock)
+    return Bucket(target, decrypt_settings(kept, tenant_id=target.tenant_id), clock=clock, seconds=seconds)
 
 
 def get_target(*, tenant_id: int, target_id: int) -> Target:

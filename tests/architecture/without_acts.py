@@ -98,6 +98,7 @@ DOORS_WITHOUT_ACTS = {
     "POST /v1/alerts/<int:alert_id>/<str:step>": HISTORY,
     "POST /v1/budgets/try": READS,
     "POST /v1/chargeback/rules/<str:family>/try": READS,
+    "POST /settings/exports": "tests a target: writes a file there, and nothing here",
     "POST /v1/content": USAGE,
     "POST /v1/events": USAGE,
     "POST /v1/logs": USAGE,

@@ -47,6 +47,8 @@ PAGES = (
     ("chargeback", "/chargeback", OWNER),
     ("chargeback-rules", "/chargeback/rules", OWNER),
     ("chargeback-rates", "/chargeback/rates", OWNER),
+    ("exports", "/settings/exports", OWNER),
+    ("export-new", "/settings/exports/new?kind=s3", OWNER),
     ("cost-centers", "/settings/cost-centers", OWNER),
     ("mapping-rules", "/settings/mapping-rules?trial=1", OWNER),
     ("budgets", "/budgets", OWNER),

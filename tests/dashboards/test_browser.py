@@ -86,6 +86,8 @@ def list_pages(tenant):
         "/rejected",
         "/settings/keys",
         "/settings/cost-centers",
+        "/settings/exports",
+        "/settings/exports/new?kind=s3",
         "/settings/mapping-rules?trial=1",
         "/rates",
         "/rates?q=nothing",
