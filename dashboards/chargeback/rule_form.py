@@ -71,7 +71,10 @@ def make_document(texts: Texts, *, family: str) -> dict[str, Any]:
     }
     if family == "allocation":
         position = texts["position"]
-        document |= {"position": int(position) if position.isdecimal() else position or 0, "source": selector}
+        document |= {
+            "position": int(position) if position.isdecimal() and len(position) < 9 else position or 0,
+            "source": selector,
+        }
         document.pop("amount")
     else:
         document |= {"kind": texts["kind"], "match": selector, "cost_center": texts["targets"]}

@@ -120,8 +120,9 @@ def _take_form(
     now: datetime,
     versions: Sequence[KeptRule] = (),
 ) -> HttpResponse:
-    texts, act = read_texts(request.POST), request.POST.get("act")
-    trial, named = None, {"tenant_id": seat.tenant.id, "actor": seat.actor, "now": now}
+    act = request.POST.get("act")
+    texts = write_texts(rule) if act == "end" and rule else read_texts(request.POST)
+    named = {"tenant_id": seat.tenant.id, "actor": seat.actor, "now": now}
     try:
         if act == "end" and rule is not None:
             month = _read_end(request.POST.get("end", ""))

@@ -125,6 +125,8 @@ def test_a_rule_gets_another_version_and_is_ended(acme, finance):
     assert '<textarea id="cost_centers" name="cost_centers" rows="3"' in get_page(finance, path)
     fixed = FORM | {"method": "fixed", "targets": "sales = 60\nlegal = 40 %", "valid_from": "2026-11"}
     post(finance, path, fixed | {"act": "save"})
+    refused = post(finance, path, {"act": "end", "end": "soon"}, status=422)
+    assert "must be a month, such as 2026-11" in refused and 'value="Platform"' in refused
     post(finance, path, {"act": "end", "end": "2026-12"})
     versions = list_versions("allocation", tenant_id=acme.id)
     assert [(one.version, one.terms.split.method, one.is_ended) for one in versions] == [
@@ -140,6 +142,9 @@ def test_everything_wrong_with_a_rule_stands_beside_its_field(acme, finance):
     page = post(finance, f"/chargeback/rules/allocation/new?tenant={acme.slug}", wrong, status=422)
     assert "Nothing was kept." in page
     assert "must be a decimal as text" in page and "come to 90 and have to come to 100" in page
+    many = FORM | {"position": "9" * 5_000, "act": "try"}
+    page = post(finance, f"/chargeback/rules/allocation/new?tenant={acme.slug}", many, status=422)
+    assert "must be a whole number, 0 to 10,000" in page
     wrong = FORM | {"targets": "sales\nnowhere", "act": "try"}
     page = post(finance, f"/chargeback/rules/allocation/new?tenant={acme.slug}", wrong, status=422)
     assert "names nowhere, which is no cost centre" in page
