@@ -62,13 +62,19 @@ _REQUESTS = SQL("""sum(CASE WHEN other_usage ? 'requests' OR (status = 'error' A
                         ELSE sign(calls) END)::bigint""").format(nothing=_USED_NOTHING)
 
 
+# Nearly every call is charged in the month of its use, and to compare is quicker than to truncate.
+_CHARGE_MONTH = SQL("""CASE WHEN charge_period_start >= %(start)s::timestamptz THEN %(period)s::date
+                         ELSE date_trunc('month', charge_period_start AT TIME ZONE 'UTC')::date END""")
+
+
 def _write_sums(*, by_place: bool, in_parts: bool) -> Composed:
     """The rows of a month by group: one row for a group, and one for each further usage name of it, in its order."""
     place = _PLACE if by_place else {}
-    keys = SQL(", ").join(map(Identifier, (*place, *_KEY, *(_VECTOR if in_parts else ()))))
+    names_of_keys = (*place, *_KEY, *(_VECTOR if in_parts else ()))
+    keys = SQL(", ").join(map(Identifier, names_of_keys))
     columns = [SQL("{} AS {}").format(each, Identifier(name)) for name, each in place.items()]
     columns += [SQL("{} AS subject").format(_SUBJECT.format())]
-    columns += [SQL("date_trunc('month', charge_period_start AT TIME ZONE 'UTC')::date AS charge_month")]
+    columns += [SQL("{} AS charge_month").format(_CHARGE_MONTH)]
     columns += [SQL("sign(calls)::int AS sign")]
     names = ("kind", "pricing_status", "feature", "provider", "model", "rate_version_id", "context_tier", "cache_hit",
              "status", "calls", "recorded_at", "other_usage", *TOKENS, "billed_cost", "list_cost", "saved_cost",
@@ -76,8 +82,17 @@ def _write_sums(*, by_place: bool, in_parts: bool) -> Composed:
     return SUM_ROWS.format(
         keys=keys,
         columns=SQL(", ").join([*columns, *map(Identifier, names)]),
-        tokens=SQL(", ").join(SQL("sum({})::bigint").format(Identifier(name)) for name in TOKENS),
-        token_rows=SQL(", ").join(SQL("count(nullif({}, 0))").format(Identifier(name)) for name in TOKENS),
+        keys_alike=SQL(", ").join(map(Identifier, dict.fromkeys((*names_of_keys, "other_usage")))),
+        tokens=SQL(", ").join(
+            SQL("sum({})::bigint AS {}").format(Identifier(name), Identifier(f"{name}_sum")) for name in TOKENS
+        ),
+        token_rows=SQL(", ").join(
+            SQL("count(nullif({}, 0)) AS {}").format(Identifier(name), Identifier(f"{name}_rows")) for name in TOKENS
+        ),
+        counts=SQL(", ").join(
+            SQL("sum({})::bigint").format(Identifier(name))
+            for name in ("calls", "requests", *(f"{each}_{of}" for of in ("sum", "rows") for each in TOKENS))
+        ),
         nothing=SQL(", ").join([SQL("NULL::bigint")] * (2 * len(TOKENS))),
         requests=_REQUESTS,
         of_period=_OF_PERIOD,
@@ -87,18 +102,24 @@ def _write_sums(*, by_place: bool, in_parts: bool) -> Composed:
 
 _IN_PARTS = SQL("rate_version_id = ANY(%(in_parts)s::bigint[]) AND pricing_status = 'priced' AND NOT cache_hit")
 _BY_PRODUCT = SQL("NOT coalesce({}, false)").format(_IN_PARTS)
-# Grouped before they are put in order: a month's rows fall into a few hundred groups, which the planner cannot know.
+# Read once, and grouped by what else was used besides: that is the same few things again and again. Grouped before
+# they are put in order: a month's rows fall into a few hundred groups, which the planner cannot know.
 SUM_ROWS = SQL("""
     WITH entry AS NOT MATERIALIZED (
         SELECT {columns} FROM ledger_entry WHERE {of_period} AND {which}),
+    alike AS MATERIALIZED (
+        SELECT {keys_alike}, count(*) AS ledger_rows, max(recorded_at) AS booked_until, sum(calls)::bigint AS calls,
+               {requests} AS requests, {tokens}, {token_rows}, sum(billed_cost) AS billed_cost,
+               sum(list_cost) AS list_cost, sum(saved_cost) AS saved_cost
+        FROM entry GROUP BY {keys_alike}),
     summed AS MATERIALIZED (
-        SELECT {keys}, ''::text AS usage, count(*), max(recorded_at), sum(calls)::bigint, {requests}, {tokens},
-               {token_rows}, sum(billed_cost), sum(list_cost), sum(saved_cost)
-        FROM entry GROUP BY {keys}),
+        SELECT {keys}, ''::text AS usage, sum(ledger_rows)::bigint, max(booked_until), {counts}, sum(billed_cost),
+               sum(list_cost), sum(saved_cost)
+        FROM alike GROUP BY {keys}),
     used AS MATERIALIZED (
-        SELECT {keys}, used.name, count(*), NULL::timestamptz, NULL::bigint, NULL::bigint, {nothing},
-               sum(used.quantity::numeric), NULL::numeric, NULL::numeric
-        FROM entry CROSS JOIN LATERAL jsonb_each_text(other_usage) AS used (name, quantity)
+        SELECT {keys}, used.name, sum(ledger_rows)::bigint, NULL::timestamptz, NULL::bigint, NULL::bigint, {nothing},
+               sum(used.quantity::numeric * ledger_rows), NULL::numeric, NULL::numeric
+        FROM alike CROSS JOIN LATERAL jsonb_each_text(other_usage) AS used (name, quantity)
         WHERE other_usage <> '{{}}' GROUP BY {keys}, used.name)
     SELECT * FROM summed UNION ALL SELECT * FROM used
     ORDER BY {keys}, usage""")
@@ -183,8 +204,8 @@ def name_period(tenant_id: int, period: date) -> dict[str, Any]:
     """The parameters of a statement about a month's rows: nothing of it was booked long before, or used after it."""
     start, end = find_bounds(period)
     return {
-        "tenant_id": tenant_id, "period": period, "booked_from": start - BOOKED_BEFORE, "booked_until": "infinity",
-        "end": end,
+        "tenant_id": tenant_id, "period": period, "start": start, "end": end, "booked_from": start - BOOKED_BEFORE,
+        "booked_until": "infinity",
     }  # fmt: skip
 
 
