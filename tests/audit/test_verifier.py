@@ -68,6 +68,13 @@ def test_a_file_may_be_read_in_pieces_of_any_size(prepared, monkeypatch):
             assert cases.ask(verifier, prepared[name]) == ANSWERS[name]
 
 
+def test_only_text_without_escapes_and_in_utf_8_is_read_quickly():
+    """An escaped letter is that letter to JSON, and is not canonical."""
+    assert verifier.is_clean(b'{"feature":"chat"}') and verifier.is_clean('{"feature":"r\u00e9sum\u00e9"}'.encode())
+    assert not verifier.is_clean(b'{"feature":"ch\\u0061t"}')
+    assert not verifier.is_clean(b'{"feature":"ch\xe9"}')
+
+
 def test_an_archive_may_be_packed_anew_without_deflating(prepared):
     folder, (name, *_), _ = prepared["good: every kind of row"]
     with zipfile.ZipFile(folder / name) as deflated, zipfile.ZipFile(folder / f"stored-{name}", "w") as stored:
@@ -311,6 +318,7 @@ def check_parts(module, prepared):
         test_paths_lead_to_the_root_of_trees_of_every_small_size()
         with pytest.MonkeyPatch.context() as patch:
             test_a_file_may_be_read_in_pieces_of_any_size(prepared, patch)
+        test_only_text_without_escapes_and_in_utf_8_is_read_quickly()
         test_an_archive_may_be_packed_anew_without_deflating(prepared)
     finally:
         verifier = kept
