@@ -100,3 +100,9 @@ def name_people(user_ids: Collection[int], *, tenant_id: int | None = None) -> d
     if tenant_id is not None:
         people = people.filter(tenant_id=tenant_id)
     return {user_id: name or email for user_id, name, email in people.values_list("pk", "name", "email")}
+
+
+def find_mail_address(user_id: int, *, tenant_id: int) -> str:
+    """Where a person who may look at the tenant gets mail; '' of one who was deactivated, or may not."""
+    person = User.objects.filter(pk=user_id, is_active=True).first()
+    return person.email if person and (person.is_operator or person.tenant_id == tenant_id) else ""

@@ -19,10 +19,16 @@ WHOLE_SECONDS = 30.0
 
 def send(outgoing: Outgoing) -> Outcome:
     """One message to all recipients; what was sent before has the same Message-ID, and shows once in most programs."""
+    return send_mail(make_mail(outgoing))
+
+
+def send_mail(mail: EmailMultiAlternatives) -> Outcome:
+    """Hand a mail to the relay, within WHOLE_SECONDS."""
     if not settings.EMAIL_HOST:
         return Outcome("failed", None, "there is no mail relay: set EMAIL_HOST")
+    mail.connection = Relay(deadline=time.monotonic() + WHOLE_SECONDS)
     try:
-        make_mail(outgoing, relay=Relay(deadline=time.monotonic() + WHOLE_SECONDS)).send()
+        mail.send()
     except smtplib.SMTPRecipientsRefused as error:
         status, said = next(iter(error.recipients.values()))
         return Outcome("failed", status, _say(said))
@@ -33,7 +39,7 @@ def send(outgoing: Outgoing) -> Outcome:
     return Outcome("delivered", 250, "")
 
 
-def make_mail(outgoing: Outgoing, *, relay: Relay | None = None) -> EmailMultiAlternatives:
+def make_mail(outgoing: Outgoing) -> EmailMultiAlternatives:
     message = outgoing.message
     told = {"message": message, "items": [(item, make_link(item)) for item in message.items]}
     told["link"] = make_link(message)
@@ -42,7 +48,6 @@ def make_mail(outgoing: Outgoing, *, relay: Relay | None = None) -> EmailMultiAl
         subject=" ".join(message.subject.split()),
         body=render_to_string("mail/alert.txt", told),
         to=list(outgoing.settings["to"]),
-        connection=relay,
         headers={"Message-ID": f"<{outgoing.delivery_id}@{host}>", **_thread(message, host)},
     )
     mail.attach_alternative(render_to_string("mail/alert.html", told), "text/html")
