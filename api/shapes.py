@@ -17,6 +17,7 @@ from api.period_shapes import PERIOD_COMPONENTS
 from api.problems import PROBLEM_TYPES
 from api.quota_shapes import QUOTA_COMPONENTS
 from api.rate_shapes import RATE_COMPONENTS, RATE_STATES
+from api.report_shapes import REPORT_COMPONENTS
 from api.seal_shapes import SEAL_COMPONENTS
 from api.watch_shapes import WATCH_COMPONENTS
 from billing.core.drivers import NAME_LENGTH_MAX
@@ -398,6 +399,7 @@ COMPONENTS: Mapping[str, Schema] = {
     **PERIOD_COMPONENTS,
     **QUOTA_COMPONENTS,
     **RATE_COMPONENTS,
+    **REPORT_COMPONENTS,
     **SEAL_COMPONENTS,
     **WATCH_COMPONENTS,
     "Trace": TRACE,

@@ -61,6 +61,7 @@ from api.views.reconciliation import (
     VarianceReasons,
 )
 from api.views.rejected import RejectedEvents, RejectedReplay
+from api.views.report_subscriptions import ReportSubscriptionDetail, ReportSubscriptions, ReportSubscriptionTest
 from api.views.schema import Docs, Schema
 from api.views.traces import TraceDetail
 from api.views.watch_settings import WatchSettings
@@ -124,6 +125,17 @@ urlpatterns = [
     path("v1/alerts", Alerts.as_view(), name="list_alerts"),
     path("v1/alerts/<int:alert_id>", AlertDetail.as_view(), name="get_alert"),
     path("v1/alerts/<int:alert_id>/<str:step>", AlertStep.as_view(), name="take_alert_step"),
+    path("v1/report-subscriptions", ReportSubscriptions.as_view(), name="list_report_subscriptions"),
+    path(
+        "v1/report-subscriptions/<int:subscription_id>",
+        ReportSubscriptionDetail.as_view(),
+        name="get_report_subscription",
+    ),
+    path(
+        "v1/report-subscriptions/<int:subscription_id>/test",
+        ReportSubscriptionTest.as_view(),
+        name="test_report_subscription",
+    ),
     path("v1/alert-channels", AlertChannels.as_view(), name="alert_channels"),
     path("v1/alert-channels/<int:channel_id>", AlertChannelDetail.as_view(), name="alert_channel"),
     path("v1/alert-channels/<int:channel_id>/secret", AlertChannelSecret.as_view(), name="rotate_alert_channel_secret"),

@@ -269,3 +269,48 @@ class ExportRun(models.Model):
     class Meta:
         db_table = "export_run"
         indexes = [models.Index(fields=["tenant_id", "due_at"], condition=Q(state="waiting"), name="export_run_due")]
+
+
+class ReportSubscription(models.Model):
+    """Who gets which report by mail; scope: as `chargeback.core.reports.terms` has it."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.BigIntegerField()
+    cadence = models.TextField()
+    person = models.BigIntegerField(null=True)
+    address = models.TextField()
+    scope = models.JSONField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    ended_by = models.TextField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "report_subscription"
+
+
+class ReportSent(models.Model):
+    """How one report fares on its way to one who subscribed."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.BigIntegerField()
+    id = models.UUIDField()
+    subscription_id = models.BigIntegerField()
+    first_day = models.DateField()
+    after_day = models.DateField()
+    is_test = models.BooleanField()
+    state = models.TextField()
+    queued_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.IntegerField()
+    status = models.IntegerField(null=True)
+    last_error = models.TextField()
+    finished_at = models.DateTimeField(null=True)
+    subject = models.TextField()
+    body_text = models.TextField()
+    body_html = models.TextField()
+
+    class Meta:
+        db_table = "report_sent"

@@ -26,6 +26,7 @@ PLACES_OF_EVERY_TENANT = (
     "overview", "explore", "showback", "chargeback", "forecast", "ledger", "traces", "rejected", "rates", "keys",
     "budgets", "alerts", "audit", "audit_statement", "audit_log", "cost_centers", "mapping_rules", "reconciliation",
     "exports",
+    "reports",
 )  # fmt: skip
 PLACE_PARAMETERS = ("cursor", "page", "rows")  # of a place inside a page: a menu's choice leads back to its beginning
 
@@ -78,10 +79,11 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         [
             ("Settings", "keys"),
             ("Cost centres", "cost_centers"),
+            ("Reports", "reports"),
             ("Mapping rules", "mapping_rules"),
+            ("Exports", "exports"),
             ("API", "show_docs"),
         ],
-            ("Exports", "exports"),
     ]
     open_alerts = count_open_alerts(tenant_id=seat.tenant.id)
     if seat.may_reconcile:

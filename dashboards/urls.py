@@ -44,12 +44,14 @@ from dashboards.views.rate_trial import show_rate_trial
 from dashboards.views.rates import export_rates, show_rates, show_rates_json
 from dashboards.views.reconciliation import export_reconciliation, show_reconciliation
 from dashboards.views.rejected import show_rejected, show_rejected_event
+from dashboards.views.reports import preview_report, show_reports
 from dashboards.views.saved_views import discard_view, keep_view, open_view
 from dashboards.views.search import find_anything
 from dashboards.views.showback import export_showback, export_subject, show_showback, show_subject
 from dashboards.views.showback_drivers import show_drivers
 from dashboards.views.tenants import export_tenants, open_home, show_tenants
 from dashboards.views.traces import export_traces, show_trace, show_trace_json, show_traces
+from dashboards.views.unsubscribe import end_by_link
 
 
 class EntryIdConverter:
@@ -142,11 +144,14 @@ urlpatterns = [
     path("audit/verifier", send_verifier, name="audit_verifier"),
     path("settings/keys", show_keys, name="keys"),
     path("settings/keys/<slug:key_id>/first-entry", await_key_entry, name="key_first_entry"),
-    path("settings/cost-centers", show_cost_centers, name="cost_centers"),
-    path("settings/cost-centers/<int:center_id>", show_cost_center, name="cost_center"),
+    path("settings/reports", show_reports, name="reports"),
+    path("settings/reports/preview", preview_report, name="report_preview"),
+    path("reports/unsubscribe/<str:token>", end_by_link, name="unsubscribe"),
     path("settings/exports", show_export_targets, name="exports"),
     path("settings/exports/new", show_new_export_target, name="export_target_new"),
     path("settings/exports/<int:target_id>", show_export_target, name="export_target"),
+    path("settings/cost-centers", show_cost_centers, name="cost_centers"),
+    path("settings/cost-centers/<int:center_id>", show_cost_center, name="cost_center"),
     path("settings/mapping-rules", show_mapping_rules, name="mapping_rules"),
     path("settings/re-allocations/<int:job_id>", show_reallocation, name="reallocation"),
     path("rejected", show_rejected, name="rejected"),

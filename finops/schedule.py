@@ -33,6 +33,7 @@ TIMETABLE = {
     "tell what the sealer refuses": _every("alerts.watch_seals", 60),
     "look for anomalies of hours and days": _every("alerts.watch_hours", 60),
     "look at every budget": _every("alerts.evaluate_budgets", 60),
+    "send reports by mail": _every("chargeback.send_reports", 60),
     "forecast months of tenants whose day is over": _every("alerts.make_forecasts", 600),
     "compare seals with the ledger": _every("ledger.check_seals", 3600, queue="seal"),
     "make partitions ahead": _every("ledger.ensure_partitions", 3600),

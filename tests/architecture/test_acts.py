@@ -113,7 +113,7 @@ def test_every_deed_has_a_scenario():
 TABLES = (
     "bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance", "provider_bill", "variance_decision",
     "alert_channel", "alert_delivery", "api_key", "billing_period", "billing_period_step", "budget", "business_driver",
-    "export_run", "export_target",
+    "export_run", "export_target", "report_sent", "report_subscription",
     "content", "content_act", "cost_center", "forecast_event", "mapping_rule", "model_alias", "person", "rate_act",
     "rate_book", "rate_ending", "rate_job", "rate_version", "rejected_event", "tenant", "tenants_user", "watch_setting",
 )  # fmt: skip

@@ -38,8 +38,10 @@ from billing.reratings import cancel_job, start_reallocation
 from billing.rollups import apply_batches
 from chargeback.bills import import_bill
 from chargeback.core.export_targets import read_terms as read_target_terms
+from chargeback.core.reports.terms import read_terms as read_subscription_terms
 from chargeback.core.rule_terms import read_charge
 from chargeback.exports.targets import add_target
+from chargeback.reports.subscriptions import subscribe
 from chargeback.rules import create_rule
 from content.contents import change_retention, keep_content
 from content.core.messages import Message
@@ -62,6 +64,7 @@ NUMBERS = (
     "alert_id",
     "channel_id",
     "target_id",
+    "subscription_id",
     "sealed",
     "center_id",
     "rule_id",
@@ -200,6 +203,11 @@ MACHINE_ROUTES = {
     "v1/alerts/<int:alert_id>": Route("/v1/alerts/{alert_id}", scope="read"),
     "v1/alerts/<int:alert_id>/<str:step>": Route(
         "/v1/alerts/{alert_id}/acknowledge", scope="admin", method="POST", shows=False
+    ),
+    "v1/report-subscriptions": Route("/v1/report-subscriptions", scope="read"),
+    "v1/report-subscriptions/<int:subscription_id>": Route("/v1/report-subscriptions/{subscription_id}", scope="read"),
+    "v1/report-subscriptions/<int:subscription_id>/test": Route(
+        "/v1/report-subscriptions/{subscription_id}/test", scope="admin", method="POST", shows=False
     ),
     "v1/alert-channels": Route("/v1/alert-channels", scope="read"),
     "v1/alert-channels/<int:channel_id>": Route("/v1/alert-channels/{channel_id}", scope="read"),
@@ -355,8 +363,16 @@ PEOPLES_ROUTES = {
     "audit/log": Route("/audit/log", ("tenant={slug}", "name=budget", "actor=person 1")),
     "audit/log/file": Route("/audit/log/file", ("tenant={slug}", "name=budget")),
     "audit/verifier": Route("/audit/verifier", ("tenant={slug}",), shows=False),
+    "settings/reports": Route("/settings/reports", ("tenant={slug}",)),
+    "settings/reports/preview": Route(
+        "/settings/reports/preview", ("tenant={slug}", "cadence=monthly", "feature={feature}", "form=text")
+    ),
+    "reports/unsubscribe/<str:token>": Route("/reports/unsubscribe/WzFd", is_open=True),
     "settings/keys": Route("/settings/keys", ("tenant={slug}",)),
     "settings/keys/<slug:key_id>/first-entry": Route("/settings/keys/{key_id}/first-entry", ("tenant={slug}",)),
+    "settings/exports": Route("/settings/exports", ("tenant={slug}",)),
+    "settings/exports/new": Route("/settings/exports/new", ("tenant={slug}", "kind=s3"), shows=False),
+    "settings/exports/<int:target_id>": Route("/settings/exports/{target_id}", ("tenant={slug}",)),
     "settings/cost-centers": Route("/settings/cost-centers", ("tenant={slug}",)),
     "settings/cost-centers/<int:center_id>": Route("/settings/cost-centers/{center_id}", ("tenant={slug}",)),
     "settings/mapping-rules": Route("/settings/mapping-rules", ("tenant={slug}", "trial=1")),
@@ -370,9 +386,6 @@ PEOPLES_ROUTES = {
     "rates.json": Route("/rates.json", ("tenant={slug}", PERIOD)),
     "rates/try": Route("/rates/try", ("tenant={slug}", "provider=openai&model=gpt-4o-2024-08-06&input_tokens=1")),
     "rates/aliases": Route("/rates/aliases", ("tenant={slug}", PERIOD)),
-    "settings/exports": Route("/settings/exports", ("tenant={slug}",)),
-    "settings/exports/new": Route("/settings/exports/new", ("tenant={slug}", "kind=s3"), shows=False),
-    "settings/exports/<int:target_id>": Route("/settings/exports/{target_id}", ("tenant={slug}",)),
     "rates/drafts/<int:rate_id>/impact": Route("/rates/drafts/1/impact", operators_only=True),
     "rates/import": Route("/rates/import", operators_only=True),
     "rates/jobs": Route("/rates/jobs", operators_only=True),
@@ -463,6 +476,10 @@ def make_world():
     hook = read_channel_terms(
         {"name": "acme-channel", "kind": "webhook", "settings": {"url": "https://acme-hooks.example/acme-path"}}
     )
+    subscription, _ = subscribe(
+        read_subscription_terms({"cadence": "weekly", "address": "acme@acme.example"}),
+        tenant_id=acme.id, actor="person 1", now=now,
+    )  # fmt: skip
     channel, _ = create_channel(hook, tenant_id=acme.id, actor="person 1", now=now)
     lake = {"name": "acme-target", "kind": "s3", "place": "acme-bucket", "access_key_id": "acme-access-key",
             "secret_access_key": "acme-secret", "endpoint": "https://acme-lake.example"}  # fmt: skip
@@ -527,6 +544,7 @@ def make_world():
         "bill_id": str(bill.id),
         "alert_id": str(alert_id),
         "channel_id": str(channel.id),
+        "subscription_id": str(subscription.id),
         "target_id": str(target.id),
         "delivery_id": str(delivery.id),
         "sealed": str(head.size),

@@ -13,6 +13,7 @@ TENANT_TABLES = {
     "rejected_event", "saved_view", "seal_alarm", "seal_leaf", "seal_node", "seal_tree", "span", "trace",
     "trace_cost", "trace_day", "watch_setting",
     "bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance", "export_run", "export_target",
+    "report_sent", "report_subscription",
     "provider_bill", "variance_decision",
 }  # fmt: skip
 # Tables that name a tenant and are open on purpose, with the reason.
@@ -92,6 +93,7 @@ APP_GRANTS = {
     **dict.fromkeys(("allocation_rule", "charge_rule", "billing_setting", "fx_rate"), ADD),
     **dict.fromkeys(("bill_charge", "bill_day", "bill_mapping", "bill_sign_off", "bill_tolerance"), ADD),
     **dict.fromkeys(("provider_bill", "variance_decision"), ADD),
+    **dict.fromkeys(("report_sent", "report_subscription"), ADD),
     "export_run": ADD | {"UPDATE"},
     "export_target": ADD | {"UPDATE"},
     "alert_attempt": ADD | {"UPDATE"},
@@ -143,6 +145,22 @@ APP_COLUMN_GRANTS = {
     ("forecast_event", "removed_by", "UPDATE"),
     ("forecast_event", "removed_at", "UPDATE"),
     ("forecast_run", "actual", "UPDATE"),
+    *(("report_subscription", column, "UPDATE") for column in ("address", "ended_by", "ended_at")),
+    *(
+        ("report_sent", column, "UPDATE")
+        for column in (
+            "state",
+            "due_at",
+            "leased_until",
+            "attempts",
+            "status",
+            "last_error",
+            "finished_at",
+            "subject",
+            "body_text",
+            "body_html",
+        )
+    ),
     ("provider_bill", "withdrawn_by", "UPDATE"),
     ("provider_bill", "withdrawn_at", "UPDATE"),
     ("mapping_rule", "position", "UPDATE"),

@@ -43,10 +43,16 @@ HAZARDS = [
     (list_files(*APPS), r"@receiver\b|\bpost_save\b|\bpre_save\b", "a call in the noun's own file"),
     (list_files(*APPS), r"\bmark_safe\((?!([\x27\"]).*?\1\))", "format_html(), but for a constant text"),
     (list_files(*APPS), r"\beval\(|\bexec\(|\bpickle\.loads?\(", "msgspec"),
-    (list_files(*APPS), r"@csrf_exempt\b", "the machines' door (api.middleware)"),
+    (
+        # A mail program ends a subscription with a token, and has neither a session nor a form of ours.
+        [path for path in list_files(*APPS) if path.name != "unsubscribe.py"],
+        r"@csrf_exempt\b",
+        "the machines' door (api.middleware)",
+    ),
     (TEMPLATES, r"\|\s*safe\b", "a tag that returns format_html()"),
     (TEMPLATES, r"<script(?![^>]*\b(src=|type=\"application/json\"))", "a file in static/; data through json_script"),
-    (TEMPLATES, r"<style\b|\sstyle=", "a class of the style sheet"),
+    # A mail has no style sheet of ours.
+    ([path for path in TEMPLATES if path.name != "mail.html"], r"<style\b|\sstyle=", "a class of the style sheet"),
     (TEMPLATES, r"\son[a-z]+=\"", "a listener in static/"),
 ]  # fmt: skip
 BANNED_NAMES = {"utils.py", "helpers.py", "common.py", "manager.py", "managers.py", "signals.py", "services.py"}

@@ -37,6 +37,10 @@ NO_ACTS = {
     "alerts.holds.settle_holds": HOLDS,
     "alerts.outbox._refresh_unsent": SENDING,
     "alerts.outbox.queue_delivery": SENDING,
+    "chargeback.reports.sending._write": SENDING,
+    "chargeback.reports.sending.claim_report": SENDING,
+    "chargeback.reports.sending.finish_report": SENDING,
+    "chargeback.reports.subscriptions.queue_report": SENDING,
     "billing.ingestion._keep_rejected": USAGE,
     "billing.ingestion._keep_tallies": USAGE,
     "billing.job_runs.claim_slot": RUNS,
@@ -88,17 +92,18 @@ COMPOSED = {
     "ledger.sealing.decisions.accept_tree": SEALED,
     "ledger.sealing.decisions.queue_missed": SEALED,
     "ledger.sealing.rotation.replace_key": SEALED,
+    "chargeback.reports.subscriptions.unsubscribe": "`end_subscription`, by whoever has the link of its mail",
     "billing.reratings.jobs.work_jobs": "the job that somebody started: its end is an act",
 }
 
 READS = "answers a question, and keeps nothing"
 # Calls and forms that change nothing of an administrator's, and why.
 DOORS_WITHOUT_ACTS = {
+    "POST /settings/exports": "tests a target: writes a file there, and nothing here",
     "POST /v1/export-targets/<int:target_id>/test": "writes a file there, and nothing here",
     "POST /v1/alerts/<int:alert_id>/<str:step>": HISTORY,
     "POST /v1/budgets/try": READS,
     "POST /v1/chargeback/rules/<str:family>/try": READS,
-    "POST /settings/exports": "tests a target: writes a file there, and nothing here",
     "POST /v1/content": USAGE,
     "POST /v1/events": USAGE,
     "POST /v1/logs": USAGE,

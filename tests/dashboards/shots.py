@@ -83,6 +83,7 @@ PAGES = (
     ("audit-statement", "/audit/statement?recompute=yes", OWNER),
     ("audit-log", "/audit/log", OWNER),
     ("keys", "/settings/keys", OWNER),
+    ("reports", "/settings/reports", OWNER),
     ("tenants", "/tenants", OPERATOR),
     ("jobs", "/jobs", OPERATOR),
     ("design", "/design", OWNER),

@@ -85,6 +85,7 @@ def list_pages(tenant):
         f"/ledger/{by_status['unpriced']}",
         "/rejected",
         "/settings/keys",
+        "/settings/reports",
         "/settings/cost-centers",
         "/settings/exports",
         "/settings/exports/new?kind=s3",

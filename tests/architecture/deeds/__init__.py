@@ -8,6 +8,7 @@ from tests.architecture.deeds import (
     periods,
     rates,
     reconciling,
+    reporting,
     tenants,
     watching,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "periods",
     "rates",
     "reconciling",
+    "reporting",
     "tenants",
     "watching",
 ]
