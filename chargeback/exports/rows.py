@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from django.db import connections
@@ -10,12 +10,10 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from audit.statements import name_day
 from chargeback.core.exports import PeriodTotals
-from ledger.core.identity import make_uuid7
 from ledger.selectors import ENTRY_COLUMNS
 from tenants.scope import reading_scope
 
 ROWS_PER_PAGE = 10_000
-AROUND = timedelta(hours=1)  # a batch's id is of the moment that it was booked at; clocks of machines differ
 
 WHOLE = frozenset((
     "line", "latency_ms", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
@@ -35,25 +33,33 @@ READ_PAGE_SQL = SQL("""
     SELECT {columns} FROM ledger_entry
     WHERE tenant_id = %(tenant_id)s AND recorded_at >= %(booked_from)s AND recorded_at < %(booked_until)s
       AND kind <> 'admin_act' AND (batch_id, line) > (%(batch_id)s::uuid, %(line)s)
-      AND batch_id < %(last_batch_id)s::uuid
+      AND batch_id <= %(last_batch_id)s::uuid
     ORDER BY batch_id, line LIMIT %(rows)s""").format(columns=SQL(", ").join(map(_write_column, COLUMNS)))
+# A month's rows lie in the order of their batches: a day's are looked for between its first and its last one.
+FIND_BATCHES_SQL = """
+    SELECT (SELECT batch_id FROM ledger_batch
+            WHERE tenant_id = %(tenant_id)s AND recorded_at >= %(booked_from)s AND recorded_at < %(booked_until)s
+            ORDER BY batch_id LIMIT 1),
+           (SELECT batch_id FROM ledger_batch
+            WHERE tenant_id = %(tenant_id)s AND recorded_at >= %(booked_from)s AND recorded_at < %(booked_until)s
+            ORDER BY batch_id DESC LIMIT 1)"""
 
 
 def read_pages(*, tenant_id: int, day: date, using: str) -> Iterator[Sequence[tuple[Any, ...]]]:
     """The day's rows in the order of COLUMNS: texts of JSON, `leaf` hexadecimal, Decimal or None, aware times."""
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    first, last = make_uuid7(start - AROUND, bytes(8)), make_uuid7(start + timedelta(days=1) + AROUND, bytes(8))
-    values = {"tenant_id": tenant_id, **name_day(day), "last_batch_id": last, "rows": ROWS_PER_PAGE}
-    key: tuple[object, int] = (first, -1)
-    while True:
+    values = {"tenant_id": tenant_id, **name_day(day), "rows": ROWS_PER_PAGE}
+    with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
+        cursor.execute(FIND_BATCHES_SQL, values)
+        first, last = cursor.fetchone()
+    key, is_last = (first, -1), first is None
+    while not is_last:
         with reading_scope(tenant_id, using=using), connections[using].cursor() as cursor:
-            cursor.execute(READ_PAGE_SQL, values | {"batch_id": key[0], "line": key[1]})
+            cursor.execute(READ_PAGE_SQL, values | {"batch_id": key[0], "line": key[1], "last_batch_id": last})
             page = cursor.fetchall()
+        is_last = len(page) < ROWS_PER_PAGE
         if page:
+            key = (page[-1][BATCH], page[-1][LINE])
             yield page
-        if len(page) < ROWS_PER_PAGE:
-            return
-        key = (page[-1][BATCH], page[-1][LINE])
 
 
 @dataclass(frozen=True, slots=True)
