@@ -3,14 +3,17 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from chargeback.core.allocation import AllocationTerms, Selector, Split
-from chargeback.core.charges import ChargeTerms
+from chargeback.core.allocation import METHODS, AllocationTerms, Selector, Split
+from chargeback.core.charges import CHARGE_KINDS, ChargeTerms
 from chargeback.core.rule_fields import RuleRefused
 from chargeback.core.rule_terms import (
     list_named_centers,
     read_allocation,
     read_charge,
+    read_dated,
     write_allocation,
     write_charge,
 )
@@ -142,3 +145,37 @@ def test_every_cost_centre_that_a_rule_names_is_listed_with_its_field():
     }  # fmt: skip
     assert list_named_centers(read_allocation(ALLOCATIONS[2])) == {"a": "shares", "b": "shares"}
     assert list_named_centers(read_charge(CHARGES[5])) == {"legal": "cost_center"}
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.decimals()
+    | st.text()
+    | st.sampled_from(("all", "5", "100", "", "a")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(("a", "b", "cost_centers", "")), inner),
+    max_leaves=6,
+)
+selectors = st.fixed_dictionaries({}, optional={"cost_centers": values, "features": values, "models": values})
+documents = st.fixed_dictionaries(
+    {"name": st.just("It") | values, "valid_from": st.just("2026-10") | values},
+    optional={
+        "kind": st.sampled_from(CHARGE_KINDS) | values, "method": st.sampled_from(METHODS) | values, "position": values,
+        "percent": values, "amount": values, "targets": values, "shares": values, "drivers": values, "valid_to": values,
+        "cost_center": values, "source": selectors | values, "match": selectors | values,
+    },
+)  # fmt: skip
+
+
+@given(documents, st.sampled_from(("allocation", "charge")))
+@settings(max_examples=800, deadline=None)
+def test_whatever_is_sent_is_a_rule_or_is_refused_in_words(document, family):
+    try:
+        dated = read_dated(document, family=family)
+    except RuleRefused as refused:
+        assert all(problem.detail and isinstance(problem.field, str) for problem in refused.problems)
+        return
+    write = write_allocation if family == "allocation" else write_charge
+    read = read_allocation if family == "allocation" else read_charge
+    assert read(write(dated.terms)) == dated.terms
