@@ -37,6 +37,8 @@ DONE = {
     "moved": "The rule is asked at its new place, for calls that are booked from now on.",
     "ended": "The rule is ended. What it gave stays.",
 }
+CHOICES_MAX = 200
+VALUES_LENGTH = timedelta(days=90)  # in which a feature was used that is offered
 STEPS = {"pause": pause_job, "resume": resume_job, "cancel": cancel_job}
 STATES_AFTER = {"pause": ("paused",), "resume": ("waiting", "running"), "cancel": ("cancelled",)}
 
@@ -169,20 +171,14 @@ def _render(
     past: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    now, tenant_id = timezone.now(), seat.tenant.id
-    keys = name_keys(seat)
-    rows = list_rows(list_rules(tenant_id=tenant_id), keys=keys, today=now.date())
+    now, keys = timezone.now(), name_keys(seat)
+    rows = list_rows(list_rules(tenant_id=seat.tenant.id), keys=keys, today=now.date())
     start, end = find_trial_days(now)
-    trial = try_mapping(draft, tenant_id=tenant_id, start=start, end=end) if tries else None
-    wrong, unplaced = place_problems(texts, problems)
-    values = (
-        list_dimension_values(tenant_id=tenant_id, start=now - timedelta(days=90), end=now) if seat.may_plan else {}
-    )
+    trial = try_mapping(draft, tenant_id=seat.tenant.id, start=start, end=end) if tries else None
     last = end - timedelta(days=1)
-    context = {
+    context = _make_form_context(seat, texts, problems, keys=keys, now=now) | {
         "frame": make_frame(seat, current="mapping_rules"),
         "timezone": seat.tenant.timezone,
-        "may_keep": seat.may_plan,
         "done": DONE.get(request.GET.get("done", ""), ""),
         "rows": rows,
         "holding": [row for row in rows if row.state == "holds"],
@@ -190,14 +186,8 @@ def _render(
         "trial_days": TRIAL_DAYS,
         "trial_last": last,
         "jobs": list_shown_jobs(seat),
-        "texts": texts,
         "past": past or {"first": f"{start:%Y-%m-%d}", "last": f"{last:%Y-%m-%d}", "reason": ""},
-        "wrong": wrong,
-        "unplaced": unplaced,
         "refusals": refusals,
-        "centers": list_cost_centers(tenant_id=tenant_id),
-        "features": [each for each in values.get("feature", ()) if each][:200],
-        "keys": sorted(keys.items(), key=lambda pair: pair[1])[:200],
         "today": now.date(),
         "now": now,
         "here": make_link("mapping_rules", seat.link_query),
@@ -205,6 +195,22 @@ def _render(
         "centers_href": make_link("cost_centers", seat.link_query),
     }
     return render(request, "mapping/page.html", context, status=status)
+
+
+def _make_form_context(
+    seat: Seat, texts: Texts, problems: Sequence[ItemProblem], *, keys: Mapping[str, str], now: datetime
+) -> dict[str, Any]:
+    """The form of a rule, with what there is to choose from; nothing of it for one who may not keep rules."""
+    wrong, unplaced = place_problems(texts, problems)
+    context: dict[str, Any] = {"may_keep": seat.may_plan, "texts": texts, "wrong": wrong, "unplaced": unplaced}
+    if not seat.may_plan:
+        return context
+    values = list_dimension_values(tenant_id=seat.tenant.id, start=now - VALUES_LENGTH, end=now)
+    return context | {
+        "centers": list_cost_centers(tenant_id=seat.tenant.id),
+        "features": [each for each in values.get("feature", ()) if each][:CHOICES_MAX],
+        "keys": sorted(keys.items(), key=lambda pair: pair[1])[:CHOICES_MAX],
+    }
 
 
 def _start_day(day: date) -> datetime:
