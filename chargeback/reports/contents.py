@@ -184,10 +184,16 @@ def _make_top(
     reading: Reading, dimension: str, now: Groups, before: Groups, *, names: Mapping[str, str] | None = None
 ) -> Top:
     """In the order of the pages' tables. names: what people call a value, else its own."""
+    known = names or {}
+
+    def rank(group: Group) -> tuple[Decimal, Decimal, str]:
+        costs = (get_known_cost(sums.get(group, NOTHING)) or Decimal(0) for sums in (now, before))
+        return *(-cost for cost in costs), known.get(group[0], group[0]) or NAMELESS[dimension]
+
     lines = [
-        _make_line(reading, dimension, group, now[group], before.get(group, NOTHING), names or {}) for group in now
+        _make_line(reading, dimension, group, now[group], before.get(group, NOTHING), known)
+        for group in sorted(now, key=rank)
     ]
-    lines.sort(key=lambda line: (-(line.cost or 0), line.name))
     shown, rest = lines[:TOP], lines[TOP:]
     other = sum((line.cost for line in rest if line.cost is not None), Decimal(0))
     return Top(shown, len(rest), other, reading.links.show_table(dimension))

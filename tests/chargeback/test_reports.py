@@ -1,12 +1,14 @@
 """A report says what the pages and the API say, in HTML and in text, and every figure leads to where it is shown."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 
 from alerts.budgets import create_budget
@@ -17,6 +19,13 @@ from chargeback.core.reports.document import write_report
 from chargeback.core.reports.periods import ReportPeriod
 from chargeback.reports.contents import read_report
 from chargeback.reports.mail import write_mail
+from dashboards.access import Seat
+from dashboards.budgets.listing import read_asked, read_listing
+from dashboards.core.periods import Period
+from dashboards.overview.outlook import read_month_end
+from dashboards.overview.page import read_overview
+from dashboards.showback.question import Question
+from dashboards.showback.subjects import read_subjects
 from tests.dashboards.bookings import book, on
 from tests.dashboards.pages import get_page, read_figures, sign_in
 from tests.factories import make_key, make_tenant, publish_test_rates
@@ -151,6 +160,61 @@ def follow(href):
     return f"{parts.path}?{parts.query}"
 
 
+def test_each_part_is_what_its_page_reads(used):
+    """Of a fortnight of calls by many features, users and cost centres, without working any of it out again."""
+    names = [(f"feature-{i % 7}", f"user-{i % 11}", f"center-{i % 3}" if i % 5 else "") for i in range(60)]
+    book(
+        used,
+        *(
+            {"feature": feature, "user": user, "cost_center": center, "time": on(2 + number % 14)}
+            for number, (feature, user, center) in enumerate(names)
+        ),
+    )
+    own = {"tenant_id": used.id, "actor": "person 1", "now": NOW}
+    create_budget(read_budget({"name": "all", "scope": {}, "window": "month", "amount": 1}), **own)
+    seat = Seat(1, "", "", "owner", is_operator=False, tenant=used, tenants=())
+    report, period = read(used), Period(WEEK.first, WEEK.after)
+
+    overview = read_overview(tenant=used, period=period, environment="", link_query={}, all_lines=True)
+    assert (report.total.cost, report.total.before) == (overview.cost, overview.before)
+    assert report.total.change == overview.change
+    tables = {table.dimension: table for table in overview.tables}
+    for top, lines in ((report.features, tables["feature"].lines), (report.models, tables["model"].lines)):
+        used_lines = [line for line in lines if line.calls]
+        assert [tell(line) for line in top.lines] == [tell(line) for line in used_lines[:5]]
+        assert top.other_count == len(used_lines[5:])
+    changed = {line.name: line.difference for line in overview.changes.lines}
+    assert {line.name: line.difference for line in report.changes.lines}.items() <= changed.items()
+    assert report.changes.total.difference == overview.changes.total.difference
+    assert list(report.changes.total.steps.values()) == [step for step in overview.changes.total.steps if step]
+    assert [(line.name, line.calls) for line in report.unpriced] == [(one.name, one.calls) for one in overview.unpriced]
+    assert (report.unallocated.cost, report.unallocated.calls) == (
+        overview.unallocated.cost, overview.unallocated.calls,
+    )  # fmt: skip
+    assert report.unallocated.share == overview.unallocated_share
+    assert report.efficiency.cache_share == overview.cache_share
+    assert report.efficiency.output_tokens == overview.totals.output_tokens
+    assert report.efficiency.input_tokens == overview.input_tokens
+
+    users = read_subjects(Question(used, period, "", "user", {}, ""), all_lines=True)
+    assert [line.cost for line in report.users.lines] == [line.cost for line in users.lines[:5]]
+    assert {tell(line) for line in report.users.lines} <= {tell(line) for line in users.lines}
+    features = read_subjects(Question(used, period, "", "feature", {}, ""))
+    assert (report.efficiency.p50, report.efficiency.p95) == tuple(features.total.percentiles.values())
+    assert report.efficiency.per_call == features.total.per_call
+
+    end = read_month_end(seat, environment="", now=NOW)
+    assert (report.month_end.expected, report.month_end.low, report.month_end.high) == (end.expected, end.low, end.high)
+    (standing,) = read_listing(seat, read_asked(QueryDict()), now=NOW)[0]
+    assert [(line.spent, line.limit, line.percent) for line in report.budgets] == [
+        (standing.spending.spent, standing.spending.limit, standing.percent),
+    ]
+
+
+def tell(line):
+    return line.name, line.calls, line.cost, line.change
+
+
 def test_every_link_of_a_mail_opens(used):
     browser = sign_in(used)
     links = {unescape(href) for href in re.findall(r'href="([^"]+)"', write(used).html)}
@@ -173,8 +237,6 @@ def test_html_and_text_have_the_same_content(used):
 
 
 def test_simulated_data_is_said_to_be_so(acme, monkeypatch):
-    from dataclasses import replace
-
     mail = write(replace(acme, is_demo=True))
     assert mail.subject.startswith("[simulated] ")
     assert "SIMULATED DATA" in mail.text and "Simulated data:" in mail.html
@@ -199,8 +261,6 @@ def test_a_name_with_a_line_break_makes_no_header_and_one_with_a_tag_no_element(
     settings.PUBLIC_URL = "https://costs.example"
     publish_test_rates()
     evil = make_tenant("acme")
-    from dataclasses import replace
-
     evil = replace(evil, name="Acme\r\nBcc: eve@evil.example\r\n\r\n<script>alert(1)</script>")
     book(evil, {"feature": "<b>chat</b>", "time": on(11)})
     mail = write(evil)
