@@ -105,7 +105,13 @@ class ExportTargetDetail(APIView):
         tag="chargeback",
         scope="admin",
         request={JSON: refer("ExportTargetChanges")},
-        problems=("query_invalid", *DOCUMENT_PROBLEMS, "export_target_invalid", "export_target_unknown"),
+        problems=(
+            "query_invalid",
+            *DOCUMENT_PROBLEMS,
+            "export_target_invalid",
+            "export_target_unknown",
+            "operators_only",
+        ),
         answers={200: "ExportTarget"},
     )
     def patch(self, request: Request, target_id: int) -> Response:
@@ -113,6 +119,7 @@ class ExportTargetDetail(APIView):
         named: dict[str, Any] = {"tenant_id": request.auth.tenant_id, "target_id": target_id}
         # Locked, so that two who change different fields change both.
         with _tell_refusals(), lock_target(**named) as before:
+            _require_own(request, before)
             terms = _read_terms(request, before=before)
             target = change_target(terms, **named, actor=request.auth.actor, now=timezone.now())
         return _answer(target)
@@ -123,7 +130,7 @@ class ExportTargetDetail(APIView):
         description="Its credentials are forgotten; what was sent stays there.",
         tag="chargeback",
         scope="admin",
-        problems=("query_invalid", "export_target_unknown"),
+        problems=("query_invalid", "export_target_unknown", "operators_only"),
         answers={200: "ExportTarget"},
     )
     def delete(self, request: Request, target_id: int) -> Response:
@@ -131,6 +138,7 @@ class ExportTargetDetail(APIView):
         named: dict[str, Any] = {"tenant_id": request.auth.tenant_id, "target_id": target_id}
         with _tell_refusals():
             target = get_target(**named)
+            _require_own(request, target)
             remove_target(**named, actor=request.auth.actor, now=timezone.now())
         return Response(_write_target(target, NO_RUNS) | {"enabled": False})
 
@@ -144,12 +152,13 @@ class ExportTargetTest(APIView):
         description="`tokenledger-test.json`, beside the days. The answer says in words what failed.",
         tag="chargeback",
         scope=required_scope,
-        problems=("query_invalid", "export_target_unknown"),
+        problems=("query_invalid", "export_target_unknown", "operators_only"),
         answers={200: "ExportTargetTest"},
     )
     def post(self, request: Request, target_id: int) -> Response:
         read_query(request.query_params, ())
         with _tell_refusals():
+            _require_own(request, get_target(tenant_id=request.auth.tenant_id, target_id=target_id))
             failure = try_target(tenant_id=request.auth.tenant_id, target_id=target_id, clock=timezone.now)
         return Response({"ok": not failure, "failure": failure})
 
@@ -184,7 +193,7 @@ class ExportDayAgain(APIView):
         description="What is missing there is put, what is there and differs is told: nothing is overwritten.",
         tag="chargeback",
         scope=required_scope,
-        problems=("query_invalid", "export_target_unknown", "export_day_unknown"),
+        problems=("query_invalid", "export_target_unknown", "export_day_unknown", "operators_only"),
         answers={202: "ExportDay"},
     )
     def post(self, request: Request, target_id: int, day: str) -> Response:
@@ -193,9 +202,15 @@ class ExportDayAgain(APIView):
         now = timezone.now()
         with _tell_refusals():
             asked = _require_day(day)
+            _require_own(request, get_target(**named))
             run_again(**named, day=asked, actor=request.auth.actor, now=now)
             (run,) = list_runs(**named, now=now, limit=1, before=asked + timedelta(days=1))
         return Response(_write_run(run), status=202)
+
+
+def _require_own(request: Request, target: Target) -> None:
+    if target.is_operators and not request.auth.is_operator:
+        raise Problem("operators_only")
 
 
 def _require_day(text: str) -> date:

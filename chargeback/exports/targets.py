@@ -40,6 +40,11 @@ class Target(TargetTerms):
     created_at: datetime
     changed_at: datetime
 
+    @property
+    def is_operators(self) -> bool:
+        """Whether it is the operator's alone to change: a folder stands on the operator's machine."""
+        return self.kind == "folder"
+
 
 def list_kinds(*, is_operator: bool) -> tuple[Kind, ...]:
     """What somebody may add: a folder is the operator's own machine, and needs a root that the operator set."""

@@ -58,6 +58,7 @@ def show_export_targets(request: HttpRequest, seat: Seat) -> HttpResponse:
     if request.method == "POST":
         _require_keeper(seat)
         target = _find(seat, request.POST.get("target", ""))
+        _require_own(seat, target)
         failure = try_target(tenant_id=seat.tenant.id, target_id=target.id, clock=timezone.now)
         told = {"tested": target, "failure": failure}
     standing = sum_runs(tenant_id=seat.tenant.id)
@@ -65,6 +66,7 @@ def show_export_targets(request: HttpRequest, seat: Seat) -> HttpResponse:
         {
             "target": target,
             "kind": KIND_WORDS[target.kind],
+            "may_test": seat.may_keep_exports and (seat.is_operator or not target.is_operators),
             "standing": standing.get(target.id),
             "href": make_link("export_target", seat.link_query, target.id),
         }
@@ -105,8 +107,7 @@ def show_export_target(request: HttpRequest, seat: Seat, target_id: int) -> Http
     if request.method != "POST":
         return _render_form(request, seat, _write_texts(target), target=target)
     _require_keeper(seat)
-    if target.kind not in list_kinds(is_operator=seat.is_operator):
-        raise PermissionDenied
+    _require_own(seat, target)
     texts = _read_texts(request, target.kind)
     named: dict[str, Any] = {
         "tenant_id": seat.tenant.id, "target_id": target.id, "actor": seat.actor, "now": timezone.now(),
@@ -142,6 +143,11 @@ def _run_again(text: str, named: Mapping[str, Any]) -> None:
 
 def _require_keeper(seat: Seat) -> None:
     if not seat.may_keep_exports:
+        raise PermissionDenied
+
+
+def _require_own(seat: Seat, target: Target) -> None:
+    if target.is_operators and not seat.is_operator:
         raise PermissionDenied
 
 
@@ -204,7 +210,7 @@ def _render_form(
         "runs": list_runs(**named, now=timezone.now(), limit=DAYS_SHOWN) if target else (),
         "state_words": STATE_WORDS,
         "days_shown": DAYS_SHOWN,
-        "may_change": seat.may_keep_exports and texts["kind"] in list_kinds(is_operator=seat.is_operator),
+        "may_change": seat.may_keep_exports and (seat.is_operator or texts["kind"] != "folder"),
         "here": request.get_full_path(),
     }
     return render(request, "exports/target.html", context, status=422 if problems else 200)

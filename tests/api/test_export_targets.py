@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chargeback.core.export_targets import read_terms
 from chargeback.exports.runs import queue_days
+from chargeback.exports.targets import add_target
 from tests.factories import make_key, make_tenant
 
 NOW = datetime.now(UTC)
@@ -92,3 +94,18 @@ def test_a_key_that_reads_changes_nothing_and_another_tenants_key_finds_nothing(
         ("post", "/days/2026-11-21"),
     ):
         assert ask(method, f"{PATH}/{target['id']}{path}", key=globex).status_code == 404
+
+
+def test_a_folder_is_changed_by_an_operators_key_alone(ask, acme, settings, tmp_path):
+    settings.EXPORT_ROOT = str(tmp_path)
+    terms = read_terms(
+        {"name": "out", "kind": "folder", "place": "out"}, kinds=("folder",), schemes=(), today=NOW.date()
+    )
+    target = add_target(terms, tenant_id=acme.id, actor="person 1", now=NOW)
+    path = f"{PATH}/{target.id}"
+    for method, place, document in (
+        ("patch", "", {"name": "mine"}), ("delete", "", None), ("post", "/test", None),
+        ("post", f"/days/{NOW:%Y-%m-%d}", None),
+    ):  # fmt: skip
+        assert ask(method, path + place, document).json()["code"] == "operators_only"
+    assert list(tmp_path.iterdir()) == []

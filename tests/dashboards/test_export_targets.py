@@ -59,6 +59,7 @@ def test_a_folder_is_offered_to_the_operators_people_below_a_root_alone(acme, se
     (target,) = list_targets(tenant_id=acme.id)
     assert target.kind == "folder"
     assert owner.post(f"/settings/exports/{target.id}", form | {"act": "removed"}).status_code == 403
+    assert owner.post("/settings/exports", {"target": target.id}).status_code == 403
     tested = finance.post(f"/settings/exports?tenant={acme.slug}", {"target": target.id}).content.decode()
     assert "Finance’s lake works." in tested
     assert [path.name for path in (tmp_path / "finance").iterdir()] == ["tokenledger-test.json"]
