@@ -427,7 +427,7 @@ class ArchiveCheck {
       const fault = await this.findAnnouncementFault(key, id, publicKey, isFirst);
       if (fault) this.findings.add(`keys.json, ${key.purpose} key ${id}`, fault);
       else this.keys.set(id, { purpose: key.purpose, publicKey });
-      if (isFirst && !fault) this.notes.push(`judged by the ${key.purpose} key ${id} of the archive itself: compare it with the one that you know`);
+      if (isFirst && !fault) this.notes.push(`Judged by the ${key.purpose} key ${id} of the archive itself: compare it with the one that you know`);
     }
     for (const purpose of ["receipt", "seal"]) {
       if (![...this.keys.values()].some((key) => key.purpose === purpose)) this.findings.add("keys.json", `there is no ${purpose} key that is known`);
@@ -561,7 +561,7 @@ class ArchiveCheck {
     }
     for (; at < this.batches.length; at += 1, open = this.openBatch(at, this.rows + 1)) this.closeBatch(open);
     const elsewhere = checkFees(this.fees, this.rates, this.manifest.period, this.findings);
-    if (elsewhere) this.notes.push(`fees for ${elsewhere} things of earlier months: the first stand in their archives`);
+    if (elsewhere) this.notes.push(`Fees for ${elsewhere} things of earlier months: the first stand in their archives`);
     await this.checkTakenBack();
     const digest = Proof.writeHex(Proof.sha256(...leaves));
     this.findings.expect("entries.jsonl", "its rows are not those that bundle.json names:", this.manifest.leaves, digest);
