@@ -79,8 +79,8 @@ def make_frame(seat: Seat, *, current: str) -> Frame:
         [
             ("Settings", "keys"),
             ("Cost centres", "cost_centers"),
-            ("Reports", "reports"),
             ("Mapping rules", "mapping_rules"),
+            ("Reports", "reports"),
             ("Exports", "exports"),
             ("API", "show_docs"),
         ],

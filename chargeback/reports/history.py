@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connections
 
-from chargeback.core.reports.periods import find_period
+from chargeback.core.reports.periods import DAY, find_period
 from chargeback.reports.readiness import list_missing
 from chargeback.reports.subscriptions import Subscription
 from tenants.scope import reading_scope
@@ -29,6 +29,10 @@ class SentReport:
     status: int | None
     last_error: str
     finished_at: datetime | None
+
+    @property
+    def last(self) -> date:
+        return self.after - DAY
 
 
 SENT_COLUMNS = """id, subscription_id, first_day, after_day, is_test, state, queued_at, due_at, attempts, status,
