@@ -15,7 +15,7 @@ from chargeback.reports.subscriptions import Subscription, list_subscriptions
 from dashboards.access import Seat
 from dashboards.dimensions import WORDS
 from dashboards.frame import make_link
-from tenants.selectors import find_mail_address, name_people
+from tenants.selectors import find_mail_addresses, name_people
 
 STATE_WORDS = {"waiting": "on its way", "delivered": "sent", "dead": "given up", "withheld": "not sent"}
 ME = "me"
@@ -57,17 +57,17 @@ def list_rows(seat: Seat, *, now: datetime) -> list[SubscriptionRow]:
     shown = [one for one in list_subscriptions(tenant_id=tenant.id) if may_change(seat, one)]
     last = list_last_sent(tenant_id=tenant.id, subscription_ids=[one.id for one in shown])
     people = [one.person for one in shown if one.person is not None]
+    reachable = find_mail_addresses(people, tenant_id=tenant.id)
     names = name_people(people, tenant_id=None if seat.is_operator else tenant.id)
     rows = []
     for one in shown:
         sent = last.get((one.id, False))
         due, missing = list_waits(one, sent, tenant=tenant, now=now)
-        gets_none = one.person is not None and not find_mail_address(one.person, tenant_id=tenant.id)
         rows.append(
             SubscriptionRow(
                 subscription=one,
                 recipient=one.address if one.person is None else names.get(one.person, "one of the operator’s people"),
-                gets_none=gets_none,
+                gets_none=one.person is not None and one.person not in reachable,
                 sent=sent,
                 test=last.get((one.id, True)),
                 next_at=due.astimezone(ZoneInfo(tenant.timezone)),

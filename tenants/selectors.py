@@ -102,7 +102,7 @@ def name_people(user_ids: Collection[int], *, tenant_id: int | None = None) -> d
     return {user_id: name or email for user_id, name, email in people.values_list("pk", "name", "email")}
 
 
-def find_mail_address(user_id: int, *, tenant_id: int) -> str:
-    """Where a person who may look at the tenant gets mail; '' of one who was deactivated, or may not."""
-    person = User.objects.filter(pk=user_id, is_active=True).first()
-    return person.email if person and (person.is_operator or person.tenant_id == tenant_id) else ""
+def find_mail_addresses(user_ids: Collection[int], *, tenant_id: int) -> dict[int, str]:
+    """Where these people get mail about the tenant; who was deactivated, or may not look at it, has none."""
+    people = User.objects.filter(pk__in=user_ids, is_active=True) if user_ids else ()
+    return {person.pk: person.email for person in people if person.is_operator or person.tenant_id == tenant_id}

@@ -19,6 +19,7 @@ from alerts.senders import Outcome
 from alerts.senders.email import send_mail
 from billing.job_runs import end_turn, take_turn
 from chargeback.core.reports.periods import ReportPeriod, find_period
+from chargeback.reports.history import list_last_sent
 from chargeback.reports.links import make_unsubscribe_link
 from chargeback.reports.mail import WrittenReport, make_mail, write_mail
 from chargeback.reports.readiness import has_waited_enough, list_missing
@@ -30,7 +31,7 @@ from chargeback.reports.subscriptions import (
     queue_report,
 )
 from tenants.scope import tenant_scope
-from tenants.selectors import TenantInfo, find_mail_address, get_tenant_by_id, list_tenants
+from tenants.selectors import TenantInfo, find_mail_addresses, get_tenant_by_id, list_tenants
 
 JOB = "send reports"
 TURN = timedelta(minutes=5)  # a worker that is killed keeps the others from sending for so long
@@ -84,10 +85,12 @@ def queue_due(*, tenant: TenantInfo, now: datetime) -> bool:
     Of several that an outage kept back the latest alone is sent. False where nobody is subscribed.
     """
     subscriptions = list_subscriptions(tenant_id=tenant.id)
+    last = list_last_sent(tenant_id=tenant.id, subscription_ids=[one.id for one in subscriptions])
     waits: dict[ReportPeriod, bool] = {}
     for subscription in subscriptions:
         period = find_period(subscription.cadence, now=now, timezone=tenant.timezone)
-        if period.find_due(tenant.timezone) < subscription.created_at:
+        sent = last.get((subscription.id, False))
+        if period.find_due(tenant.timezone) < subscription.created_at or (sent and sent.first >= period.first):
             continue
         if period not in waits:
             is_whole = not list_missing(tenant=tenant, period=period)
@@ -101,7 +104,8 @@ def find_recipient(subscription: Subscription) -> str:
     """The address; '' of a person who was deactivated, or may not look at the tenant any more."""
     if subscription.person is None:
         return subscription.address
-    return find_mail_address(subscription.person, tenant_id=subscription.tenant_id)
+    found = find_mail_addresses([subscription.person], tenant_id=subscription.tenant_id)
+    return found.get(subscription.person, "")
 
 
 # --- an attempt ---

@@ -18,7 +18,7 @@ from ledger.acts import book_act
 from ledger.core.acts import Act
 from ledger.core.identity import make_uuid7
 from tenants.scope import reading_scope, tenant_scope
-from tenants.selectors import find_mail_address, get_tenant_by_id
+from tenants.selectors import find_mail_addresses, get_tenant_by_id
 
 SUBSCRIPTIONS_MAX = 500
 BY_LINK = "unsubscribe link"
@@ -64,7 +64,7 @@ def subscribe(terms: SubscriptionTerms, *, tenant_id: int, actor: str, now: date
         if len(kept) >= SUBSCRIPTIONS_MAX:
             cure = f"a tenant has at most {SUBSCRIPTIONS_MAX} subscriptions; end one first"
             raise SubscriptionRefused([SubscriptionProblem("", "too_many", cure)])
-        if terms.person is not None and not find_mail_address(terms.person, tenant_id=tenant_id):
+        if terms.person is not None and not find_mail_addresses([terms.person], tenant_id=tenant_id):
             cure = "is nobody who signs in and may look at this tenant"
             raise SubscriptionRefused([SubscriptionProblem("person", "wrong_value", cure)])
         values = {"cadence": terms.cadence, "person": terms.person, "address": terms.address, "actor": actor}
