@@ -63,7 +63,7 @@ def test_the_latest_report_is_shown_as_its_mail_shows_it_and_asks_nothing_of_els
     publish_test_rates()
     browser = sign_in(acme)
     answer = browser.get(f"{PAGE}/preview?cadence=monthly&feature=chat")
-    assert answer.status_code == 200 and "Monthly report: Acme, feature chat" in answer.content.decode()
+    assert answer.status_code == 200 and "Monthly report of Acme, feature chat" in answer.content.decode()
     assert answer["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
     assert "Unsubscribe" not in answer.content.decode()
     assert browser.get(f"{PAGE}/preview?form=text")["Content-Type"] == "text/plain; charset=utf-8"

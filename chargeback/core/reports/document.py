@@ -67,7 +67,7 @@ def write_report(report: Report) -> Document:
     ]
     return Document(
         subject=" ".join(f"{simulated}{name}, {said}".split()),
-        title=f"{cadence.capitalize()} report: {name}",
+        title=f"{cadence.capitalize()} report of {name}",
         figure=_write_total(report),
         facts=_list_facts(report),
         warnings=[f"Not complete: {reason}." for reason in report.missing],
