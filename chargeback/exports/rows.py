@@ -29,12 +29,15 @@ def _write_column(name: str) -> Composed:
     return SQL(_READ_AS.get(name, "{}")).format(Identifier(name))
 
 
+# In the order of the key, not of the column of the same name, which is text.
 READ_PAGE_SQL = SQL("""
     SELECT {columns} FROM ledger_entry
     WHERE tenant_id = %(tenant_id)s AND recorded_at >= %(booked_from)s AND recorded_at < %(booked_until)s
       AND kind <> 'admin_act' AND (batch_id, line) > (%(batch_id)s::uuid, %(line)s)
       AND batch_id <= %(last_batch_id)s::uuid
-    ORDER BY batch_id, line LIMIT %(rows)s""").format(columns=SQL(", ").join(map(_write_column, COLUMNS)))
+    ORDER BY ledger_entry.batch_id, ledger_entry.line LIMIT %(rows)s""").format(
+    columns=SQL(", ").join(map(_write_column, COLUMNS))
+)
 # A month's rows lie in the order of their batches: a day's are looked for between its first and its last one.
 FIND_BATCHES_SQL = """
     SELECT (SELECT batch_id FROM ledger_batch

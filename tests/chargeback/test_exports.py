@@ -8,13 +8,15 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 from django.db import connection, connections
+from psycopg.sql import SQL
 
 from audit.core.focus import COLUMNS, write_field
 from audit.core.focus_check import check_focus
-from audit.statements import get_statement
+from audit.statements import get_statement, name_day
 from chargeback.core.export_targets import TargetRefused, read_terms
 from chargeback.core.exports import DATASETS, name_file, name_manifest
 from chargeback.exports.days import DayBroken, make_day
+from chargeback.exports.rows import READ_PAGE_SQL
 from chargeback.exports.runs import claim_day, export_due, queue_days
 from chargeback.exports.standing import RunUnknown, list_runs, run_again, sum_runs
 from chargeback.exports.targets import TargetUnknown, add_target, get_target, try_target
@@ -24,6 +26,7 @@ from tests.audit.months import NOW, OCTOBER, book, book_october, publish, write_
 from tests.factories import make_event, make_tenant, name_maker
 
 DAY = date(2026, 11, 22)
+NOBODYS_BATCH = "019a8f00-0000-7000-8000-000000000001"
 SETTLED = datetime(2026, 11, 23, 0, 15, tzinfo=UTC)
 METERS = {"input": "2.5", "cache_read": "1.25", "cache_write": "3.125", "output": "10"}
 # 200 × 2.50 + 1,000 × 1.25 + 300 × 10.00 USD a million = 0.00475.
@@ -282,6 +285,19 @@ def test_files_that_do_not_come_to_what_is_booked_are_not_sent(db, tmp_path, mon
     monkeypatch.setattr("chargeback.exports.days.read_pages", lambda **named: iter(()))
     with pytest.raises(DayBroken, match="0 rows were read"):
         make(tenant, DAY, tmp_path / "day")
+
+
+def test_a_page_of_rows_is_read_in_the_order_of_the_key_and_sorts_nothing(db):
+    tenant = make_tenant("acme")
+    values = {
+        "tenant_id": tenant.id, "batch_id": NOBODYS_BATCH, "line": -1, "last_batch_id": NOBODYS_BATCH, "rows": 10_000,
+        **name_day(DAY),
+    }  # fmt: skip
+    with tenant_scope(tenant.id), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute(SQL("EXPLAIN ") + READ_PAGE_SQL, values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Index Scan" in plan and "Sort" not in plan
 
 
 def make(tenant, day, folder):
