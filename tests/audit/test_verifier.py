@@ -14,7 +14,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.audit import cases
-from tests.audit.small_bundles import consistency_of, make_ledger, make_rich_ledger, path_of, root_of, write_bundle
+from tests.audit.small_bundles import (
+    LUNA,
+    SmallLedger,
+    consistency_of,
+    hash_list,
+    make_ledger,
+    make_rich_ledger,
+    make_row,
+    path_of,
+    price,
+    root_of,
+    write_bundle,
+)
 from tests.audit.verifying import VERIFIER, find_faults, load_verifier, verifier
 
 SEEDS = int(os.environ.get("TOKENLEDGER_BUNDLES", "40"))
@@ -81,6 +93,26 @@ def test_an_archive_may_be_packed_anew_without_deflating(prepared):
         for each in deflated.namelist():
             stored.writestr(each, deflated.read(each))
     assert verifier.verify([str(folder / f"stored-{name}")]).findings.texts == []
+
+
+def find_in_rows(prepared, *rows):
+    """What the verifier finds in an archive of one batch of these rows."""
+    folder, _, _ = prepared["good: every kind of row"]
+    ledger = SmallLedger([list(rows)])
+    ledger.place_rows()
+    (folder / "rows.zip").write_bytes(write_bundle(ledger))
+    return verifier.verify([str(folder / "rows.zip")]).findings.texts
+
+
+def test_a_prompt_beyond_its_tier_is_found_though_its_products_are_right(prepared):
+    base = {name: part for name, part in LUNA.items() if name != "context_tiers"}
+    long = price(make_row(input_tokens=300_000), base) | {"rate_version_hash": hash_list(LUNA)}
+    assert [text for text in find_in_rows(prepared, long) if "context_tier is not the one reached" in text]
+    assert find_in_rows(prepared, price(make_row(input_tokens=300_000), LUNA)) == []
+
+
+def test_a_row_that_counts_no_call_is_priced_as_it_stands(prepared):
+    assert find_in_rows(prepared, price(make_row(calls=0), LUNA)) == []
 
 
 # --- as a program ---
@@ -215,7 +247,7 @@ FLIPPED = {
 MUTANTS_PER_RUN = int(os.environ.get("TOKENLEDGER_MUTANTS", "12"))  # 0: all of them
 MUTANT_SECONDS_MAX = 60  # of the processor, several times what all cases take
 # Flipped, these find the same: what they choose is only quicker, or only how something is told; or, of a point that
-# was multiplied by 8, the one cannot be without the other.
+# was multiplied by 8, the one cannot be without the other; or there is no such value (a sign is -1 or 1).
 IDLE = json.loads(Path(__file__).with_name("idle_comparisons.json").read_text())
 
 
@@ -319,6 +351,8 @@ def check_parts(module, prepared):
         with pytest.MonkeyPatch.context() as patch:
             test_a_file_may_be_read_in_pieces_of_any_size(prepared, patch)
         test_only_text_without_escapes_and_in_utf_8_is_read_quickly()
+        test_a_prompt_beyond_its_tier_is_found_though_its_products_are_right(prepared)
+        test_a_row_that_counts_no_call_is_priced_as_it_stands(prepared)
         test_an_archive_may_be_packed_anew_without_deflating(prepared)
     finally:
         verifier = kept
