@@ -95,6 +95,15 @@ def test_an_archive_may_be_packed_anew_without_deflating(prepared):
     assert verifier.verify([str(folder / f"stored-{name}")]).findings.texts == []
 
 
+def test_an_archive_whose_checkpoint_cannot_be_read_is_still_compared_with_another(prepared):
+    folder, (name, *_), _ = prepared["good: every kind of row"]
+    with zipfile.ZipFile(folder / name) as good, zipfile.ZipFile(folder / "unsigned.zip", "w") as unsigned:
+        for each in good.namelist():
+            unsigned.writestr(each, b"no note" if each == "checkpoint.txt" else good.read(each))
+    texts = verifier.verify([str(folder / name), str(folder / "unsigned.zip")]).findings.texts
+    assert [text for text in texts if text.startswith("checkpoint.txt, tree.json: it is no signed checkpoint")]
+
+
 def find_in_rows(prepared, *rows):
     """What the verifier finds in an archive of one batch of these rows."""
     folder, _, _ = prepared["good: every kind of row"]
@@ -353,6 +362,7 @@ def check_parts(module, prepared):
         test_only_text_without_escapes_and_in_utf_8_is_read_quickly()
         test_a_prompt_beyond_its_tier_is_found_though_its_products_are_right(prepared)
         test_a_row_that_counts_no_call_is_priced_as_it_stands(prepared)
+        test_an_archive_whose_checkpoint_cannot_be_read_is_still_compared_with_another(prepared)
         test_an_archive_may_be_packed_anew_without_deflating(prepared)
     finally:
         verifier = kept
