@@ -11,6 +11,7 @@ from typing import Any
 OPEN_TABLES = {
     "log_leaf": "the log of all trees; ids and hashes only",
     "outbox": "a worker must see whose turn it is; ids and counts only",
+    "rate_job": "a worker takes them all in turn; tenant_id is 0 where a job is of a rate",
     "rate_version": "prices; tenant_id is 0 for everybody's",
     "tenants_user": "a person signs in before the tenant is known",
 }
