@@ -88,7 +88,6 @@ def list_pages(tenant):
         "/settings/reports",
         "/settings/cost-centers",
         "/settings/exports",
-        "/settings/exports/new?kind=s3",
         "/settings/mapping-rules?trial=1",
         "/rates",
         "/rates?q=nothing",
