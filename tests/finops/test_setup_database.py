@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from finops.roles import LIBRARY_APPS, ROLE_OF_VARIABLE, RolesRefused, derive_urls, ensure_roles
 from tests.conftest import ROOT, URLS
 
-OURS = {"tenants", "ledger", "content", "billing", "audit", "alerts", "api", "dashboards", "finops"}
+OURS = {"tenants", "ledger", "content", "billing", "audit", "alerts", "chargeback", "api", "dashboards", "finops"}
 
 READ_ROLES_SQL = """
     SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication
