@@ -346,6 +346,11 @@ def is_noticed(source, prepared, name, *, is_on_curve):
     return False
 
 
+def test_money_is_told_with_its_sign_and_no_digit_too_many():
+    told = {0: "0", 1: "0.000000000001", -1_500_000_000_000: "-1.5", 100_000_000_000_000: "100"}
+    assert {pico: verifier.write_money(pico) for pico in told} == told
+
+
 def check_parts(module, prepared):
     """The tests of its parts, for another module in its place."""
     global verifier
@@ -364,6 +369,7 @@ def check_parts(module, prepared):
         test_a_row_that_counts_no_call_is_priced_as_it_stands(prepared)
         test_an_archive_whose_checkpoint_cannot_be_read_is_still_compared_with_another(prepared)
         test_an_archive_may_be_packed_anew_without_deflating(prepared)
+        test_money_is_told_with_its_sign_and_no_digit_too_many()
     finally:
         verifier = kept
 
