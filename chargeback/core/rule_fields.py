@@ -98,7 +98,7 @@ def check_names(field: str, value: Any, *, with_unallocated: bool = False) -> It
         yield from check_text(
             f"{field}.{number}", name, length_max=TEXT_LENGTH_MAX, may_be_empty=with_unallocated and name == ""
         )
-        if name in value[:number]:
+        if isinstance(name, str) and name in value[:number]:
             yield RuleProblem(f"{field}.{number}", "duplicate", "stands twice; leave one of them out")
 
 

@@ -31,7 +31,7 @@ from ledger.selectors import ENTRY_COLUMNS
 from tests.audit.months import OCTOBER, at, book, book_october
 from tests.audit.verifying import verifier
 from tests.conftest import DATABASE
-from tests.factories import make_event, make_tenant
+from tests.factories import make_event, make_tenant, name_maker
 from tests.ledger.sealing import seal
 
 TRIALS = int(os.environ.get("TOKENLEDGER_TAMPER_TRIALS", "220"))
@@ -52,10 +52,10 @@ def world(django_db_setup, django_db_blocker, administrator_url, tmp_path_factor
     with django_db_blocker.unblock():
         forget_rate_book()
         acme = make_tenant("acme")
-        book_october(acme)
+        book_october(acme, provider=name_maker(acme))
         for number in range(12):
             events = [
-                make_event(provider="mill", model="plain", time=at(6 + number), feature=f"f{line % 3}",
+                make_event(provider=name_maker(acme), model="plain", time=at(6 + number), feature=f"f{line % 3}",
                            usage={"input_tokens": 1000 + 10 * number + line, "output_tokens": 50})
                 for line in range(1 + number % 4)
             ]  # fmt: skip
